@@ -1,0 +1,106 @@
+"""What comes up from the data plane: events, and rows for SHOW and metrics.
+
+Times are microseconds of CLOCK_REALTIME (`*_at_us`) or plain durations (`*_us`).
+"""
+
+from enum import IntEnum
+from typing import NamedTuple
+
+
+class EventKind(IntEnum):
+    """What an `Event` tells."""
+
+    CLIENT_LOGIN = 1  # a client logged in (only with log_connections)
+    CLIENT_CLOSED = 2  # a client is gone; reason says why, age_us how long it was here
+    SERVER_LOGIN = 3  # a server connection is ready
+    SERVER_CLOSED = 4  # a server connection is gone
+    SERVER_REFUSED = 5  # a server could not be reached or refused the login; detail is its message
+    PIN = 6  # a link became a pin; reason says why
+    CONSOLE_OPEN = 7  # a client logged in to database "pgbouncer"; detail is its startup parameters, NUL separated
+    CONSOLE_DATA = 8  # detail is whole messages of that client, as they came
+    CONSOLE_CLOSED = 9  # that client is gone
+    WORKER_FAILED = 10  # a worker met something it cannot go on from; detail says what
+
+
+class Event(NamedTuple):
+    kind: EventKind
+    at_us: int
+    worker: int
+    id: int  # of the client or server, as in SHOW
+    reason: str  # code from howdah.reasons, or ""
+    database: str
+    user: str
+    address: str  # the other side's, "127.0.0.1:41234" or "unix"
+    age_us: int
+    detail: bytes
+
+
+class PoolRow(NamedTuple):
+    database: str
+    user: str
+    pool_mode: str
+    cl_active: int
+    cl_waiting: int
+    cl_active_cancel_req: int
+    cl_waiting_cancel_req: int
+    sv_active: int
+    sv_active_cancel: int
+    sv_being_canceled: int
+    sv_idle: int
+    sv_used: int
+    sv_tested: int
+    sv_login: int
+    maxwait_us: int
+    pool_size: int
+    pinned: int  # links that are pins now
+
+
+class ClientRow(NamedTuple):
+    id: int
+    user: str
+    database: str
+    state: str  # active, idle, waiting, login, console, ...
+    address: str
+    port: int
+    local_address: str
+    local_port: int
+    connect_at_us: int
+    request_at_us: int
+    wait_us: int  # how long it has been waiting for a server now
+    link: int  # id of the server it is linked to, 0 for none
+    application_name: str
+    worker: int
+    pin: str  # code of the pin's reason or ""
+
+
+class ServerRow(NamedTuple):
+    id: int
+    user: str
+    database: str
+    state: str  # active, idle, login, recycle, being_canceled, ...
+    address: str
+    port: int
+    local_address: str
+    local_port: int
+    connect_at_us: int
+    request_at_us: int
+    close_needed: int
+    link: int  # id of its client, 0 for none
+    remote_pid: int
+    application_name: str
+    worker: int
+
+
+class StatsRow(NamedTuple):
+    """Totals since start for one database."""
+
+    database: str
+    server_assignment_count: int
+    xact_count: int
+    query_count: int
+    bytes_received: int  # from clients
+    bytes_sent: int  # to clients
+    xact_time_us: int
+    query_time_us: int
+    wait_time_us: int
+    client_login_count: int

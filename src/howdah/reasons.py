@@ -40,3 +40,125 @@ class Reason:
     message: str
     hint: str
     doc: str
+
+
+def _row(code: str, sqlstate: str, fault: Fault, level: Level, message: str, hint: str, doc: str, *,
+         retryable: bool = False, severity: str = "FATAL") -> Reason:
+    return Reason(code, sqlstate, severity, fault, retryable, level, message, hint, doc)
+
+
+_C, _S, _P, _O = Fault.CLIENT, Fault.SERVER, Fault.POOLER, Fault.OPERATOR
+
+#: The order is the numbering of the C enum: add at the end.
+REASONS: tuple[Reason, ...] = (
+    # ordinary ends
+    _row("none", "", Fault.NONE, Level.DEBUG, "", "", "No reason: nothing was refused or closed."),
+    _row("client_terminate", "", Fault.NONE, Level.INFO, "client close request", "",
+         "The client said goodbye (Terminate)."),
+    _row("client_eof", "", _C, Level.INFO, "client unexpected eof", "",
+         "The client's connection ended without a Terminate message."),
+    _row("client_reset", "", _C, Level.INFO, "client connection lost: %s", "",
+         "The operating system reported an error on the client's connection."),
+    # what a stranger can send
+    _row("startup_too_short", "08P01", _C, Level.WARNING, "invalid length of startup packet", "",
+         "The first packet was shorter than any valid one."),
+    _row("startup_too_long", "08P01", _C, Level.WARNING, "invalid length of startup packet", "",
+         "The first packet was longer than 10,000 bytes, PostgreSQL's own limit."),
+    _row("startup_malformed", "08P01", _C, Level.WARNING,
+         "invalid startup packet layout: expected terminator as last byte", "",
+         "The first packet's strings do not end where the packet ends."),
+    _row("startup_no_user", "28000", _C, Level.WARNING,
+         "no PostgreSQL user name specified in startup packet", "",
+         "The first packet named no user."),
+    _row("protocol_version", "0A000", _C, Level.WARNING,
+         "unsupported frontend protocol %s: server supports 3.0 to 3.2", "",
+         "The client asked for a protocol version that is neither 3.x nor a known request code."),
+    _row("replication_unsupported", "0A000", _C, Level.WARNING,
+         "replication connections are not supported by this version of howdah",
+         "Connect to PostgreSQL directly for replication.",
+         "The startup packet asked for replication=true or replication=database."),
+    _row("message_length", "08P01", _C, Level.WARNING, "invalid message length", "",
+         "A message announced a length below 4 bytes."),
+    _row("message_too_large", "08P01", _C, Level.WARNING, "message exceeds max_packet_size",
+         "Raise max_packet_size if messages of this size are wanted.",
+         "A message announced a length above max_packet_size."),
+    _row("message_type", "08P01", _C, Level.WARNING, "invalid frontend message type %s", "",
+         "A message of a type that clients may not send, or may not send now."),
+    _row("message_malformed", "08P01", _C, Level.WARNING, "invalid message format", "",
+         "A message's contents do not fit its type."),
+    # limits
+    _row("max_client_conn", "53300", _P, Level.WARNING, "no more connections allowed (max_client_conn)",
+         "Raise max_client_conn or look for clients that leak connections.",
+         "The limit of client connections over all databases was reached.", retryable=True),
+    _row("no_such_database", "3D000", _C, Level.WARNING, "no such database: %s",
+         "Add it to [databases], or add a \"*\" entry for all others.",
+         "No entry in [databases] fits the name the client asked for."),
+    _row("query_wait_timeout", "53300", _P, Level.WARNING,
+         "query_wait_timeout: no server connection became free in time",
+         "All server connections of the pool are in use: see SHOW POOLS, default_pool_size and long transactions.",
+         "The client waited longer than query_wait_timeout for a server connection.", retryable=True),
+    _row("server_unreachable", "08001", _S, Level.WARNING, "cannot reach PostgreSQL: %s",
+         "Check that the server is up and that host and port in [databases] are right.",
+         "No server connection could be opened while the client waited.", retryable=True),
+    _row("server_login_failed", "08006", _S, Level.WARNING, "server login failed: %s", "",
+         "PostgreSQL refused the login of a server connection; clients get its own SQLSTATE and message.",
+         retryable=True),
+    _row("server_auth_unsupported", "28000", _O, Level.ERROR,
+         "PostgreSQL asks for an authentication method howdah cannot answer: %s",
+         "Allow howdah's address by trust in pg_hba.conf, or use another method.",
+         "The server asked for a password or method that howdah has no credentials for."),
+    # time-outs
+    _row("client_login_timeout", "57014", _C, Level.WARNING, "client_login_timeout", "",
+         "The client did not finish its login in time."),
+    _row("client_idle_timeout", "57P05", _C, Level.INFO,
+         "terminating connection due to client_idle_timeout", "",
+         "The client sent nothing outside a transaction for longer than client_idle_timeout.", retryable=True),
+    _row("idle_transaction_timeout", "25P03", _C, Level.WARNING,
+         "terminating connection due to idle_transaction_timeout", "",
+         "The client sent nothing inside a transaction for longer than idle_transaction_timeout."),
+    # the server's side of a link
+    _row("server_closed", "08006", _S, Level.WARNING, "server closed the connection unexpectedly", "",
+         "PostgreSQL closed the connection while a client was linked to it.", retryable=True),
+    _row("server_terminated", "57P01", _S, Level.WARNING, "server connection was terminated: %s", "",
+         "PostgreSQL ended the session with a FATAL error, passed on to the client.", retryable=True),
+    _row("server_protocol", "08P01", _S, Level.ERROR, "unexpected message from the server: %s", "",
+         "The server sent something the protocol does not allow here."),
+    _row("server_idle_timeout", "", Fault.NONE, Level.INFO, "server idle timeout", "",
+         "The server connection was idle longer than server_idle_timeout."),
+    _row("server_lifetime", "", Fault.NONE, Level.INFO, "server lifetime over", "",
+         "The server connection was older than server_lifetime when nobody used it."),
+    _row("server_connect_timeout", "08001", _S, Level.WARNING, "server_connect_timeout", "",
+         "Connecting and logging in to PostgreSQL took longer than server_connect_timeout.", retryable=True),
+    _row("server_idle_closed", "", _S, Level.INFO, "server closed an idle connection", "",
+         "PostgreSQL closed a connection that no client was using."),
+    _row("server_evicted", "", Fault.NONE, Level.INFO, "evicted for another pool (max_db_connections)", "",
+         "An idle server connection made room for a client of another pool under a shared limit."),
+    _row("server_removed", "", _O, Level.INFO, "database removed or changed in the configuration", "",
+         "The configuration no longer has this server connection's database as it was."),
+    _row("abandoned_transaction", "", _C, Level.INFO, "client left inside a transaction: rolled back", "",
+         "A client left in the middle of its work; its server was cancelled, rolled back and kept."),
+    _row("abandoned_unrecoverable", "", _C, Level.WARNING,
+         "client left inside a transaction and its server could not be brought back", "",
+         "A client left in the middle of its work; its server could not be brought back in step and was closed."),
+    # ours
+    _row("shutdown", "57P01", _O, Level.INFO, "terminating connection due to administrator command", "",
+         "howdah is shutting down.", retryable=True),
+    _row("database_removed", "57P01", _O, Level.INFO, "database removed from the configuration", "",
+         "The configuration no longer has the client's database.", retryable=True),
+    _row("out_of_memory", "53200", _P, Level.ERROR, "out of memory", "", "An allocation failed.", retryable=True),
+    _row("settings_refused", "22023", _C, Level.WARNING, "cannot apply the client's settings: %s", "",
+         "PostgreSQL refused a startup parameter of the client."),
+    _row("console_closed", "57P01", _P, Level.INFO, "console session ended", "", "The console session was ended by howdah."),
+    # pins
+    _row("pin_session_mode", "", Fault.NONE, Level.DEBUG, "session mode", "",
+         "pool_mode is session: the server stays with the client until it leaves."),
+    _row("pin_named_statement", "", _C, Level.INFO, "named prepared statement", "",
+         "The client prepared a named statement: its server stays with it until it leaves."),
+    _row("pin_unnamed_statement", "", _C, Level.DEBUG, "unnamed statement parsed ahead", "",
+         "The client parsed the unnamed statement and has yet to bind it."),
+)
+
+BY_CODE: dict[str, Reason] = {reason.code: reason for reason in REASONS}
+
+#: ``ReasonCode.QUERY_WAIT_TIMEOUT == 16`` and so on: the numbers the data plane uses.
+ReasonCode = IntEnum("ReasonCode", [(reason.code.upper(), number) for number, reason in enumerate(REASONS)])

@@ -1,0 +1,69 @@
+"""Sockets, as declared by the system's headers."""
+
+from libc.stdint cimport uint16_t, uint32_t
+
+cdef extern from "<sys/socket.h>" nogil:
+    enum:
+        AF_UNIX
+        AF_INET
+        AF_INET6
+        SOCK_STREAM
+        SOCK_NONBLOCK
+        SOCK_CLOEXEC
+        SOL_SOCKET
+        SO_ERROR
+        SO_KEEPALIVE
+        MSG_NOSIGNAL
+        MSG_DONTWAIT
+        SHUT_WR
+    ctypedef unsigned int socklen_t
+    struct sockaddr:
+        unsigned short sa_family
+    struct sockaddr_storage:
+        unsigned short ss_family
+    int socket(int domain, int type, int protocol) noexcept
+    int accept4(int fd, sockaddr *addr, socklen_t *addrlen, int flags) noexcept
+    int connect(int fd, const sockaddr *addr, socklen_t addrlen) noexcept
+    int shutdown(int fd, int how) noexcept
+    int getsockname(int fd, sockaddr *addr, socklen_t *addrlen) noexcept
+    int getsockopt(int fd, int level, int optname, void *optval, socklen_t *optlen) noexcept
+    int setsockopt(int fd, int level, int optname, const void *optval, socklen_t optlen) noexcept
+    ssize_t recv(int fd, void *buf, size_t n, int flags) noexcept
+    ssize_t send(int fd, const void *buf, size_t n, int flags) noexcept
+
+cdef extern from "<netinet/in.h>" nogil:
+    enum:
+        IPPROTO_TCP
+        INET6_ADDRSTRLEN
+    struct in_addr:
+        uint32_t s_addr
+    struct in6_addr:
+        unsigned char s6_addr[16]
+    struct sockaddr_in:
+        unsigned short sin_family
+        uint16_t sin_port
+        in_addr sin_addr
+    struct sockaddr_in6:
+        unsigned short sin6_family
+        uint16_t sin6_port
+        in6_addr sin6_addr
+
+cdef extern from "<netinet/tcp.h>" nogil:
+    enum:
+        TCP_NODELAY
+        TCP_KEEPIDLE
+        TCP_KEEPINTVL
+        TCP_KEEPCNT
+        TCP_USER_TIMEOUT
+
+cdef extern from "<arpa/inet.h>" nogil:
+    const char *inet_ntop(int af, const void *src, char *dst, socklen_t size) noexcept
+    uint16_t ntohs(uint16_t value) noexcept
+
+cdef extern from "<sys/random.h>" nogil:
+    ssize_t getrandom(void *buf, size_t n, unsigned int flags) noexcept
+
+cdef extern from "<unistd.h>" nogil:
+    int close(int fd) noexcept
+    ssize_t read(int fd, void *buf, size_t n) noexcept
+    ssize_t write(int fd, const void *buf, size_t n) noexcept

@@ -1,0 +1,98 @@
+"""Reads the packets that open a connection.
+
+Takes bytes, gives a verdict and pointers into those bytes; sends nothing and keeps nothing.  Called by
+`howdah.dataplane.handshake`.  The limits and the order of the checks are those of PostgreSQL's
+ProcessStartupPacket (src/backend/tcop/backend_startup.c).
+"""
+
+from libc.stdint cimport uint8_t, uint32_t
+from libc.string cimport strcmp, strlen, strncmp
+
+from howdah.wire.bytes cimport Reader, left, read_bytes, read_string, read_u32, reader
+
+cdef enum:
+    CANCEL_CODE = 80877102
+    SSL_CODE = 80877103
+    GSSENC_CODE = 80877104
+    SMALLEST = 8
+    LARGEST = 10000
+    LARGEST_SECRET = 256
+
+
+cdef StartupVerdict read_startup(const uint8_t *data, size_t size, Startup *startup) noexcept nogil:
+    """Read the packet at the start of `data`; of a packet not yet complete only what is sure to be wrong is said."""
+    cdef Reader r = reader(data, size)
+    cdef uint32_t length = read_u32(&r)
+    if not r.ok:
+        return STARTUP_NEED_MORE
+    if length < SMALLEST:
+        return STARTUP_TOO_SHORT
+    if length > LARGEST:
+        return STARTUP_TOO_LONG
+    if size < length:
+        return STARTUP_NEED_MORE
+    r = reader(data, length)
+    startup.size = read_u32(&r)
+    startup.code = read_u32(&r)
+    if startup.code == SSL_CODE or startup.code == GSSENC_CODE:
+        if left(&r):
+            return STARTUP_MALFORMED
+        return STARTUP_SSL if startup.code == SSL_CODE else STARTUP_GSSENC
+    if startup.code == CANCEL_CODE:
+        return read_cancel(&r, startup)
+    if startup.code >> 16 != 3:
+        return STARTUP_BAD_VERSION
+    return read_parameters(&r, startup)
+
+
+cdef StartupVerdict read_cancel(Reader *r, Startup *startup) noexcept nogil:
+    startup.pid = read_u32(r)
+    startup.secret_size = <uint32_t>left(r)
+    startup.secret = read_bytes(r, startup.secret_size)
+    if not r.ok or startup.secret_size == 0 or startup.secret_size > LARGEST_SECRET:
+        return STARTUP_MALFORMED
+    return STARTUP_CANCEL
+
+
+cdef StartupVerdict read_parameters(Reader *r, Startup *startup) noexcept nogil:
+    cdef const char *name
+    cdef const char *value
+    cdef size_t length = 0
+    startup.parameters = <const char *>r.at
+    startup.user = startup.database = startup.replication = NULL
+    startup.unknown_options = 0
+    while True:
+        name = read_string(r, &length)
+        if not r.ok:
+            return STARTUP_MALFORMED
+        if length == 0:
+            break
+        value = read_string(r, &length)
+        if not r.ok:
+            return STARTUP_MALFORMED
+        if strcmp(name, "user") == 0:
+            startup.user = value
+        elif strcmp(name, "database") == 0:
+            startup.database = value
+        elif strcmp(name, "replication") == 0:
+            startup.replication = value
+        elif strncmp(name, "_pq_.", 5) == 0:
+            startup.unknown_options += 1
+    if left(r):
+        return STARTUP_MALFORMED
+    startup.parameters_size = <uint32_t>(<const char *>r.at - startup.parameters - 1)
+    if startup.user == NULL or startup.user[0] == 0:
+        return STARTUP_NO_USER
+    if startup.database == NULL or startup.database[0] == 0:
+        startup.database = startup.user
+    return STARTUP_MESSAGE
+
+
+cdef bint next_parameter(const char **at, const char *end, const char **name, const char **value) noexcept nogil:
+    """Step through a block of name and value strings that `read_startup` has found well-formed."""
+    if at[0] >= end:
+        return False
+    name[0] = at[0]
+    value[0] = name[0] + strlen(name[0]) + 1
+    at[0] = value[0] + strlen(value[0]) + 1
+    return True

@@ -1,0 +1,1 @@
+"""The message tags as Python enums (declared in tags.pxd)."""

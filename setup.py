@@ -6,36 +6,51 @@
 - ``debug``: every Cython check, C assertions and exact counts of what is made and freed;
 - ``sanitize``: debug, under AddressSanitizer and UndefinedBehaviorSanitizer;
 - ``fuzz``: sanitize, with clang's coverage hooks for libFuzzer;
-- ``thread``: debug, under ThreadSanitizer.
+- ``thread``: debug, under ThreadSanitizer;
+- ``none``: leave the compiled half alone (``tools/bootstrap.py`` installs, ``tools/build.py`` builds).
+
+All but release also build the doors that tests and fuzzing need: ``tests/probe`` as package ``howdah_probe`` and
+``fuzz/targets`` as ``howdah_fuzz``.  See CONTRIBUTING.md for the commands.
 """
 
 import os
 from pathlib import Path
 
 from Cython.Build import cythonize
+from Cython.Compiler import Options
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-SRC = Path("src")
 FLAVOUR = os.environ.get("HOWDAH_BUILD", "release")
-COMMON = ["-std=gnu11", "-fno-strict-aliasing", "-fvisibility=hidden", "-g", "-Wno-unreachable-code"]
-SANITIZE = [
-    "-O1",
-    "-fno-omit-frame-pointer",
-    "-fsanitize=address,undefined",
-    "-fno-sanitize-recover=undefined",
+COMMON = [
+    "-std=gnu11",
+    "-fno-strict-aliasing",
+    "-fvisibility=hidden",
+    "-g",
+    "-Wall",
+    "-Wno-unreachable-code",
+    "-Wno-unused-function",
 ]
+CHECKS = ["-UNDEBUG", "-DHOWDAH_DEBUG=1"]
+ADDRESS = ["-O1", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
 COMPILE = {
+    "none": [],
     "release": ["-O2", "-DNDEBUG"],
-    "debug": ["-O1", "-UNDEBUG", "-DHOWDAH_DEBUG=1"],
-    "sanitize": [*SANITIZE, "-UNDEBUG", "-DHOWDAH_DEBUG=1"],
-    "fuzz": [*SANITIZE, "-fsanitize=fuzzer-no-link", "-UNDEBUG", "-DHOWDAH_DEBUG=1"],
-    "thread": ["-O1", "-fsanitize=thread", "-UNDEBUG", "-DHOWDAH_DEBUG=1"],
+    "debug": ["-O1", *CHECKS],
+    "sanitize": [*ADDRESS, *CHECKS],
+    "fuzz": [*ADDRESS, "-fsanitize=fuzzer-no-link", *CHECKS],
+    "thread": ["-O1", "-fno-omit-frame-pointer", "-fsanitize=thread", *CHECKS],
 }
 if FLAVOUR not in COMPILE:
     raise SystemExit(f"HOWDAH_BUILD={FLAVOUR}: unknown flavour; known are {', '.join(COMPILE)}")
 LINK = [flag for flag in COMPILE[FLAVOUR] if flag.startswith("-fsanitize")]
 CHECKED = FLAVOUR != "release"
+
+#: Folder of sources and the package it becomes.
+PACKAGES = [(Path("src/howdah"), "howdah")]
+if CHECKED:
+    PACKAGES += [(Path("tests/probe"), "howdah_probe"), (Path("fuzz/targets"), "howdah_fuzz")]
+
 DIRECTIVES = {
     "language_level": 3,
     "binding": False,
@@ -47,15 +62,31 @@ DIRECTIVES = {
 }
 
 
-def extension(source: Path, package_root: Path) -> Extension:
+def extensions(folder: Path, package: str) -> list[Extension]:
     """One module for one .pyx file; the name follows from the path."""
-    name = ".".join(source.with_suffix("").relative_to(package_root).parts)
-    return Extension(
-        name,
-        [str(source)],
-        extra_compile_args=[*COMMON, *COMPILE[FLAVOUR]],
-        extra_link_args=LINK,
-        libraries=["pthread"],
+    return [
+        Extension(
+            ".".join((package, *source.relative_to(folder).with_suffix("").parts)),
+            [str(source)],
+            extra_compile_args=[*COMMON, *COMPILE[FLAVOUR]],
+            extra_link_args=LINK,
+            libraries=["pthread"],
+        )
+        for source in sorted(folder.rglob("*.pyx"))
+    ]
+
+
+def compiled() -> list[Extension]:
+    if FLAVOUR == "none":
+        return []
+    Options.warning_errors = True
+    return cythonize(
+        [extension for folder, package in PACKAGES for extension in extensions(folder, package)],
+        include_path=["src"],
+        build_dir=f"build/cython-{FLAVOUR}",
+        compiler_directives=DIRECTIVES,
+        nthreads=os.cpu_count() or 1,
+        show_all_warnings=False,
     )
 
 
@@ -67,14 +98,5 @@ class ParallelBuild(build_ext):
         self.parallel = self.parallel or os.cpu_count()
 
 
-setup(
-    ext_modules=cythonize(
-        [extension(path, SRC) for path in sorted(SRC.rglob("*.pyx"))],
-        include_path=[str(SRC)],
-        build_dir=f"build/cython-{FLAVOUR}",
-        compiler_directives=DIRECTIVES,
-        nthreads=0,
-        show_all_warnings=False,
-    ),
-    cmdclass={"build_ext": ParallelBuild},
-)
+if __name__ == "__main__":  # cythonize starts processes, which may import this file
+    setup(ext_modules=compiled(), cmdclass={"build_ext": ParallelBuild})

@@ -17,7 +17,6 @@ import os
 from pathlib import Path
 
 from Cython.Build import cythonize
-from Cython.Compiler import Options
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
@@ -79,7 +78,6 @@ def extensions(folder: Path, package: str) -> list[Extension]:
 def compiled() -> list[Extension]:
     if FLAVOUR == "none":
         return []
-    Options.warning_errors = True
     return cythonize(
         [extension for folder, package in PACKAGES for extension in extensions(folder, package)],
         include_path=["src"],

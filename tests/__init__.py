@@ -1,0 +1,1 @@
+"""The tests of howdah; what they stand on is in `tests.kit`."""

@@ -1,0 +1,17 @@
+"""What pytest loads first: the kit's fixture families and the options of a run."""
+
+import pytest
+
+pytest_plugins = ["tests.kit.fix_postgres", "tests.kit.fix_pooler", "tests.kit.fix_network"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--postgres-binaries", metavar="DIR", default="",
+        help="run on this PostgreSQL instead of the embedded one: a folder with initdb and postgres",
+    )  # fmt: skip
+    parser.addoption(
+        "--soak-seconds", type=float, default=10.0,
+        help="how long each soak test goes on (default 10; 120 by hand before a release)",
+    )  # fmt: skip
+    parser.addoption("--soak-clients", type=int, default=200, help="how many clients a soak test has (default 200)")

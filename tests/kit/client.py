@@ -1,0 +1,171 @@
+"""A client that speaks the wire protocol by hand: any bytes out, whole messages in."""
+
+import socket
+import struct
+import time
+from types import TracebackType
+from typing import Self
+
+from tests.kit import wire
+from tests.kit.deadline import PATIENCE
+from tests.kit.wire import Message, Replies
+
+#: What a client waits for one message unless the test says otherwise, in seconds.
+READ_WITHIN = 20.0
+
+
+class Client:
+    """One connection.  Not logged in until `log_in`, so that a test may send what it likes first."""
+
+    def __init__(self, address: tuple[str, int] | str) -> None:
+        """`address` is a host and port, or the path of a Unix socket."""
+        if isinstance(address, str):
+            self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self.socket.settimeout(READ_WITHIN * PATIENCE)
+            self.socket.connect(address)
+        else:
+            self.socket = socket.create_connection(address, READ_WITHIN * PATIENCE)
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.address = address
+        self.settings: dict[str, str] = {}
+        self.process_id = 0
+        self.secret_key = b""
+        self._unread = bytearray()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # out
+
+    def send(self, *messages: bytes) -> None:
+        self.socket.sendall(b"".join(messages))
+
+    def close(self) -> None:
+        """Say goodbye where the other side still listens, and go."""
+        try:
+            self.socket.sendall(wire.terminate())
+        except OSError:
+            pass  # it has gone first, which many tests want
+        self.socket.close()
+
+    def vanish(self) -> None:
+        """Go without a word."""
+        self.socket.close()
+
+    def reset(self) -> None:
+        """Go with a TCP reset, as a crashed machine's kernel does."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
+
+    def log_in(self, version: int = wire.PROTOCOL_3_0, **parameters: str) -> Replies:
+        """Send the startup packet and read up to the first ReadyForQuery; an error is raised as `Refused`."""
+        self.send(wire.startup(version, **parameters))
+        replies = self.read_until("Z", "E")
+        if replies[-1].tag == "E":
+            raise Refused(replies[-1])
+        self.settings = replies.settings
+        for reply in replies:
+            if reply.tag == "K":
+                self.process_id = struct.unpack_from("!i", reply.body)[0]
+                self.secret_key = reply.body[4:]
+        return replies
+
+    def ask(self, *messages: bytes, within: float = READ_WITHIN) -> Replies:
+        """Send and read up to the next ReadyForQuery."""
+        self.send(*messages)
+        return self.read_until("Z", within=within)
+
+    def query(self, sql: str, within: float = READ_WITHIN) -> Replies:
+        return self.ask(wire.query(sql), within=within)
+
+    def cancel(self) -> None:
+        """Ask for this session's running query to be cancelled; returns when the server has closed the request."""
+        with Client(self.address) as request:
+            request.send(wire.cancel_request(self.process_id, self.secret_key))
+            request.read_to_end()
+
+    # in
+
+    def read(self, within: float = READ_WITHIN) -> Message:
+        """The next whole message."""
+        deadline = time.monotonic() + within * PATIENCE
+        self._fill(5, deadline)
+        (length,) = struct.unpack_from("!i", self._unread, 1)
+        self._fill(1 + length, deadline)
+        tag, body = chr(self._unread[0]), bytes(self._unread[5 : 1 + length])
+        del self._unread[: 1 + length]
+        return Message(tag, body)
+
+    def read_until(self, *tags: str, within: float = READ_WITHIN) -> Replies:
+        """All messages up to the first of one of the types."""
+        replies = Replies()
+        while not replies or replies[-1].tag not in tags:
+            replies.append(self.read(within))
+        return replies
+
+    def read_ready(self, times: int, within: float = READ_WITHIN) -> Replies:
+        """All messages up to the given number of ReadyForQuery."""
+        replies = Replies()
+        for _ in range(times):
+            replies.extend(self.read_until("Z", within=within))
+        return replies
+
+    def read_to_end(self, within: float = READ_WITHIN) -> Replies:
+        """All messages up to the end of the connection, which must come at a message's end."""
+        replies = Replies()
+        while True:
+            try:
+                replies.append(self.read(within))
+            except Gone:
+                assert not self._unread, f"the connection ended inside a message: {bytes(self._unread)!r}"
+                return replies
+
+    def read_bytes(self, count: int, within: float = READ_WITHIN) -> bytes:
+        """Exactly `count` bytes, whatever they are."""
+        self._fill(count, time.monotonic() + within * PATIENCE)
+        taken = bytes(self._unread[:count])
+        del self._unread[:count]
+        return taken
+
+    def has_input(self) -> bool:
+        """Whether something has come, or the end has; does not wait."""
+        if self._unread:
+            return True
+        self.socket.setblocking(False)
+        try:
+            return self.socket.recv(1, socket.MSG_PEEK) is not None
+        except BlockingIOError:
+            return False
+        except ConnectionResetError:
+            return True
+
+    def _fill(self, count: int, deadline: float) -> None:
+        while len(self._unread) < count:
+            self.socket.settimeout(max(deadline - time.monotonic(), 0.001))
+            try:
+                got = self.socket.recv(max(65536, count - len(self._unread)))
+            except TimeoutError:
+                raise AssertionError(f"no answer in time; unread so far: {bytes(self._unread[:200])!r}") from None
+            except (ConnectionResetError, BrokenPipeError):
+                got = b""
+            if not got:
+                raise Gone("the other side has closed the connection")
+            self._unread += got
+
+
+class Gone(Exception):
+    """The other side has closed the connection."""
+
+
+class Refused(Exception):
+    """The login ended with an ErrorResponse."""
+
+    def __init__(self, error: Message) -> None:
+        super().__init__(f"{error.sqlstate}: {error.fields.get('M')}")
+        self.error = error
+        self.sqlstate = error.sqlstate

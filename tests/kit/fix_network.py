@@ -1,0 +1,24 @@
+"""Fixtures: a network that can fail, between the pooler and PostgreSQL."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.kit.pooler import Pooler
+from tests.kit.postgres import Postgres
+from tests.kit.proxy import Network
+
+
+@pytest.fixture
+def network(postgres: Postgres) -> Iterator[Network]:
+    """A proxy before PostgreSQL."""
+    with Network(postgres.address) as network:
+        yield network
+
+
+@pytest.fixture
+def pooler_behind(pooler: Pooler, network: Network) -> Pooler:
+    """The test's own pooler, reaching PostgreSQL through `network`; not started yet."""
+    for database in pooler.databases.values():
+        database.update(host=network.host, port=network.port)
+    return pooler

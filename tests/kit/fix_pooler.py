@@ -1,0 +1,72 @@
+"""Fixtures: a pooler of the test's own, the worker's shared one, and "the server" (PostgreSQL or howdah)."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import pytest
+
+from tests.kit.client import Client
+from tests.kit.pooler import Pooler
+from tests.kit.postgres import Postgres
+
+#: Poolers alive now: their logs are shown when a test fails.
+_alive: list[Pooler] = []
+
+
+class Server(Protocol):
+    """What PostgreSQL and the pooler before it have in common: tests run on both, PostgreSQL is the oracle."""
+
+    @property
+    def address(self) -> tuple[str, int]: ...
+    @property
+    def socket_path(self) -> str: ...
+    def client(self, user: str = ..., database: str = ..., **parameters: str) -> Client: ...
+
+
+def _pooler(postgres: Postgres) -> Iterator[Pooler]:
+    pooler = Pooler(postgres)
+    _alive.append(pooler)
+    try:
+        yield pooler
+        pooler.remove()
+    finally:
+        _alive.remove(pooler)
+
+
+@pytest.fixture
+def pooler(postgres: Postgres) -> Iterator[Pooler]:
+    """A pooler of this test's own, to be started by the test: ``pooler.run_with(...)``."""
+    yield from _pooler(postgres)
+
+
+@pytest.fixture(scope="session")
+def _shared_pooler(cluster: Postgres) -> Iterator[Pooler]:
+    yield from _pooler(cluster)
+
+
+@pytest.fixture
+def howdah(_shared_pooler: Pooler, postgres: Postgres) -> Iterator[Pooler]:
+    """The worker's shared pooler with default settings, running and idle; for tests that change nothing in it."""
+    if not _shared_pooler.is_running:
+        _shared_pooler.process = None
+        _shared_pooler.run()
+    pid = _shared_pooler.pid
+    yield _shared_pooler
+    assert _shared_pooler.is_running, f"the pooler (pid {pid}) ended during the test:\n{_shared_pooler.log_tail}"
+    _shared_pooler.check_log()
+
+
+@pytest.fixture(params=["direct", "howdah"])
+def server(request: pytest.FixtureRequest) -> Server:
+    """PostgreSQL itself, then howdah before it: the same test must pass on both."""
+    fixture: Server = request.getfixturevalue("postgres" if request.param == "direct" else "howdah")
+    return fixture
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Show the logs of all poolers alive when a test fails."""
+    report: pytest.TestReport = yield  # type: ignore[misc,assignment,unused-ignore]
+    if report.failed:
+        report.sections.extend((f"log of the pooler on port {pooler.port}", pooler.log_tail) for pooler in _alive)
+    return report  # type: ignore[return-value,unused-ignore]

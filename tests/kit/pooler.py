@@ -1,0 +1,293 @@
+"""The pooler under test, as a real process: ``python -m howdah run howdah.toml`` with a generated file.
+
+``pooler.run_with(default_pool_size=2)`` starts it; ``finish`` ends it and checks that it left nothing behind.
+"""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from tests.kit import wire
+from tests.kit.client import Client
+from tests.kit.deadline import wait_until
+from tests.kit.ports import take_port
+from tests.kit.postgres import Postgres
+
+Value = str | int | float | bool | list[str]
+Table = Mapping[str, Value]
+
+#: Lines no log may hold, whatever the test is about.
+ALARMS = re.compile(
+    r"Sanitizer|runtime error:|^Traceback|Segmentation fault|Fatal Python error|Assertion .* failed"
+    r"|worker_failed|illegal move",
+    re.MULTILINE,
+)
+
+
+def toml(tables: Mapping[str, Table]) -> str:
+    """The configuration as text.  JSON's strings, numbers, booleans and lists are TOML's too."""
+    lines = []
+    for name, table in tables.items():
+        lines.append(f"[{name}]")
+        lines += [f"{key} = {json.dumps(value)}" for key, value in table.items()]
+    return "\n".join(lines) + "\n"
+
+
+class Pooler:
+    """One pooler before one PostgreSQL.  Not running until `run_with` or `run`."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        self.postgres = postgres
+        self.host, self.port = "127.0.0.1", take_port()
+        self.folder = Path(tempfile.mkdtemp(prefix="howdah-t-"))
+        self.config, self.log = self.folder / "howdah.toml", self.folder / "log"
+        self.settings: dict[str, Value] = {
+            "listen_addr": self.host,
+            "listen_port": self.port,
+            "unix_socket_dir": str(self.folder),
+            "pool_mode": "transaction",
+            "workers": 2,
+        }
+        upstream: dict[str, Value] = {"host": postgres.host, "port": postgres.port}
+        self.databases: dict[str, dict[str, Value]] = {"app": dict(upstream), "other": dict(upstream)}
+        self.users: dict[str, dict[str, Value]] = {}
+        self.process: subprocess.Popen[bytes] | None = None
+        self._backends_before: set[int] = set()
+
+    # life
+
+    def run(self) -> None:
+        self.run_with()
+
+    def run_with(self, **settings: Value) -> None:
+        """Start, or start anew, with these [howdah] settings on top of the earlier ones."""
+        if self.process is not None:
+            self.finish()
+        self.settings |= settings
+        self._backends_before = self.postgres.backends() if self.postgres.is_running else set()
+        self.start()
+        wait_until(self._accepts, f"the pooler to accept connections; its log:\n{self.log_text}", within=20)
+
+    def start(self, *options: str) -> None:
+        """Start the process on the written configuration without waiting for anything."""
+        self.config.write_text(toml(self._tables()))
+        self._spawn("run", str(self.config), "--json-logs", *options)
+
+    def _tables(self) -> dict[str, Table]:
+        tables: dict[str, Table] = {"howdah": self.settings}
+        tables |= {f'databases."{name}"': table for name, table in self.databases.items()}
+        return tables | {f'users."{name}"': table for name, table in self.users.items()}
+
+    def _spawn(self, *arguments: str) -> None:
+        preload = os.environ.get("HOWDAH_TEST_PRELOAD")  # a sanitizer's runtime, for the pooler alone
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
+        if preload:
+            environment["LD_PRELOAD"] = preload
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "howdah", *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                cwd=self.folder, env=environment, start_new_session=True,
+            )  # fmt: skip
+
+    def finish(self, within: float = 20.0) -> None:
+        """End it as an operator does, and check its exit status, its log and what it leaves behind."""
+        if self.process is None:
+            return
+        process, self.process = self.process, None
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(1)
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        try:
+            status = process.wait(within)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise AssertionError(f"the pooler did not end within {within} s of SIGTERM and SIGINT") from None
+        self.check_log()
+        assert status == 0, f"the pooler ended with status {status}"
+        self.check_nothing_is_left()
+
+    def remove(self) -> None:
+        """End it, check, and delete its folder."""
+        try:
+            self.finish()
+        finally:
+            if self.process is not None and self.process.poll() is None:
+                self.process.kill()
+                self.process.wait()
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def wait_for_exit(self, within: float = 20.0) -> int:
+        """Its exit status."""
+        assert self.process is not None
+        status = self.process.wait(within)
+        self.process = None
+        return status
+
+    # checks at the end
+
+    def check_log(self) -> None:
+        alarm = ALARMS.search(self.log_text)
+        assert alarm is None, f"the pooler's log holds {alarm[0]!r}:\n{self.log_tail}"
+
+    def check_nothing_is_left(self) -> None:
+        sockets = [path.name for path in self.folder.iterdir() if path.is_socket()]
+        assert not sockets, f"the pooler left {sockets}"
+        if self.postgres.is_running:
+            wait_until(
+                lambda: not self.postgres.backends() - self._backends_before, "the pooler's PostgreSQL sessions to end"
+            )
+
+    # clients
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return self.host, self.port
+
+    @property
+    def socket_path(self) -> str:
+        return f"{self.folder}/.s.PGSQL.{self.port}"
+
+    def connect(self, **parameters: Any) -> psycopg.Connection[Any]:
+        """A psycopg session in autocommit that prepares nothing by itself."""
+        settings = {"host": self.host, "port": self.port, "user": "alice", "dbname": "app", "autocommit": True,
+                    "prepare_threshold": None, "connect_timeout": 20}  # fmt: skip
+        return psycopg.connect(**{**settings, **parameters})
+
+    @contextlib.contextmanager
+    def cur(self, **parameters: Any) -> Iterator[psycopg.Cursor[Any]]:
+        with self.connect(**parameters) as connection, connection.cursor() as cursor:
+            yield cursor
+
+    def stranger(self) -> Client:
+        """A wire client that has said nothing yet."""
+        return Client(self.address)
+
+    def client(self, user: str = "alice", database: str = "app", **parameters: str) -> Client:
+        """A logged-in wire client."""
+        client = Client(self.address)
+        client.log_in(wire.PROTOCOL_3_0, user=user, database=database, **parameters)
+        return client
+
+    def value(self, query: str, **parameters: Any) -> Any:
+        """The only column of the only row, asked on a connection of its own."""
+        with self.cur(**parameters) as cursor:
+            row = cursor.execute(query).fetchone()
+        assert row is not None, f"no row for {query!r}"
+        return row[0]
+
+    # the console
+
+    def admin(self, command: str) -> list[dict[str, Any]]:
+        """A command to the console database, its rows by column name."""
+        with self.connect(dbname="pgbouncer", user="pgbouncer", row_factory=dict_row) as console:
+            cursor = psycopg.ClientCursor(console, row_factory=dict_row)
+            cursor.execute(command)
+            return cursor.fetchall() if cursor.description else []
+
+    def pool(self, database: str = "app", user: str = "alice") -> dict[str, Any]:
+        """This pool's row of SHOW POOLS; empty when there is no such pool yet."""
+        rows = [row for row in self.admin("SHOW POOLS") if (row["database"], row["user"]) == (database, user)]
+        return rows[0] if rows else {}
+
+    def wait_for_pool(self, database: str = "app", user: str = "alice", within: float = 15.0, **columns: int) -> None:
+        """Wait until the pool's row shows these values: ``wait_for_pool(cl_waiting=3)``."""
+
+        def matches() -> bool:
+            row = self.pool(database, user)
+            return bool(row) and all(int(row[name]) == value for name, value in columns.items())
+
+        wait_until(matches, f"SHOW POOLS to show {columns} for {database}/{user}", within)
+
+    def wait_until_idle(self, within: float = 15.0) -> None:
+        """Wait until no server is in use and no client waits."""
+        busy = ("cl_waiting", "cl_active_cancel_req", "cl_waiting_cancel_req", "sv_active", "sv_active_cancel",
+                "sv_being_canceled", "sv_tested", "sv_login")  # fmt: skip
+
+        def is_idle() -> bool:
+            return all(
+                not int(row[name])
+                for row in self.admin("SHOW POOLS")
+                for name in busy
+                if row["database"] != "pgbouncer"
+            )
+
+        wait_until(is_idle, "every server to be idle and no client waiting", within)
+
+    # the log
+
+    @property
+    def log_text(self) -> str:
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    @property
+    def log_tail(self) -> str:
+        return "\n".join(self.log_text.splitlines()[-80:])
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The log's lines that are JSON objects."""
+        return [json.loads(line) for line in self.log_text.splitlines() if line.startswith("{") and line.endswith("}")]
+
+    def log_contains(self, pattern: str) -> bool:
+        return re.search(pattern, self.log_text) is not None
+
+    def logged(self, reason: str) -> list[dict[str, Any]]:
+        """The log lines with this reason code."""
+        return [event for event in self.events if event.get("reason") == reason]
+
+    def wait_for_log(self, reason: str, count: int = 1, within: float = 10.0) -> list[dict[str, Any]]:
+        """Wait for that many log lines with this reason code, and see that there are no more."""
+        wait_until(lambda: len(self.logged(reason)) >= count, f"{count} log lines with reason {reason}", within)
+        lines = self.logged(reason)
+        assert len(lines) == count, f"{len(lines)} log lines with reason {reason}, wanted {count}"
+        return lines
+
+    # the process
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None, "the pooler is not running"
+        return self.process.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    @property
+    def resident_bytes(self) -> int:
+        """Its resident memory now."""
+        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    @property
+    def open_files(self) -> int:
+        """How many file descriptors it has open."""
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+
+    def _accepts(self) -> bool:
+        if self.process is not None and self.process.poll() is not None:
+            raise AssertionError(f"the pooler ended with status {self.process.returncode}; its log:\n{self.log_tail}")
+        try:
+            Client(self.address).vanish()
+        except OSError:
+            return False
+        return True

@@ -67,6 +67,7 @@ def extensions(folder: Path, package: str) -> list[Extension]:
         Extension(
             ".".join((package, *source.relative_to(folder).with_suffix("").parts)),
             [str(source)],
+            include_dirs=["fuzz"],
             extra_compile_args=[*COMMON, *COMPILE[FLAVOUR]],
             extra_link_args=LINK,
             libraries=["pthread"],
@@ -84,7 +85,7 @@ def compiled() -> list[Extension]:
         build_dir=f"build/cython-{FLAVOUR}",
         compiler_directives=DIRECTIVES,
         nthreads=os.cpu_count() or 1,
-        show_all_warnings=False,
+        quiet=True,
     )
 
 

@@ -59,6 +59,7 @@ def build(flavour: str) -> int:
     drop_orphans(lib)
     if stamp.exists() and (ROOT / "setup.py").stat().st_mtime > stamp.stat().st_mtime:
         command += ["--force"]
+    print(f"howdah set-up: compiling what changed, flavour {flavour}", file=sys.stderr, flush=True)
     environment = {**os.environ, "HOWDAH_BUILD": flavour}
     status = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
     if status == 0:

@@ -1,0 +1,71 @@
+"""Coverage-guided fuzzing: ``python tools/fuzz.py [SECONDS] [TARGET...]``.
+
+Builds the driver (fuzz/driver.c) when it is older than its source and gives every target of fuzz/targets an equal share of the time.
+Starts from the seeds in fuzz/corpus/TARGET; what libFuzzer finds on the way is kept in build/fuzz/corpus/TARGET, and an
+input that breaks something in build/fuzz/broken/TARGET-*, ready to become a seed and a test.
+"""
+
+import os
+import shlex
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+HERE = ROOT / "build" / "fuzz"
+DRIVER = HERE / "driver"
+SOURCE = ROOT / "fuzz" / "driver.c"
+
+
+def targets() -> list[str]:
+    return sorted(path.stem for path in (ROOT / "fuzz" / "targets").glob("*.pyx"))
+
+
+def config(name: str) -> str:
+    return str(sysconfig.get_config_var(name) or "")
+
+
+def build_driver() -> None:
+    if DRIVER.exists() and DRIVER.stat().st_mtime > SOURCE.stat().st_mtime:
+        return
+    library = f"-lpython{config('LDVERSION')}"
+    command = ["clang", "-g", "-O1", "-fsanitize=fuzzer,address,undefined", "-rdynamic", str(SOURCE), "-o", str(DRIVER)]
+    command += [f"-I{sysconfig.get_path('include')}"]
+    command += [f"-L{config('LIBDIR')}", f"-L{config('LIBPL')}", f"-Wl,-rpath,{config('LIBDIR')}", library]
+    command += shlex.split(f"{config('LIBS')} {config('SYSLIBS')} {config('LINKFORSHARED')}")
+    subprocess.run(command, check=True)
+
+
+def fuzz(target: str, seconds: int) -> int:
+    found = HERE / "corpus" / target
+    broken = HERE / "broken"
+    for folder in (found, broken):
+        folder.mkdir(parents=True, exist_ok=True)
+    environment = {
+        **os.environ,
+        "HOWDAH_FUZZ_TARGET": target,
+        "HOWDAH_FUZZ_PYTHON": sys.executable,
+        "PYTHONPATH": str(HERE / "lib"),
+        "PYTHONMALLOC": "malloc",
+        "ASAN_OPTIONS": "detect_leaks=0",  # CPython leaves its own objects behind; targets allocate nothing
+        "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
+    }
+    command = [str(DRIVER), str(found), str(ROOT / "fuzz" / "corpus" / target)]
+    command += [f"-max_total_time={seconds}", "-timeout=10", "-print_final_stats=1", "-verbosity=1", "-use_value_profile=1"]
+    command += [f"-artifact_prefix={broken / target}-", "-max_len=20000", "-len_control=50"]
+    print(f"== fuzzing {target} for {seconds} s", flush=True)
+    return subprocess.run(command, env=environment, check=False).returncode
+
+
+def main(arguments: list[str]) -> int:
+    seconds = int(arguments[0]) if arguments else 60
+    chosen = arguments[1:] or targets()
+    build_driver()
+    failed = [target for target in chosen if fuzz(target, max(1, seconds // len(chosen)))]
+    print(f"fuzzing found something in: {', '.join(failed)}; see {HERE / 'broken'}" if failed else "fuzzing found nothing")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

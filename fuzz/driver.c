@@ -48,10 +48,10 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     module = PyImport_ImportModule(name);
     if (module == NULL)
         fail("the target cannot be imported");
-    doors = PyObject_GetAttrString(module, "__pyx_capi__"); /* every cdef function that the .pxd declares */
+    doors = PyObject_GetAttrString(module, "__pyx_capi__"); /* the functions declared `cdef api` */
     door = doors ? PyDict_GetItemString(doors, "one_input") : NULL;
     if (door == NULL)
-        fail("the target has no one_input in its .pxd");
+        fail("the target has no `cdef api int one_input`");
     one_input = (one_input_t)PyCapsule_GetPointer(door, PyCapsule_GetName(door));
     PyEval_SaveThread();
     return 0;

@@ -32,7 +32,7 @@ cdef size_t run_length(const uint8_t *data, size_t size, uint8_t tag, size_t *me
     return done
 
 
-cdef int one_input(const uint8_t *data, size_t size) noexcept nogil:
+cdef api int one_input(const uint8_t *data, size_t size) noexcept nogil:
     cdef Frame frame
     cdef FrameVerdict verdict
     cdef size_t at = 1

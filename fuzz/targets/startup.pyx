@@ -44,7 +44,7 @@ cdef void claim_message(Startup *startup, const uint8_t *data) noexcept nogil:
     claim(options == startup.unknown_options)
 
 
-cdef int one_input(const uint8_t *data, size_t size) noexcept nogil:
+cdef api int one_input(const uint8_t *data, size_t size) noexcept nogil:
     cdef Startup startup
     cdef Startup again
     cdef StartupVerdict verdict = read_startup(data, size, &startup)

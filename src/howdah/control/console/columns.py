@@ -1,0 +1,77 @@
+"""Columns of console results: their types, and values as text or binary."""
+
+import struct
+from collections.abc import Callable
+from typing import NamedTuple
+
+#: What a cell may hold; None is NULL.
+Cell = str | int | None
+
+_INT4_MAX = 2**31 - 1
+_NUMERIC_BASE = 10_000
+
+
+class ColumnType(NamedTuple):
+    """A PostgreSQL type by its OID and typlen, and how its values are sent in binary."""
+
+    oid: int
+    length: int
+    binary: Callable[[Cell], bytes]
+
+
+class Column(NamedTuple):
+    name: str
+    type: ColumnType
+
+
+def _text_binary(value: Cell) -> bytes:
+    return str(value).encode()
+
+
+def _int4_binary(value: Cell) -> bytes:
+    return struct.pack("!i", _whole(value))
+
+
+def _int8_binary(value: Cell) -> bytes:
+    return struct.pack("!q", _whole(value))
+
+
+def _numeric_binary(value: Cell) -> bytes:
+    """PostgreSQL's wire form (numeric_send): digits in base 10,000, most significant first."""
+    rest, digits = abs(_whole(value)), list[int]()
+    while rest:
+        rest, digit = divmod(rest, _NUMERIC_BASE)
+        digits.append(digit)
+    digits.reverse()
+    sign = 0x4000 if _whole(value) < 0 else 0
+    return struct.pack(f"!hhHh{len(digits)}h", len(digits), max(len(digits) - 1, 0), sign, 0, *digits)
+
+
+def _whole(value: Cell) -> int:
+    if not isinstance(value, int):
+        raise TypeError(f"{value!r} in a column of numbers")
+    return value
+
+
+TEXT = ColumnType(25, -1, _text_binary)
+INT4 = ColumnType(23, 4, _int4_binary)
+INT8 = ColumnType(20, 8, _int8_binary)
+NUMERIC = ColumnType(1700, -1, _numeric_binary)
+
+_BY_LETTER = {"t": TEXT, "i": INT4, "q": INT8, "n": NUMERIC}
+
+
+def columns(spec: str) -> tuple[Column, ...]:
+    """`columns("database t, cl_active i")`: t text, i int4, q int8, n numeric."""
+    pairs = (item.split() for item in spec.split(","))
+    return tuple(Column(name, _BY_LETTER[letter]) for name, letter in pairs)
+
+
+def encode(column: Column, value: Cell, binary: bool) -> bytes | None:
+    """`value` as it goes into a DataRow; None for NULL."""
+    if value is None:
+        return None
+    if column.type is INT4 and isinstance(value, int):
+        # A count past int4 (2,147,483,647) must not break the message: PgBouncer's type cannot say more.
+        value = max(-_INT4_MAX - 1, min(value, _INT4_MAX))
+    return column.type.binary(value) if binary else str(value).encode()

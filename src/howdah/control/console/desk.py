@@ -1,0 +1,55 @@
+"""Which console client has which session; called by the control plane's inbox with the engine's console events."""
+
+from typing import Protocol
+
+from howdah.control.console import messages
+from howdah.control.console.action import ConsoleError
+from howdah.control.console.commands import Commands
+from howdah.control.console.session import Answer, Session
+from howdah.control.console.show import ConsoleUse
+from howdah.control.log import logger
+from howdah.dataplane.rows import Event, EventKind
+
+
+class Post(Protocol):
+    """The part of the engine that carries answers to console clients."""
+
+    def console_send(self, client: int, data: bytes, close: bool) -> None: ...
+
+
+class Desk:
+    def __init__(self, post: Post, commands: Commands, use: ConsoleUse) -> None:
+        self._post = post
+        self._commands = commands
+        self._use = use
+        self._sessions: dict[int, Session] = {}
+
+    def handle(self, event: Event) -> None:
+        if event.kind == EventKind.CONSOLE_OPEN:
+            self._sessions[event.id] = Session(self._commands)
+        elif event.kind == EventKind.CONSOLE_DATA:
+            self._answer(event)
+        else:
+            self._sessions.pop(event.id, None)
+        self._use.sessions = len(self._sessions)
+
+    def _answer(self, event: Event) -> None:
+        session = self._sessions.get(event.id)
+        if session is None:
+            return  # closed by us; what it had sent before it noticed
+        before = session.statements
+        answer = self._receive(session, event)
+        self._use.statements += session.statements - before
+        if answer.close:
+            del self._sessions[event.id]
+        if answer.data or answer.close:
+            self._post.console_send(event.id, answer.data, answer.close)
+
+    def _receive(self, session: Session, event: Event) -> Answer:
+        """A fault of ours ends the session, not the control plane."""
+        try:
+            return session.receive(event.detail)
+        except Exception:  # noqa: BLE001  # whatever it is: the others go on
+            logger().exception("console session failed", client=event.address, id=event.id)
+            failure = ConsoleError("XX000", "internal error in the console", "See howdah's log.", severity="FATAL")
+            return Answer(messages.error(failure), True)

@@ -1,0 +1,70 @@
+"""Console text to statements, and statements to words.
+
+The console needs no SQL grammar: strings, quoted names, comments and semicolons are enough.
+"""
+
+import re
+from typing import NamedTuple
+
+from howdah.control.console.action import ConsoleError
+
+_TOKEN = re.compile(
+    r"""
+    (?P<space>   \s+ | --[^\n]* )
+  | (?P<comment> /\* )
+  | (?P<string>  [eE]?'(?:[^']|'')*' )
+  | (?P<name>    "(?:[^"]|"")*" )
+  | (?P<parameter> \$\d+ )
+  | (?P<word>    [\w.]+ )
+  | (?P<end>     ; )
+  | (?P<symbol>  [^\s'"] )
+    """,
+    re.VERBOSE,
+)
+_COMMENT_EDGE = re.compile(r"/\*|\*/")
+
+
+class Token(NamedTuple):
+    kind: str  # string, name, parameter, word or symbol
+    text: str  # without quotes; a word as it was written
+
+
+Statement = tuple[Token, ...]
+
+
+def split(text: str) -> list[Statement]:
+    """The statements of `text`; empty ones are left out, as PostgreSQL does."""
+    found: list[Statement] = []
+    current: list[Token] = []
+    at = 0
+    while at < len(text):
+        match = _TOKEN.match(text, at)
+        if match is None:
+            raise ConsoleError("42601", f'unterminated quoted text at or near "{text[at : at + 40]}"')
+        kind = match.lastgroup or ""
+        at = _after_comment(text, match.end()) if kind == "comment" else match.end()
+        if kind == "end":
+            found.append(tuple(current))
+            current = []
+        elif kind not in ("space", "comment"):
+            current.append(Token(kind, _plain(kind, match.group())))
+    found.append(tuple(current))
+    return [statement for statement in found if statement]
+
+
+def _after_comment(text: str, at: int) -> int:
+    """Comments nest in PostgreSQL."""
+    depth = 1
+    while depth:
+        edge = _COMMENT_EDGE.search(text, at)
+        if edge is None:
+            raise ConsoleError("42601", "unterminated /* comment")
+        depth += 1 if edge.group() == "/*" else -1
+        at = edge.end()
+    return at
+
+
+def _plain(kind: str, text: str) -> str:
+    if kind == "string":
+        return text[text.index("'") + 1 : -1].replace("''", "'")
+    return text[1:-1].replace('""', '"') if kind == "name" else text

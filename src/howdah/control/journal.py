@@ -1,0 +1,109 @@
+"""Events of the data plane to log lines: one line an event, with its reason's code, text and level.
+
+Lines of ordinary logins and ends are written only when asked for (log_connections, log_disconnections); abnormal ends
+always.  Repetitions are held back by `flood`.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from howdah.control.flood import Flood
+from howdah.control.log import FilteringBoundLogger
+from howdah.dataplane.plan import Settings
+from howdah.dataplane.rows import Event, EventKind
+from howdah.reasons import BY_CODE, Level, Reason
+
+#: Lines a second of one kind and reason.  Lines somebody asked for by a setting may be many; others tell their
+#: story with a few.
+UNASKED_PER_SECOND = 20
+ASKED_PER_SECOND = 500
+
+_ABNORMAL = (Level.WARNING, Level.ERROR)
+_SUBJECT = {
+    EventKind.CLIENT_LOGIN: "client connected",
+    EventKind.CLIENT_CLOSED: "client closed",
+    EventKind.SERVER_LOGIN: "server connected",
+    EventKind.SERVER_CLOSED: "server closed",
+    EventKind.SERVER_REFUSED: "server refused",
+    EventKind.PIN: "server pinned to client",
+    EventKind.WORKER_FAILED: "worker_failed",
+}
+_LOGINS = (EventKind.CLIENT_LOGIN, EventKind.SERVER_LOGIN)
+_ENDS = (EventKind.CLIENT_CLOSED, EventKind.SERVER_CLOSED)
+
+
+class _Key(NamedTuple):
+    kind: EventKind
+    reason: str
+
+
+class Journal:
+    """Writes events to the log."""
+
+    def __init__(self, log: FilteringBoundLogger, settings: Callable[[], Settings]) -> None:
+        self._log = log
+        self._settings = settings
+        self._unasked: Flood[_Key] = Flood(UNASKED_PER_SECOND)
+        self._asked: Flood[_Key] = Flood(ASKED_PER_SECOND)
+
+    def write(self, event: Event, now: float) -> None:
+        reason = BY_CODE.get(event.reason, BY_CODE["none"])
+        level = _level(event, reason)
+        asked = level not in _ABNORMAL and event.kind in (*_LOGINS, *_ENDS)
+        if asked and not self._wanted(event.kind):
+            return
+        flood = self._asked if asked else self._unasked
+        if flood.admits(_Key(event.kind, event.reason), now):
+            self._line(level, _text(event, reason), _fields(event))
+
+    def _wanted(self, kind: EventKind) -> bool:
+        settings = self._settings()
+        return settings.log_connections if kind in _LOGINS else settings.log_disconnections
+
+    def summarize(self, now: float, *, final: bool = False) -> None:
+        """Say how many lines were held back; called every second and at the end."""
+        for flood in (self._unasked, self._asked):
+            for key, lines, seconds in flood.summaries(now, final=final):
+                reason = BY_CODE.get(key.reason, BY_CODE["none"])
+                text = f"{_SUBJECT[key.kind]}: and {lines:,} more like this in {seconds:.0f} s"
+                held = {"reason": key.reason, "held_back": lines} if key.reason else {"held_back": lines}
+                self._line(reason.level, text, held)
+
+    def _line(self, level: Level, text: str, fields: dict[str, Any]) -> None:
+        # "{" and "%" in names of strangers are no format: structlog formats only when given arguments.
+        getattr(self._log, level.value)(text, **fields)
+
+
+def _level(event: Event, reason: Reason) -> Level:
+    if event.kind == EventKind.WORKER_FAILED:
+        return Level.ERROR
+    return Level.INFO if event.kind in _LOGINS else reason.level
+
+
+def _text(event: Event, reason: Reason) -> str:
+    subject, message = _SUBJECT[event.kind], reason.message
+    detail = event.detail.decode(errors="replace").rstrip("\0")
+    if "%s" in message:
+        message = message.replace("%s", detail)
+    elif detail:
+        message = f"{message}: {detail}" if message else detail
+    return f"{subject}: {message}" if message else subject
+
+
+def _fields(event: Event) -> dict[str, Any]:
+    """Only what the event knows."""
+    side = "server" if event.kind.name.startswith("SERVER") else "client"
+    fields: dict[str, Any] = {"reason": event.reason} if event.reason else {}
+    fields |= {
+        name: value
+        for name, value in (
+            (side, event.address),
+            ("database", event.database),
+            ("user", event.user),
+            ("id", event.id),
+        )
+        if value
+    }
+    if event.kind in _ENDS:
+        fields["age"] = round(event.age_us / 1_000_000, 3)
+    return fields

@@ -10,6 +10,9 @@ from tests.kit import wire
 from tests.kit.deadline import PATIENCE
 from tests.kit.wire import Message, Replies
 
+#: Every client there is, for `close_all`: a failing test leaves its clients behind.
+_open: list["Client"] = []
+
 #: What a client waits for one message unless the test says otherwise, in seconds.
 READ_WITHIN = 20.0
 
@@ -26,6 +29,7 @@ class Client:
         else:
             self.socket = socket.create_connection(address, READ_WITHIN * PATIENCE)
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _open.append(self)
         self.address = address
         self.settings: dict[str, str] = {}
         self.process_id = 0
@@ -74,6 +78,12 @@ class Client:
                 self.process_id = struct.unpack_from("!i", reply.body)[0]
                 self.secret_key = reply.body[4:]
         return replies
+
+    def refusal(self, **parameters: str) -> Message:
+        """The error that a login ends with, or the first query after it where the server is asked only then."""
+        self.send(wire.startup(wire.PROTOCOL_3_0, **parameters))
+        replies = self.read_until("Z", "E")
+        return (replies if replies.errors else self.query("SELECT 1")).error
 
     def ask(self, *messages: bytes, within: float = READ_WITHIN) -> Replies:
         """Send and read up to the next ReadyForQuery."""
@@ -156,6 +166,12 @@ class Client:
             if not got:
                 raise Gone("the other side has closed the connection")
             self._unread += got
+
+
+def close_all() -> None:
+    """Close what a test has left open."""
+    while _open:
+        _open.pop().socket.close()
 
 
 class Gone(Exception):

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import pytest
 
-from tests.kit.client import Client
+from tests.kit.client import Client, close_all
 from tests.kit.pooler import Pooler
 from tests.kit.postgres import Postgres
 
@@ -33,6 +33,13 @@ def _pooler(postgres: Postgres) -> Iterator[Pooler]:
         _alive.remove(pooler)
 
 
+@pytest.fixture(autouse=True)
+def _no_client_is_left() -> Iterator[None]:
+    """A failing test leaves its clients to us, so that the next one does not suffer for it."""
+    yield
+    close_all()
+
+
 @pytest.fixture
 def pooler(postgres: Postgres) -> Iterator[Pooler]:
     """A pooler of this test's own, to be started by the test: ``pooler.run_with(...)``."""
@@ -50,8 +57,10 @@ def howdah(_shared_pooler: Pooler, postgres: Postgres) -> Iterator[Pooler]:
     if not _shared_pooler.is_running:
         _shared_pooler.process = None
         _shared_pooler.run()
+    _shared_pooler.forget_log()
     pid = _shared_pooler.pid
     yield _shared_pooler
+    _shared_pooler.close_sessions()
     assert _shared_pooler.is_running, f"the pooler (pid {pid}) ended during the test:\n{_shared_pooler.log_tail}"
     _shared_pooler.check_log()
 

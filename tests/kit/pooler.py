@@ -65,6 +65,8 @@ class Pooler:
         self.users: dict[str, dict[str, Value]] = {}
         self.process: subprocess.Popen[bytes] | None = None
         self._backends_before: set[int] = set()
+        self._log_from = 0
+        self._sessions: list[psycopg.Connection[Any]] = []
 
     # life
 
@@ -105,6 +107,7 @@ class Pooler:
         """End it as an operator does, and check its exit status, its log and what it leaves behind."""
         if self.process is None:
             return
+        self.close_sessions()
         process, self.process = self.process, None
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
@@ -171,7 +174,14 @@ class Pooler:
         """A psycopg session in autocommit that prepares nothing by itself."""
         settings = {"host": self.host, "port": self.port, "user": "alice", "dbname": "app", "autocommit": True,
                     "prepare_threshold": None, "connect_timeout": 20}  # fmt: skip
-        return psycopg.connect(**{**settings, **parameters})
+        session = psycopg.connect(**{**settings, **parameters})
+        self._sessions.append(session)
+        return session
+
+    def close_sessions(self) -> None:
+        """Close what `connect` has opened."""
+        while self._sessions:
+            self._sessions.pop().close()
 
     @contextlib.contextmanager
     def cur(self, **parameters: Any) -> Iterator[psycopg.Cursor[Any]]:
@@ -235,9 +245,13 @@ class Pooler:
 
     # the log
 
+    def forget_log(self) -> None:
+        """From now on `events`, `logged` and `log_contains` see only what is written later."""
+        self._log_from = self.log.stat().st_size
+
     @property
     def log_text(self) -> str:
-        return self.log.read_text(errors="replace") if self.log.exists() else ""
+        return self.log.read_bytes()[self._log_from :].decode(errors="replace") if self.log.exists() else ""
 
     @property
     def log_tail(self) -> str:

@@ -210,6 +210,13 @@ class Postgres:
         """End one backend by kill -9; the postmaster restarts everything, as it does after any crash."""
         os.kill(pid, signal.SIGKILL)
 
+    def freeze(self, pid: int) -> None:
+        """Stop a backend where it is, as a hanging disk would: it neither reads nor writes."""
+        os.kill(pid, signal.SIGSTOP)
+
+    def thaw(self, pid: int) -> None:
+        os.kill(pid, signal.SIGCONT)
+
     def wait_until_up(self, within: float = 30.0) -> None:
         """Wait until connections are accepted, for example after the crash of a backend."""
         wait_until(self._accepts, "PostgreSQL to accept connections again", within)

@@ -1,8 +1,8 @@
 """The log: structlog, lines for people on a terminal or JSON objects for machines, to stderr.
 
 structlog's import pulls in rich (and with it Pygments, ssl and more) for coloured tracebacks: 80 to 130 ms and 5 MiB
-that a pooler has no use for.  A `None` in `sys.modules` makes `import rich` fail with ImportError, which structlog takes as
-"not installed"; it is gone again right after.
+that a pooler has no use for.  A `None` in `sys.modules` makes `import rich` fail with ImportError, which structlog
+takes as "not installed"; it is gone again right after.
 """
 
 import sys

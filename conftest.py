@@ -8,6 +8,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# No deadline for an example: under sanitizers, or beside other work, the first ones take long.
+settings.register_profile("howdah", deadline=None, print_blob=True)
+settings.load_profile("howdah")
 
 _NOTES = Path(__file__).parent / ".pytest_cache" / "running"
 

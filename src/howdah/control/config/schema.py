@@ -1,0 +1,288 @@
+"""Every setting there is: name, type, default, reload class and documentation, once.
+
+Validation, the reference (docs/reference/settings.md), the example file, HOWDAH_* variables and the command line
+all read these models.  Names and meanings are PgBouncer's where it has the setting; a default that differs says so.
+What several settings must agree on is in `agreement`, not here.
+"""
+
+import os
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+
+from howdah.control.config.addresses import listen_addresses
+from howdah.control.config.errors import Problem
+from howdah.control.config.units import (
+    Count,
+    Kind,
+    Milliseconds,
+    Seconds,
+    Size,
+    Switch,
+    Text,
+    WholeSeconds,
+    Words,
+    between,
+    count,
+    one_of,
+    text,
+    words,
+)
+
+
+class Reload(StrEnum):
+    """When a change takes effect."""
+
+    RELOAD = "reload"
+    RESTART = "restart"
+
+
+def setting(default: Any, doc: str, *, restart: bool = False, shown: str = "") -> Any:
+    """One setting; `shown` describes a default that is worked out at start."""
+    extra = {"reload": (Reload.RESTART if restart else Reload.RELOAD).value, "shown": shown}
+    if callable(default):
+        return Field(default_factory=default, description=doc, json_schema_extra={**extra})
+    return Field(default=default, description=doc, json_schema_extra={**extra})
+
+
+def _octal(value: object) -> int:
+    """Permission bits.  Only strings: TOML's bare 770 would be decimal, and nobody means that."""
+    if not isinstance(value, str) or not value.strip() or set(value.strip()) - set("01234567"):
+        raise ValueError('must be octal digits in quotes, such as "0770"')
+    bits = int(value.strip(), 8)
+    if bits > 0o777:
+        raise ValueError(f'{value!r} has more than permission bits; at most "0777"')
+    return bits
+
+
+def _pool_mode(value: object) -> str:
+    if value == "statement":
+        raise ValueError("statement pooling comes with a later version; use transaction, or stay with session")
+    return one_of("transaction", "session")(value)
+
+
+def _not_empty(value: str) -> str:
+    if not value:
+        raise ValueError("must not be empty")
+    return value
+
+
+def usable_workers() -> int:
+    """The cores this process may run on, at most four: more are seldom of use to a pooler."""
+    return max(1, min(4, len(os.sched_getaffinity(0))))
+
+
+PoolMode = Annotated[
+    Literal["transaction", "session"], BeforeValidator(_pool_mode), Kind("one of transaction, session")
+]
+Port = Annotated[int, BeforeValidator(count), AfterValidator(between(1, 65535)), Kind("port")]
+PoolSize = Annotated[int, BeforeValidator(count), AfterValidator(between(1, 100_000)), Kind("number")]
+Name = Annotated[str, BeforeValidator(text), AfterValidator(_not_empty), Kind("string")]
+ListenAddresses = Annotated[
+    tuple[str, ...], BeforeValidator(words), AfterValidator(listen_addresses), Kind("list of addresses")
+]
+Hosts = Annotated[tuple[str, ...], BeforeValidator(words), AfterValidator(tuple), Kind("host, or a list of hosts")]
+FileMode = Annotated[int, BeforeValidator(_octal), Kind("octal string")]
+LogLevel = Annotated[
+    Literal["debug", "info", "warning", "error"],
+    BeforeValidator(one_of("debug", "info", "warning", "error")),
+    Kind("one of debug, info, warning, error"),
+]
+LogFormat = Annotated[Literal["text", "json"], BeforeValidator(one_of("text", "json")), Kind("one of text, json")]
+
+
+class Table(BaseModel):
+    """What the tables have in common: unknown keys are errors, nothing changes after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class GlobalSettings(Table):
+    """Table [howdah]."""
+
+    # where clients come in
+    listen_addr: ListenAddresses = setting(
+        ("127.0.0.1", "::1"),
+        "TCP addresses to listen on: IP addresses, host names, or `*` for all. Empty: Unix socket only. "
+        "An address beyond loopback needs `allow_trust_from_network` as long as clients log in by trust. "
+        "PgBouncer's default is empty.",
+        restart=True,
+    )
+    listen_port: Port = setting(6432, "Port of the TCP and Unix sockets.", restart=True)
+    listen_backlog: Count = setting(
+        4096,
+        "Connections the kernel may queue before they are accepted. Capped by the sysctl `net.core.somaxconn`. "
+        "PgBouncer's default is 128, which a storm of clients overruns.",
+        restart=True,
+    )
+    unix_socket_dir: Text = setting(
+        "/tmp",  # noqa: S108  PgBouncer's default; the socket's name is fixed and libpq looks there
+        "Directory of the Unix socket `.s.PGSQL.<listen_port>`; a leading `@` puts it into the abstract namespace. "
+        "Empty: no Unix socket. Databases without a `host` are looked for in this directory, too.",
+        restart=True,
+    )
+    unix_socket_mode: FileMode = setting(
+        0o777, "Permissions of the Unix socket, in octal and in quotes.", restart=True, shown='"0777"'
+    )
+    unix_socket_group: Text = setting("", "Group that is to own the Unix socket. Empty: the process's.", restart=True)
+    allow_trust_from_network: Switch = setting(
+        False,
+        "Allow `listen_addr` beyond loopback although clients log in by trust, that is, without any password. "
+        "Whoever can reach the port then acts as any user they name.",
+        restart=True,
+    )
+    admin_users: Words = setting(
+        (), "Users who may use the console (database `pgbouncer`) fully. With `stats_users` empty too: everybody."
+    )
+    stats_users: Words = setting((), "Users who may look at the console (database `pgbouncer`).")
+    ignore_startup_parameters: Words = setting(
+        (), "Startup parameters that are accepted from clients and dropped, such as `extra_float_digits`."
+    )
+    # pools and limits
+    pool_mode: PoolMode = setting(
+        "transaction",
+        "When a server goes back to the pool: after each transaction, or when its client leaves (`session`). "
+        "PgBouncer's default is session.",
+    )
+    default_pool_size: PoolSize = setting(20, "Most server connections of a pool, that is, for one database and user.")
+    min_pool_size: Count = setting(0, "Server connections a pool in use keeps open even when idle.")
+    reserve_pool_size: Count = setting(
+        0, "More server connections a pool may open when clients have waited for `reserve_pool_timeout`."
+    )
+    reserve_pool_timeout: Seconds = setting(
+        5.0, "How long a client waits before the reserve may be used. 0: no reserve."
+    )
+    max_client_conn: PoolSize = setting(
+        10_000, "Most clients over all databases. Clients beyond it are refused at once. PgBouncer's default is 100."
+    )
+    max_db_connections: Count = setting(0, "Most server connections of one database over all its pools. 0: no limit.")
+    max_user_connections: Count = setting(0, "Most server connections of one user over all databases. 0: no limit.")
+    max_packet_size: Size = setting(2**31 - 1, "Largest message a client may send.", shown="2147483647")
+    # time limits of clients
+    query_wait_timeout: Seconds = setting(
+        120.0, "How long a query may wait for a server before its client is disconnected. 0: no limit."
+    )
+    client_login_timeout: Seconds = setting(60.0, "How long a client's login may take. 0: no limit.")
+    client_idle_timeout: Seconds = setting(
+        0.0, "Disconnect clients that are idle outside a transaction for this long. 0: never."
+    )
+    idle_transaction_timeout: Seconds = setting(
+        0.0, "Disconnect clients that are idle inside a transaction for this long. 0: never."
+    )
+    # servers
+    server_idle_timeout: Seconds = setting(600.0, "Close server connections that nobody used for this long. 0: never.")
+    server_lifetime: Seconds = setting(
+        3600.0, "Close server connections older than this as soon as they are idle. 0: use each only once."
+    )
+    server_connect_timeout: Seconds = setting(15.0, "How long connecting and logging in to PostgreSQL may take.")
+    server_login_retry: Seconds = setting(
+        15.0, "How long to wait after PostgreSQL could not be reached or refused a login, before trying again."
+    )
+    server_reset_query: Text = setting(
+        "DISCARD ALL",
+        "Run before a server that was one client's own (`session` mode, or pinned) goes to the next. Empty: nothing.",
+    )
+    dns_max_ttl: Seconds = setting(15.0, "How long the address of a database's host name is kept.")
+    # sockets
+    tcp_keepalive: Switch = setting(True, "Whether TCP keepalive is on.")
+    tcp_keepidle: WholeSeconds = setting(0, "Idle time before the first keepalive probe. 0: the system's default.")
+    tcp_keepintvl: WholeSeconds = setting(0, "Time between keepalive probes. 0: the system's default.")
+    tcp_keepcnt: Count = setting(0, "Lost keepalive probes that end a connection. 0: the system's default.")
+    tcp_user_timeout: Milliseconds = setting(
+        0, "How long sent data may stay unacknowledged before the connection ends. 0: the system's default."
+    )
+    # the process
+    workers: Annotated[int, BeforeValidator(count), AfterValidator(between(1, 64)), Kind("number")] = setting(
+        usable_workers, "Worker threads.", restart=True, shown="usable cores, at most 4"
+    )
+    shutdown_timeout: Seconds = setting(
+        30.0, "How long running transactions may take to finish after SIGTERM. 0: they are not waited for."
+    )
+    log_level: LogLevel = setting("info", "Least severe log lines to write.")
+    log_format: LogFormat = setting("text", "Log lines for people, or one JSON object a line.", restart=True)
+    log_connections: Switch = setting(False, "Log each client that logs in. PgBouncer's default is on.")
+    log_disconnections: Switch = setting(
+        False, "Log each client that leaves, with the reason. PgBouncer's default is on."
+    )
+    live_line: Switch = setting(
+        True, "On a terminal, show a line with the numbers of clients, servers and transactions.", restart=True
+    )
+    embedded_data_dir: Text = setting(
+        "",
+        "Where the embedded PostgreSQL keeps its data, when it is used. Empty: the user's data directory.",
+        restart=True,
+        shown="the user's data directory",
+    )
+
+
+class DatabaseSettings(Table):
+    """Table [databases.NAME]; the name `*` stands for all names that have no table of their own."""
+
+    host: Hosts = setting(
+        (),
+        "Host name, IP address, Unix socket directory (`/...`) or abstract one (`@...`); several are used in turn. "
+        "Empty: the Unix socket in `unix_socket_dir`.",
+    )
+    port: Port = setting(5432, "Port of PostgreSQL, also for Unix sockets.")
+    dbname: Name | None = setting(None, "Name of the database in PostgreSQL.", shown="the name the client asked for")
+    user: Name | None = setting(
+        None, "Log in to PostgreSQL as this user, whoever the client is: one pool for all.", shown="the client's user"
+    )
+    password: SecretStr | None = setting(
+        None,
+        "Password of `user`. Kept, but without effect until howdah can log in to PostgreSQL by password: "
+        "this version needs `trust` or `peer` in pg_hba.conf.",
+        shown="none",
+    )
+    pool_mode: PoolMode | None = setting(None, "Instead of the global `pool_mode`.", shown="global")
+    pool_size: PoolSize | None = setting(None, "Instead of `default_pool_size`.", shown="global")
+    min_pool_size: Count | None = setting(None, "Instead of the global `min_pool_size`.", shown="global")
+    reserve_pool_size: Count | None = setting(None, "Instead of the global `reserve_pool_size`.", shown="global")
+    max_db_connections: Count | None = setting(None, "Instead of the global `max_db_connections`.", shown="global")
+    server_lifetime: Seconds | None = setting(None, "Instead of the global `server_lifetime`.", shown="global")
+    client_encoding: Text | None = setting(None, "Value asked for when a server connection starts.", shown="none")
+    datestyle: Text | None = setting(None, "Value asked for when a server connection starts.", shown="none")
+    timezone: Text | None = setting(None, "Value asked for when a server connection starts.", shown="none")
+    application_name: Text | None = setting(None, "Value asked for when a server connection starts.", shown="none")
+    options: Text | None = setting(
+        None, "Command-line options asked for when a server connection starts, as in libpq.", shown="none"
+    )
+
+
+class UserSettings(Table):
+    """Table [users.NAME]: what applies to one user, before the database's and the global value."""
+
+    pool_mode: PoolMode | None = setting(None, "Instead of the database's or the global `pool_mode`.", shown="database")
+    pool_size: PoolSize | None = setting(
+        None, "Instead of the database's `pool_size` or `default_pool_size`.", shown="database"
+    )
+    reserve_pool_size: Count | None = setting(
+        None, "Instead of the database's or the global `reserve_pool_size`.", shown="database"
+    )
+    max_user_connections: Count | None = setting(None, "Instead of the global `max_user_connections`.", shown="global")
+
+
+class Config(Table):
+    """A whole configuration, valid.  See the package's docstring for how to use it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True, validate_by_alias=True)
+
+    settings: GlobalSettings = Field(default_factory=GlobalSettings, alias="howdah")
+    databases: Mapping[str, DatabaseSettings] = Field(default_factory=dict)
+    users: Mapping[str, UserSettings] = Field(default_factory=dict)
+    #: Where it came from, for people: "howdah.toml", "postgresql://app@db:5432/app" (never a password), "DATABASE_URL".
+    source: str = Field(default="defaults", exclude=True)
+    #: The path of the file, to read it again; None when there is none.
+    path: str | None = Field(default=None, exclude=True)
+    #: No databases were named: start the embedded PostgreSQL and use `with_databases`.
+    embedded: bool = Field(default=False, exclude=True)
+    #: What is odd but not wrong, to be logged at start.
+    warnings: tuple[Problem, ...] = Field(default=(), exclude=True)
+    #: A database a client can be told to connect to; None when there is nothing to suggest.
+    sample_database: str | None = Field(default=None, exclude=True)
+
+    def with_databases(self, databases: Mapping[str, DatabaseSettings]) -> Self:
+        """The same configuration with other databases."""
+        return self.model_copy(update={"databases": dict(databases)})

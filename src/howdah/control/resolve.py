@@ -58,8 +58,11 @@ def look_up(host: Host) -> Found:
         return Found(error=f"cannot resolve host name {host.name!r}: {failure.strerror}")
     except (OSError, UnicodeError) as failure:
         return Found(error=f"cannot resolve host name {host.name!r}: {failure}")
-    unique = dict.fromkeys(SocketAddress(family, sockaddr) for family, _, _, _, sockaddr in found)
-    return Found(tuple(unique))  # type: ignore[arg-type]  # sockaddr is the family's own tuple
+    # Without IPv6 in the Python build a v6 address would be (int, bytes): there is none such on Linux.
+    unique = dict.fromkeys(
+        SocketAddress(family, sockaddr) for family, _, _, _, sockaddr in found if isinstance(sockaddr[0], str)
+    )
+    return Found(tuple(unique))
 
 
 @dataclass(slots=True)

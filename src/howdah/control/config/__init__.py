@@ -10,7 +10,7 @@ Use from the control plane::
 - ``config.source``: where it came from, for people, never with a password.  ``config.path``: its file or None.
 - ``config.embedded``: no database was named; start the embedded PostgreSQL, then use
   ``config.with_databases({"*": DatabaseSettings(host=(directory,), port=port)})``.
-- ``config.warnings``: `Problem`s that are not fatal; the supervisor logs each (``where``, ``key``, ``message``, ``advice``).
+- ``config.warnings``: `Problem`s that are not fatal, to be logged: ``where``, ``key``, ``message``, ``advice``.
 - ``config.sample_database``: the database to show in a connection string, or None.
 - ``"listen_addr" in config.settings.model_fields_set``: whether it was set; an address of the *default* list that this
   machine does not have (::1 without IPv6) is to be passed over, one that was asked for is a `StartError`.

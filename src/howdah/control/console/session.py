@@ -191,9 +191,9 @@ class Session:
         out.append(messages.NO_DATA if columns is None else messages.row_description(columns, binary))
 
     def _execute(self, reader: BodyReader, out: list[bytes]) -> None:
-        portal = self._portal(b"P", reader.text())
-        limit = reader.int32()
+        name, limit = reader.text(), reader.int32()
         reader.end()
+        portal = self._portal(b"P", name)
         if portal.action is None:
             out.append(messages.EMPTY_QUERY)
             return

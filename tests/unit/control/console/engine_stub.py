@@ -1,0 +1,77 @@
+"""An engine for console tests: rows as given, answers kept."""
+
+from dataclasses import dataclass, field
+
+from howdah.control.console.averages import Averages
+from howdah.control.console.commands import Commands
+from howdah.control.console.show import ConsoleUse, Facts, Setting
+from howdah.dataplane.plan import Address, DatabasePlan, Plan, PoolMode, Settings
+from howdah.dataplane.rows import ClientRow, PoolRow, ServerRow, StatsRow
+
+SETTINGS = Settings(
+    max_client_conn=100, max_user_connections=0, max_packet_size=1 << 20, query_wait_timeout_us=0,
+    client_idle_timeout_us=0, idle_transaction_timeout_us=0, client_login_timeout_us=0, server_idle_timeout_us=0,
+    server_connect_timeout_us=0, server_login_retry_us=0, reserve_pool_timeout_us=0, tcp_keepalive=True,
+    tcp_keepidle=0, tcp_keepintvl=0, tcp_keepcnt=0, tcp_user_timeout=0, server_reset_query="DISCARD ALL",
+    log_connections=False, log_disconnections=False, ignore_startup_parameters=(), console_users=(),
+)  # fmt: skip
+
+DATABASE = DatabasePlan(
+    name="app", dbname=None, host="db.example", port=5432, addresses=(Address(b"", "192.0.2.1:5432"),),
+    resolve_error="", force_user=None, pool_size=20, min_pool_size=0, reserve_pool_size=0,
+    pool_mode=PoolMode.TRANSACTION, max_db_connections=7, server_lifetime_us=3_600_000_000, startup_parameters=(),
+)  # fmt: skip
+
+POOL = PoolRow("app", "alice", "transaction", 3, 2, 0, 0, 4, 0, 0, 1, 0, 0, 1, 2_500_000, 20, 1)
+CLIENT = ClientRow(
+    id=7, user="alice", database="app", state="active", address="127.0.0.1", port=41234, local_address="127.0.0.1",
+    local_port=6432, connect_at_us=1_700_000_000_000_000, request_at_us=0, wait_us=1_250_000, link=9,
+    application_name="psql", worker=1, pin="",
+)  # fmt: skip
+SERVER = ServerRow(
+    id=9, user="alice", database="app", state="active", address="192.0.2.1", port=5432, local_address="192.0.2.9",
+    local_port=50000, connect_at_us=1_700_000_000_000_000, request_at_us=1_700_000_001_000_000, close_needed=0,
+    link=7, remote_pid=4711, application_name="psql", worker=1,
+)  # fmt: skip
+STATS = StatsRow("app", 10, 20, 30, 4000, 5000, 60, 70, 80, 9)
+
+
+@dataclass
+class EngineStub:
+    pool_rows: list[PoolRow] = field(default_factory=lambda: [POOL])
+    client_rows: list[ClientRow] = field(default_factory=lambda: [CLIENT])
+    server_rows: list[ServerRow] = field(default_factory=lambda: [SERVER])
+    stats_rows: list[StatsRow] = field(default_factory=lambda: [STATS])
+    sent: list[tuple[int, bytes, bool]] = field(default_factory=list)
+
+    def pools(self) -> list[PoolRow]:
+        return self.pool_rows
+
+    def clients(self) -> list[ClientRow]:
+        return self.client_rows
+
+    def servers(self) -> list[ServerRow]:
+        return self.server_rows
+
+    def stats(self) -> list[StatsRow]:
+        return self.stats_rows
+
+    def console_send(self, client: int, data: bytes, close: bool) -> None:
+        self.sent.append((client, data, close))
+
+
+def facts(engine: EngineStub | None = None, averages: Averages | None = None) -> Facts:
+    return Facts(
+        engine=engine or EngineStub(),
+        plan=lambda: Plan(1, SETTINGS, (DATABASE,), ()),
+        settings=lambda: [
+            Setting("default_pool_size", "20", "20", True),
+            Setting("listen_port", "6432", "6432", False),
+        ],
+        averages=averages or Averages(0.0),
+        use=ConsoleUse(sessions=1, statements=5),
+    )
+
+
+def commands() -> Commands:
+    return Commands(facts())

@@ -17,6 +17,7 @@ FOLDERS := $(shell find $(PACKAGES) -type d ! -name __pycache__)
 READY := .venv/.howdah
 UNDER := tools/under
 PYTEST := python -m pytest -n auto
+SLOW_PYTEST := $(PYTEST) --timeout=600 -o faulthandler_timeout=590
 
 .PHONY: help run demo test lint bench build debug sanitize fuzz docs clean
 .DELETE_ON_ERROR:
@@ -45,7 +46,8 @@ debug: build/debug/stamp ## like run, with every check and debug logs
 	@exec $(UNDER) debug howdah run --log-level debug $(ARGS) $(TARGET)
 
 sanitize: build/$(SANITIZER)/stamp ## the tests under AddressSanitizer and UBSan (SANITIZER=thread: ThreadSanitizer)
-	@$(UNDER) $(SANITIZER) $(PYTEST) --timeout=600 -o faulthandler_timeout=590 $(or $(ARGS),tests/unit tests/protocol tests/integration)
+	@$(UNDER) $(SANITIZER) $(SLOW_PYTEST) $(ARGS) tests/unit tests/protocol
+	@$(UNDER) $(SANITIZER) env -u LD_PRELOAD $(SLOW_PYTEST) $(ARGS) tests/integration
 
 fuzz: build/fuzz/stamp ## coverage-guided fuzzing of the parsers (FUZZ_SECONDS)
 	@$(UNDER) fuzz python tools/fuzz.py $(FUZZ_SECONDS) $(ARGS)

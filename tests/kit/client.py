@@ -1,5 +1,6 @@
 """A client that speaks the wire protocol by hand: any bytes out, whole messages in."""
 
+import select
 import socket
 import struct
 import time
@@ -51,10 +52,11 @@ class Client:
 
     def close(self) -> None:
         """Say goodbye where the other side still listens, and go."""
+        self.socket.setblocking(False)
         try:
             self.socket.sendall(wire.terminate())
         except OSError:
-            pass  # it has gone first, which many tests want
+            pass  # it has gone first or takes nothing, which many tests want
         self.socket.close()
 
     def vanish(self) -> None:
@@ -92,6 +94,11 @@ class Client:
 
     def query(self, sql: str, within: float = READ_WITHIN) -> Replies:
         return self.ask(wire.query(sql), within=within)
+
+    def query_to_end(self, sql: str, within: float = READ_WITHIN) -> Replies:
+        """A query that ends with the end of the connection."""
+        self.send(wire.query(sql))
+        return self.read_to_end(within)
 
     def cancel(self) -> None:
         """Ask for this session's running query to be cancelled; returns when the server has closed the request."""
@@ -144,15 +151,7 @@ class Client:
 
     def has_input(self) -> bool:
         """Whether something has come, or the end has; does not wait."""
-        if self._unread:
-            return True
-        self.socket.setblocking(False)
-        try:
-            return self.socket.recv(1, socket.MSG_PEEK) is not None
-        except BlockingIOError:
-            return False
-        except ConnectionResetError:
-            return True
+        return bool(self._unread) or bool(select.select([self.socket], [], [], 0)[0])
 
     def _fill(self, count: int, deadline: float) -> None:
         while len(self._unread) < count:

@@ -183,6 +183,11 @@ class Postgres:
         cursor = self._observer.execute(query, values or None)
         return cursor.fetchall() if cursor.description else []
 
+    def sql_in(self, database: str, query: str) -> list[tuple[Any, ...]]:
+        """All rows, asked in another database than the superuser's own."""
+        with self.connect(dbname=database) as connection:
+            return connection.execute(query).fetchall()
+
     def value(self, query: str, *values: Any) -> Any:
         """The only column of the only row."""
         ((value,),) = self.sql(query, *values)

@@ -17,7 +17,7 @@ Use from the control plane::
 - `listen_addr` may hold host names ("localhost") and "*": use getaddrinfo.
   ``howdah.control.sockaddr.unix_socket_path(directory, port)`` gives what to bind for `unix_socket_dir` ("@" included).
 - ``howdah.control.plan.build_plan(config, resolved, version)``: the data plane's plan;
-  ``howdah.control.plan.host_names(config)`` names the hosts to resolve, ``resolved`` maps each to a `Resolved`
+  ``howdah.control.plan.host_names(config)`` are the names to resolve, ``resolved`` maps each to a `Resolved`
   (numeric addresses, or an error sentence).
 - Whatever keeps howdah from starting is a `StartError` with one line for people; the command line prints it and exits
   with status 1.

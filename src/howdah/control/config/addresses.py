@@ -29,6 +29,15 @@ def is_loopback(address: str) -> bool:
     return address == "localhost"
 
 
+def server_hosts(hosts: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse what PostgreSQL cannot be at: anything but addresses, names and socket directories."""
+    bare = tuple(h[1:-1] if h.startswith("[") and h.endswith("]") else h for h in hosts)
+    for host in bare:
+        if not host.startswith(("/", "@")) and not is_ip(host) and not is_host_name(host):
+            raise ValueError(_host_advice(host))
+    return bare
+
+
 def listen_addresses(addresses: tuple[str, ...]) -> tuple[str, ...]:
     """Refuse what cannot be listened on; `[::1]` is read as `::1`."""
     bare = tuple(a[1:-1] if a.startswith("[") and a.endswith("]") else a for a in addresses)
@@ -38,10 +47,22 @@ def listen_addresses(addresses: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(bare))
 
 
+def _host_advice(host: str) -> str:
+    if "://" in host:
+        return f"{host.partition('://')[0]}://... is a URL; write its parts as host, port, user and dbname"
+    if port := _port_of(host):
+        return f"{host!r} holds a port; write it as port = {port}"
+    return f"{host!r} is neither a host name nor an IP address nor a socket directory (/...)"
+
+
+def _port_of(address: str) -> str:
+    head, _, port = address.rpartition(":")
+    return port if head and port.isdigit() else ""
+
+
 def _advice(address: str) -> str:
     if address.startswith(("/", "@")):
         return f"{address!r} is a directory; Unix sockets are set by unix_socket_dir"
-    head, _, port = address.rpartition(":")
-    if head and port.isdigit():
+    if port := _port_of(address):
         return f"{address!r} holds a port; write it as listen_port = {port}"
     return f"{address!r} is neither an IP address nor a host name nor *"

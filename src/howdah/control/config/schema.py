@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
-from howdah.control.config.addresses import listen_addresses
+from howdah.control.config.addresses import listen_addresses, server_hosts
 from howdah.control.config.errors import Problem
 from howdah.control.config.units import (
     Count,
@@ -27,6 +27,7 @@ from howdah.control.config.units import (
     between,
     count,
     one_of,
+    seconds,
     text,
     words,
 )
@@ -69,6 +70,12 @@ def _not_empty(value: str) -> str:
     return value
 
 
+def _not_zero(value: float) -> float:
+    if not value:
+        raise ValueError("must be more than 0")
+    return value
+
+
 def usable_workers() -> int:
     """The cores this process may run on, at most four: more are seldom of use to a pooler."""
     return max(1, min(4, len(os.sched_getaffinity(0))))
@@ -83,7 +90,9 @@ Name = Annotated[str, BeforeValidator(text), AfterValidator(_not_empty), Kind("s
 ListenAddresses = Annotated[
     tuple[str, ...], BeforeValidator(words), AfterValidator(listen_addresses), Kind("list of addresses")
 ]
-Hosts = Annotated[tuple[str, ...], BeforeValidator(words), AfterValidator(tuple), Kind("host, or a list of hosts")]
+Hosts = Annotated[
+    tuple[str, ...], BeforeValidator(words), AfterValidator(server_hosts), Kind("host, or a list of hosts")
+]
 FileMode = Annotated[int, BeforeValidator(_octal), Kind("octal string")]
 LogLevel = Annotated[
     Literal["debug", "info", "warning", "error"],
@@ -209,11 +218,21 @@ class GlobalSettings(Table):
     live_line: Switch = setting(
         True, "On a terminal, show a line with the numbers of clients, servers and transactions.", restart=True
     )
+    stats_period: Annotated[float, BeforeValidator(seconds), AfterValidator(_not_zero), Kind("duration", "s")] = (
+        setting(60.0, "The time over which SHOW STATS takes its averages.")
+    )
     embedded_data_dir: Text = setting(
         "",
-        "Where the embedded PostgreSQL keeps its data, when it is used. Empty: the user's data directory.",
+        "Where the embedded PostgreSQL keeps its data, when it is used. Empty: `/var/lib/howdah/postgres-18` for root, "
+        "else `$XDG_DATA_HOME/howdah/postgres-18` or `~/.local/share/howdah/postgres-18`.",
         restart=True,
         shown="the user's data directory",
+    )
+    embedded_user: Text = setting(
+        "",
+        "System user that the embedded PostgreSQL runs as when howdah runs as root. Empty: the owner of the data, "
+        "else the first of howdah, postgres and nobody that exists.",
+        restart=True,
     )
 
 

@@ -1,0 +1,160 @@
+"""From a configuration and resolved host names to the data plane's plan.  Pure: nothing is read or looked up here.
+
+Precedence is PgBouncer's: the user's value, then the database's, then the global one.  The data plane joins users and
+databases at login; here each database gets its own values or the global ones.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple, TypeVar
+
+from howdah.control.config.addresses import is_ip
+from howdah.control.config.schema import Config, DatabaseSettings, GlobalSettings, UserSettings
+from howdah.control.sockaddr import ip_address, unix_address
+from howdah.dataplane.plan import Address, DatabasePlan, Plan, PoolMode, Settings, UserPlan
+
+T = TypeVar("T")
+
+#: What PostgreSQL may be asked for when a server connection starts: [databases] keys that are startup parameters.
+STARTUP_PARAMETERS = ("client_encoding", "datestyle", "timezone", "application_name", "options")
+
+
+class Resolved(NamedTuple):
+    """What is known of a host name."""
+
+    addresses: tuple[str, ...]  # numeric, IPv6 perhaps with a zone: "fe80::1%eth0"; empty: see error
+    error: str = ""
+
+
+def host_names(config: Config) -> frozenset[str]:
+    """The names that must be resolved before the plan has an address for every database."""
+    return frozenset(host for database in config.databases.values() for host in database.host if _is_name(host))
+
+
+def _is_name(host: str) -> bool:
+    return not host.startswith(("/", "@")) and not is_ip(host)
+
+
+def build_plan(config: Config, resolved: Mapping[str, Resolved], version: int) -> Plan:
+    """The plan of `config`.  A database whose names are not in `resolved` gets a `resolve_error`, no addresses."""
+    return Plan(
+        version=version,
+        settings=_settings(config.settings),
+        databases=tuple(
+            _database(name, database, config.settings, resolved) for name, database in config.databases.items()
+        ),
+        users=tuple(_user(name, user) for name, user in config.users.items()),
+    )
+
+
+def microseconds(seconds: float) -> int:
+    """Whole microseconds; what is more than nothing never becomes 0, which would switch it off."""
+    return round(seconds * 1_000_000) or int(seconds > 0)
+
+
+def _settings(settings: GlobalSettings) -> Settings:
+    return Settings(
+        max_client_conn=settings.max_client_conn,
+        max_user_connections=settings.max_user_connections,
+        max_packet_size=settings.max_packet_size,
+        query_wait_timeout_us=microseconds(settings.query_wait_timeout),
+        client_idle_timeout_us=microseconds(settings.client_idle_timeout),
+        idle_transaction_timeout_us=microseconds(settings.idle_transaction_timeout),
+        client_login_timeout_us=microseconds(settings.client_login_timeout),
+        server_idle_timeout_us=microseconds(settings.server_idle_timeout),
+        server_connect_timeout_us=microseconds(settings.server_connect_timeout),
+        server_login_retry_us=microseconds(settings.server_login_retry),
+        reserve_pool_timeout_us=microseconds(settings.reserve_pool_timeout),
+        tcp_keepalive=settings.tcp_keepalive,
+        tcp_keepidle=settings.tcp_keepidle,
+        tcp_keepintvl=settings.tcp_keepintvl,
+        tcp_keepcnt=settings.tcp_keepcnt,
+        tcp_user_timeout=settings.tcp_user_timeout,
+        server_reset_query=settings.server_reset_query.strip(),
+        log_connections=settings.log_connections,
+        log_disconnections=settings.log_disconnections,
+        ignore_startup_parameters=settings.ignore_startup_parameters,
+        console_users=tuple(dict.fromkeys(settings.admin_users + settings.stats_users)),
+    )
+
+
+def _database(
+    name: str, database: DatabaseSettings, settings: GlobalSettings, resolved: Mapping[str, Resolved]
+) -> DatabasePlan:
+    addresses, error = _addresses(database, settings, resolved)
+    return DatabasePlan(
+        name=name,
+        dbname=database.dbname,
+        host=",".join(database.host),
+        port=database.port,
+        addresses=addresses,
+        resolve_error=error,
+        force_user=database.user,
+        pool_size=_first(database.pool_size, settings.default_pool_size),
+        min_pool_size=_first(database.min_pool_size, settings.min_pool_size),
+        reserve_pool_size=_reserve(database, settings),
+        pool_mode=PoolMode[_first(database.pool_mode, settings.pool_mode).upper()],
+        max_db_connections=_first(database.max_db_connections, settings.max_db_connections),
+        server_lifetime_us=_lifetime(_first(database.server_lifetime, settings.server_lifetime)),
+        startup_parameters=tuple(_startup_parameters(database)),
+    )
+
+
+def _first(own: T | None, general: T) -> T:
+    return general if own is None else own
+
+
+def _reserve(database: DatabaseSettings, settings: GlobalSettings) -> int:
+    """Without reserve_pool_timeout there is no reserve: that is what its 0 means in PgBouncer."""
+    if not settings.reserve_pool_timeout:
+        return 0
+    return _first(database.reserve_pool_size, settings.reserve_pool_size)
+
+
+def _lifetime(seconds: float) -> int:
+    """PgBouncer's 0 is "use once", the plan's is "no limit": one microsecond is over after any use."""
+    return microseconds(seconds) or 1
+
+
+def _startup_parameters(database: DatabaseSettings) -> Iterator[tuple[str, str]]:
+    for name in STARTUP_PARAMETERS:
+        value = getattr(database, name)
+        if value is not None:
+            yield name, value
+
+
+def _user(name: str, user: UserSettings) -> UserPlan:
+    return UserPlan(
+        name=name,
+        pool_size=user.pool_size,
+        reserve_pool_size=user.reserve_pool_size,
+        pool_mode=None if user.pool_mode is None else PoolMode[user.pool_mode.upper()],
+        max_user_connections=user.max_user_connections,
+    )
+
+
+def _addresses(
+    database: DatabaseSettings, settings: GlobalSettings, resolved: Mapping[str, Resolved]
+) -> tuple[tuple[Address, ...], str]:
+    """All addresses of all hosts, or why there is none.  Of several hosts, some may be unknown for now."""
+    addresses: list[Address] = []
+    errors: list[str] = []
+    for host in database.host or (settings.unix_socket_dir,):
+        try:
+            addresses += _addresses_of(host, database.port, resolved)
+        except ValueError as error:
+            errors.append(str(error))
+    unique = tuple({address.packed: address for address in addresses}.values())
+    return unique, "" if unique else "; ".join(errors)
+
+
+def _addresses_of(host: str, port: int, resolved: Mapping[str, Resolved]) -> Iterable[Address]:
+    if not host:
+        raise ValueError("the database has no host and unix_socket_dir is empty")
+    if host.startswith(("/", "@")):
+        return [unix_address(host, port)]
+    if not _is_name(host):
+        return [ip_address(host, port)]
+    found = resolved.get(host)
+    if found is None or not found.addresses:
+        raise ValueError((found and found.error) or f"host name {host!r} is not resolved yet")
+    return [ip_address(address, port) for address in found.addresses]

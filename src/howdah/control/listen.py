@@ -26,6 +26,7 @@ class Endpoints:
 
     addresses: tuple[str, ...]  # host names or addresses; "*" is every address; none: no TCP
     port: int
+    all_needed: bool  # whether an address this machine does not have is an error
     socket_dir: str  # "" for no Unix socket; "@..." is in the abstract namespace
     socket_mode: int
     socket_group: str  # "" leaves the process's own
@@ -97,18 +98,18 @@ def open_listeners(endpoints: Endpoints, workers: int) -> Listeners:
 
 def _open_tcp(listeners: Listeners, address: str, endpoints: Endpoints) -> None:
     """One name can be several addresses; those this machine does not have are left out as long as one is there."""
-    missing: StartError | None = None
+    missing = ""
     opened = 0
     for family, sockaddr in _tcp_addresses(address, endpoints.port):
         try:
             listeners.tcp.append(_tcp_group(family, sockaddr, listeners.workers, endpoints.backlog))
             opened += 1
         except _NotHere as failure:
-            missing = StartError(str(failure))
-    if missing is not None and not opened:
-        raise missing
-    if missing is not None and address != "*":
-        listeners.warnings.append(str(missing))
+            missing = str(failure)
+    if missing and not opened and endpoints.all_needed:
+        raise StartError(missing)
+    if missing and opened and address != "*":
+        listeners.warnings.append(missing)
 
 
 class _NotHere(Exception):

@@ -7,7 +7,7 @@ takes as "not installed"; it is gone again right after.
 
 import sys
 from collections.abc import MutableMapping
-from typing import Any, TextIO, cast
+from typing import Any, Protocol, TextIO, cast
 
 _hide_rich = "rich" not in sys.modules
 if _hide_rich:
@@ -20,15 +20,22 @@ finally:
 
 from structlog.typing import FilteringBoundLogger, Processor  # noqa: E402
 
-__all__ = ["FilteringBoundLogger", "configure", "logger"]
+__all__ = ["FilteringBoundLogger", "Stream", "configure", "logger"]
 
 
-def configure(*, level: str, json: bool, stream: TextIO, colors: bool) -> None:
+class Stream(Protocol):
+    """Where lines go."""
+
+    def write(self, text: str, /) -> int: ...
+    def flush(self) -> None: ...
+
+
+def configure(*, level: str, json: bool, stream: Stream, colors: bool) -> None:
     """Set up the process's log; loggers made before keep what they had."""
     structlog.configure(
         processors=_for_machines() if json else _for_people(colors),
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(stream),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", stream)),  # it needs no more of it
         cache_logger_on_first_use=False,
     )
 

@@ -5,120 +5,99 @@ asyncio's own executor would make the end of the process wait for that.
 """
 
 import asyncio
-import ipaddress
 import socket
 import threading
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping
 
-#: How long the start waits for names; later lookups may take as long as they like.
-FIRST_WAIT_S = 5.0
+from howdah.control.plan import Resolved
 
-
-class Host(NamedTuple):
-    name: str
-    port: int
-
-
-class SocketAddress(NamedTuple):
-    """As getaddrinfo gives it."""
-
-    family: int
-    sockaddr: tuple[str, int] | tuple[str, int, int, int]
+#: How long the start waits for names; clients of those not found meanwhile are told why.
+FIRST_WAIT_S = 3.0
+#: A name that is not known may be that of a server just being started: ask again sooner than dns_max_ttl.
+RETRY_S = 2.0
+#: A lookup without answer for so long is taken as failed.
+LOOKUP_S = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What is known of a name: its addresses, or why there are none."""
-
-    addresses: tuple[SocketAddress, ...] = ()
-    error: str = ""
+Lookup = Callable[[str], Resolved]
 
 
-Lookup = Callable[[Host], Found]
-
-
-def is_name(host: str) -> bool:
-    """Whether `host` must be looked up: not a Unix socket directory, not an address."""
-    if not host or host.startswith(("/", "@")):
-        return False
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return True
-    return False
-
-
-def look_up(host: Host) -> Found:
+def look_up(host: str) -> Resolved:
     """Ask the system's resolver (files, DNS, whatever it is set up for); blocks."""
     try:
-        found = socket.getaddrinfo(host.name, host.port, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except socket.gaierror as failure:
-        return Found(error=f"cannot resolve host name {host.name!r}: {failure.strerror}")
+        return Resolved((), f"cannot resolve host name {host!r}: {failure.strerror}")
     except (OSError, UnicodeError) as failure:
-        return Found(error=f"cannot resolve host name {host.name!r}: {failure}")
-    # Without IPv6 in the Python build a v6 address would be (int, bytes): there is none such on Linux.
-    unique = dict.fromkeys(
-        SocketAddress(family, sockaddr) for family, _, _, _, sockaddr in found if isinstance(sockaddr[0], str)
-    )
-    return Found(tuple(unique))
+        return Resolved((), f"cannot resolve host name {host!r}: {failure}")
+    return Resolved(tuple(dict.fromkeys(str(sockaddr[0]) for _, _, _, _, sockaddr in found)))
 
 
-@dataclass(slots=True)
 class Names:
-    """What is known of the names of one plan.  Pure: `merge` says whether there is news."""
+    """What is known of the names of a configuration."""
 
-    known: dict[Host, Found] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self._known: dict[str, Resolved] = {}
 
-    def merge(self, host: Host, answer: Found) -> bool:
-        """A name server's order of answers is no news, nor is its failure while we have addresses from before."""
-        before = self.known.get(host)
-        if before is not None:
-            if not answer.addresses and before.addresses:
-                return False
-            if answer.addresses and set(answer.addresses) == set(before.addresses):
-                return False
-            if answer == before:
-                return False
-        self.known[host] = answer
-        return True
+    @property
+    def known(self) -> Mapping[str, Resolved]:
+        return self._known
 
-    def keep_only(self, hosts: Iterable[Host]) -> None:
+    @property
+    def all_found(self) -> bool:
+        return all(answer.addresses for answer in self._known.values())
+
+    def merge(self, answers: Mapping[str, Resolved]) -> list[str]:
+        """The names there is news of.
+
+        Another order of the same addresses is no news: name servers rotate them.  Nor is a failure while addresses from
+        before are there: they are better than none.
+        """
+        news = [host for host, answer in answers.items() if self._is_news(host, answer)]
+        self._known |= {host: answers[host] for host in news}
+        return news
+
+    def _is_news(self, host: str, answer: Resolved) -> bool:
+        before = self._known.get(host)
+        if before is None:
+            return True
+        if before.addresses:
+            return bool(answer.addresses) and set(answer.addresses) != set(before.addresses)
+        return answer != before
+
+    def keep_only(self, hosts: Iterable[str]) -> None:
+        """Forget names that the configuration no longer has."""
         wanted = set(hosts)
-        for host in list(self.known):
-            if host not in wanted:
-                del self.known[host]
+        self._known = {host: answer for host, answer in self._known.items() if host in wanted}
 
 
-async def in_thread(host: Host, lookup: Lookup = look_up) -> Found:
-    """`lookup` in a daemon thread."""
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[Found] = loop.create_future()
+async def resolve_all(hosts: Iterable[str], wait_s: float, lookup: Lookup = look_up) -> dict[str, Resolved]:
+    """All of them side by side; no answer within `wait_s` is a failure like any other."""
 
-    def deliver(found: Found) -> None:
-        if not answer.done():
-            answer.set_result(found)
-
-    def work() -> None:
-        found = lookup(host)
+    async def one(host: str) -> Resolved:
         try:
-            loop.call_soon_threadsafe(deliver, found)
-        except RuntimeError:
-            pass  # the loop has ended meanwhile
-
-    threading.Thread(target=work, name=f"resolve {host.name}", daemon=True).start()
-    return await answer
-
-
-async def resolve_all(hosts: Iterable[Host], wait_s: float, lookup: Lookup = look_up) -> dict[Host, Found]:
-    """All of them side by side; a name without answer in time is an error like any other, and tried again later."""
-
-    async def one(host: Host) -> Found:
-        try:
-            return await asyncio.wait_for(in_thread(host, lookup), wait_s)
+            return await asyncio.wait_for(_in_thread(host, lookup), wait_s)
         except TimeoutError:
-            return Found(error=f"cannot resolve host name {host.name!r}: no answer within {wait_s:g} s")
+            return Resolved((), f"cannot resolve host name {host!r}: no answer within {wait_s:g} s")
 
     unique = list(dict.fromkeys(hosts))
     return dict(zip(unique, await asyncio.gather(*map(one, unique)), strict=True))
+
+
+async def _in_thread(host: str, lookup: Lookup) -> Resolved:
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[Resolved] = loop.create_future()
+
+    def deliver(resolved: Resolved) -> None:
+        if not answer.done():
+            answer.set_result(resolved)
+
+    def work() -> None:
+        resolved = lookup(host)
+        try:
+            loop.call_soon_threadsafe(deliver, resolved)
+        except RuntimeError:
+            pass  # the loop has ended meanwhile
+
+    threading.Thread(target=work, name=f"resolve {host}", daemon=True).start()
+    return await answer

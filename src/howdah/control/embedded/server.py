@@ -33,13 +33,15 @@ class EmbeddedPostgres:
 
     def __init__(
         self,
-        home: Path | None = None,
+        home: str | Path = "",
         account: str = "",
         parameters: Mapping[str, str] | None = None,
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`account`: system user to drop to from root; `parameters`: more settings; `tell` gets progress for people."""
-        self.home = home or default_home()
+        """`home`: where it lives, "" for `default_home`; `account`: system user to drop to from root; `parameters`:
+        more settings of the server; `tell` gets progress for people.
+        """
+        self.home = Path(home).expanduser().absolute() if home else default_home()
         self._account = account
         self._parameters = {"max_connections": "100", **(parameters or {})}
         self._tell = tell

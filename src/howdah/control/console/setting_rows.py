@@ -1,0 +1,27 @@
+"""The rows of SHOW CONFIG, from the schema that all settings come from."""
+
+from howdah.control.config.schema import GlobalSettings, Reload
+from howdah.control.console.show import Setting
+
+
+def setting_rows(settings: GlobalSettings) -> list[Setting]:
+    rows = []
+    for key, field in sorted(type(settings).model_fields.items()):
+        extra = field.json_schema_extra
+        reload = extra["reload"] if isinstance(extra, dict) else Reload.RESTART
+        default = field.get_default(call_default_factory=True, validated_data={})
+        rows.append(
+            Setting(key, _written(key, getattr(settings, key)), _written(key, default), reload == Reload.RELOAD)
+        )
+    return rows
+
+
+def _written(key: str, value: object) -> str:
+    """As PgBouncer shows it: 1 and 0 for switches, seconds as a bare number, permissions in octal."""
+    if key == "unix_socket_mode":
+        return f"0{value:o}"
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, float):
+        return f"{value:g}"
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)

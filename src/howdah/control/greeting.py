@@ -1,0 +1,75 @@
+"""What a person at a terminal is told when howdah is ready: where it listens, how to connect, how to stop."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode
+
+import howdah
+from howdah.dataplane.plan import Plan
+
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One way in: a TCP address, or a Unix socket directory."""
+
+    host: str
+    port: int
+
+
+def connection_string(door: Door, database: str, user: str = "") -> str:
+    """A postgresql:// URL that libpq and all drivers read."""
+    login = f"{quote(user, safe='')}@" if user else ""
+    name = quote(database, safe="")
+    if door.host.startswith(("/", "@")):
+        return f"postgresql://{login}/{name}?{urlencode({'host': door.host, 'port': door.port}, safe='/@')}"
+    host = _ANY.get(door.host, door.host)
+    return f"postgresql://{login}{f'[{host}]' if ':' in host else host}:{door.port}/{name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    listening: Sequence[str]
+    upstream: str
+    pool: str
+    connect: str  # connection string of a database, or "" when there is none to suggest
+    console: str  # connection string of the console
+    seconds: float
+
+    def fields(self) -> dict[str, object]:
+        """For the log."""
+        return {
+            "version": howdah.__version__,
+            "listening": ", ".join(self.listening),
+            "postgresql": self.upstream,
+            **({"connect": self.connect} if self.connect else {}),
+            "console": self.console,
+            "seconds": round(self.seconds, 3),
+        }
+
+    def lines(self) -> list[str]:
+        """For a terminal."""
+        rows = [
+            ("listening on", ", ".join(self.listening)),
+            ("PostgreSQL", self.upstream),
+            ("pools", self.pool),
+            ("connect", self.connect),
+            ("with psql", f"psql '{self.connect}'" if self.connect else ""),
+            ("console", f"psql '{self.console}'   (SHOW HELP)"),
+            ("stop", "Ctrl-C"),
+        ]
+        width = max(len(label) for label, _ in rows)
+        body = [f"  {label:<{width}}  {text}" for label, text in rows if text]
+        return [f"howdah {howdah.__version__} is ready after {self.seconds:.2f} s", "", *body, ""]
+
+
+def describe_upstream(plan: Plan) -> str:
+    """The servers by database, a few of them."""
+    shown = [
+        f"{'any database' if entry.name == '*' else entry.name} at "
+        + (", ".join(address.text for address in entry.addresses) or entry.resolve_error)
+        for entry in plan.databases[:3]
+    ]
+    more = len(plan.databases) - len(shown)
+    return "; ".join(shown) + (f"; and {more} more" if more > 0 else "")

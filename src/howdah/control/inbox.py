@@ -1,0 +1,63 @@
+"""The data plane's events, taken from the engine and handed to whom they concern: the console's desk or the journal."""
+
+import asyncio
+import time
+from collections import deque
+from typing import Protocol
+
+from howdah.control.console.desk import Desk
+from howdah.control.journal import Journal
+from howdah.dataplane.rows import Event, EventKind
+
+#: Events handled in one turn of the loop: with thousands waiting, signals and the console still get their turn.
+BATCH = 512
+_CONSOLE = (EventKind.CONSOLE_OPEN, EventKind.CONSOLE_DATA, EventKind.CONSOLE_CLOSED)
+
+
+class Source(Protocol):
+    """The part of the engine events come from."""
+
+    def event_fd(self) -> int: ...
+    def events(self) -> list[Event]: ...
+
+
+class Inbox:
+    def __init__(self, source: Source, desk: Desk, journal: Journal) -> None:
+        self._source = source
+        self._desk = desk
+        self._journal = journal
+        self._waiting: deque[Event] = deque()
+        self._fd = -1
+
+    def open(self) -> None:
+        """Handle events from now on, on the running loop."""
+        self._fd = self._source.event_fd()
+        asyncio.get_running_loop().add_reader(self._fd, self._readable)
+
+    def close(self) -> None:
+        """Handle what has come, and no more.  Idempotent; to be called after the engine has stopped."""
+        if self._fd < 0:
+            return
+        asyncio.get_running_loop().remove_reader(self._fd)
+        self._fd = -1
+        self._waiting += self._source.events()
+        self._handle(len(self._waiting))
+
+    def _readable(self) -> None:
+        if not self._waiting:
+            self._waiting += self._source.events()
+            self._turn()
+
+    def _turn(self) -> None:
+        self._handle(BATCH)
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._turn)
+
+    def _handle(self, most: int) -> None:
+        now = time.monotonic()
+        for _ in range(min(most, len(self._waiting))):
+            event = self._waiting.popleft()
+            if event.kind in _CONSOLE:
+                self._desk.handle(event)
+            else:
+                self._journal.write(event, now)

@@ -1,0 +1,91 @@
+"""The plan in force: made from the configuration and what its host names resolve to, made anew when either changes."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Protocol
+
+from howdah.control.config import Config
+from howdah.control.config.schema import GlobalSettings, Reload
+from howdah.control.log import FilteringBoundLogger
+from howdah.control.plan import Resolved, build_plan, host_names
+from howdah.control.resolve import FIRST_WAIT_S, LOOKUP_S, RETRY_S, Lookup, Names, look_up, resolve_all
+from howdah.dataplane.plan import Plan
+
+
+def restart_needed(before: GlobalSettings, after: GlobalSettings) -> str:
+    """A sentence when settings have changed that only a start takes up, else ""."""
+    changed = [
+        name
+        for name, field in type(after).model_fields.items()
+        if isinstance(field.json_schema_extra, dict)
+        and field.json_schema_extra.get("reload") == Reload.RESTART
+        and getattr(before, name) != getattr(after, name)
+    ]
+    return f"these settings have changed and take effect at the next start: {', '.join(changed)}" if changed else ""
+
+
+class Target(Protocol):
+    """The part of the engine that takes plans."""
+
+    def publish(self, plan: Plan) -> None: ...
+
+
+class Publisher:
+    """Holds the configuration and the plan; `attach` says which engine gets the next ones."""
+
+    def __init__(self, config: Config, log: FilteringBoundLogger, lookup: Lookup = look_up) -> None:
+        self.config = config
+        self._log = log
+        self._lookup = lookup
+        self._names = Names()
+        self._target: Target | None = None
+        self._plan: Plan | None = None
+
+    @property
+    def plan(self) -> Plan:
+        if self._plan is None:
+            raise RuntimeError("no plan before first_plan")
+        return self._plan
+
+    async def first_plan(self) -> Plan:
+        """Names that cannot be resolved are no obstacle: their clients get the reason, and we go on asking."""
+        self._learn(await resolve_all(host_names(self.config), FIRST_WAIT_S, self._lookup))
+        self._plan = build_plan(self.config, self._names.known, 1)
+        return self._plan
+
+    def attach(self, target: Target) -> None:
+        self._target = target
+
+    async def use(self, config: Config) -> None:
+        """Put another configuration into force."""
+        fresh = [host for host in host_names(config) if host not in self._names.known]
+        self._learn(await resolve_all(fresh, FIRST_WAIT_S, self._lookup))
+        self._names.keep_only(host_names(config))
+        self.config = config
+        self._publish()
+
+    async def watch_names(self) -> None:
+        """Look names up again every dns_max_ttl, unknown ones sooner; runs until cancelled."""
+        while True:
+            pause = max(self.config.settings.dns_max_ttl, 1.0)
+            await asyncio.sleep(pause if self._names.all_found else min(pause, RETRY_S))
+            answers = await resolve_all(host_names(self.config), LOOKUP_S, self._lookup)
+            wanted = set(host_names(self.config))  # a reload may have come meanwhile
+            if self._learn({host: answer for host, answer in answers.items() if host in wanted}):
+                self._publish()
+
+    def _learn(self, answers: Mapping[str, Resolved]) -> bool:
+        news = self._names.merge(answers)
+        for host in news:
+            found = self._names.known[host]
+            if found.error:
+                self._log.warning(found.error)
+            else:
+                self._log.info("host name resolved", host=host, addresses=", ".join(found.addresses))
+        return bool(news)
+
+    def _publish(self) -> None:
+        self._plan = build_plan(self.config, self._names.known, self.plan.version + 1)
+        if self._target is not None:
+            self._target.publish(self._plan)
+        self._log.debug("plan published", version=self._plan.version)

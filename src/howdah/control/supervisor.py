@@ -1,0 +1,258 @@
+"""The life of the process: start, run, reload, stop.
+
+`run` is called by the command line with a valid configuration.  The start goes: embedded PostgreSQL, listening sockets,
+names, engine.  The stop takes down in the opposite order whatever had come up, so that nothing is left behind.
+"""
+
+import asyncio
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+
+from howdah.control.config import Config, StartError
+from howdah.control.console.averages import Averages
+from howdah.control.console.commands import Commands
+from howdah.control.console.desk import Desk
+from howdah.control.console.setting_rows import setting_rows
+from howdah.control.console.show import ConsoleUse, Facts
+from howdah.control.files import raise_file_limit, shortage
+from howdah.control.greeting import Door, Greeting, connection_string, describe_upstream
+from howdah.control.inbox import Inbox
+from howdah.control.journal import Journal
+from howdah.control.keeper import keep_running, with_embedded
+from howdah.control.listen import Endpoints, open_listeners
+from howdah.control.live import Screen
+from howdah.control.log import FilteringBoundLogger, configure, logger
+from howdah.control.publisher import Publisher, restart_needed
+from howdah.control.pulse import Pulse
+from howdah.dataplane.engine import Engine
+
+if TYPE_CHECKING:  # imported only where it is started
+    from howdah.control.embedded import EmbeddedPostgres
+
+_DRAIN_POLL_S = 0.02
+
+
+def run(config: Config, reread: Callable[[], Config] | None = None) -> int:
+    """Run until told to stop; the exit status.  Raises StartError when it cannot start.
+
+    `reread` gives the configuration as it is now, from the same sources; called on SIGHUP, it may raise StartError.
+    """
+    return asyncio.run(_Supervisor(config, reread).run())
+
+
+class _Supervisor:
+    def __init__(self, config: Config, reread: Callable[[], Config] | None) -> None:
+        self._began = time.monotonic()
+        self._config = config
+        self._reread = reread
+        self._embedded: EmbeddedPostgres | None = None
+        self._screen = Screen(sys.stderr)
+        self._log = _set_up_log(config, self._screen)
+        self._stop_asked = asyncio.Event()
+        self._stop_at_once = asyncio.Event()
+        self._reloading: asyncio.Task[None] | None = None
+
+    async def run(self) -> int:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self._unexpected)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._asked_to_stop, number)
+        loop.add_signal_handler(signal.SIGHUP, self._asked_to_reload)
+        async with AsyncExitStack() as stack:
+            stack.callback(self._screen.show, "")
+            if await self._unless_stopped(self._start(stack)):
+                await self._stop_asked.wait()
+                await self._drain()
+        self._log.info("howdah has stopped")
+        return 0
+
+    # --- start
+
+    async def _unless_stopped(self, start: Coroutine[Any, Any, None]) -> bool:
+        """Run the start; a signal meanwhile cancels it.  Whether it came to its end."""
+        starting = asyncio.ensure_future(start)
+        stop = asyncio.ensure_future(self._stop_asked.wait())
+        await asyncio.wait((starting, stop), return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        if not starting.done():
+            starting.cancel()
+            await asyncio.wait((starting,))
+        if starting.cancelled():
+            return False
+        starting.result()
+        return True
+
+    async def _start(self, stack: AsyncExitStack) -> None:
+        """Bring up each part, and leave with `stack` how to take it down."""
+        file_limit = raise_file_limit()
+        upstream = await self._start_embedded(stack) if self._config.embedded else ""
+        settings = self._config.settings
+        listeners = self._listeners = open_listeners(_endpoints(self._config), settings.workers)
+        stack.callback(listeners.close)
+        self._publisher = Publisher(self._config, self._log)
+        plan = await self._publisher.first_plan()
+        engine = self._engine = Engine(listeners.by_worker)
+        journal, averages = self._open_inbox(stack)
+        stack.callback(engine.stop)
+        engine.start(plan)
+        self._publisher.attach(engine)
+        live = self._screen if self._screen.live and settings.live_line else None
+        pulse = Pulse(engine, journal, averages, live, self._log)
+        await self._spawn(stack, pulse.run(), self._publisher.watch_names())
+        self._greet(upstream or describe_upstream(plan))
+        shortfall = shortage(file_limit, settings.max_client_conn, settings.default_pool_size)
+        self._warn(*map(str, self._config.warnings), *listeners.warnings, shortfall)
+
+    async def _start_embedded(self, stack: AsyncExitStack) -> str:
+        """Start PostgreSQL and take it as the server of every database; its description."""
+        from howdah.control.embedded import EmbeddedPostgres
+
+        server = self._embedded = EmbeddedPostgres(self._config.settings.embedded_data_dir, tell=self._log.info)
+        await server.start()
+        stack.push_async_callback(server.stop)
+        await self._spawn(stack, keep_running(server, self._log))
+        self._config = with_embedded(self._config, server)
+        return f"embedded PostgreSQL {server.version}, its data in {server.home}"
+
+    def _open_inbox(self, stack: AsyncExitStack) -> tuple[Journal, Averages]:
+        use, averages = ConsoleUse(), Averages(time.monotonic())
+        publisher = self._publisher
+        facts = Facts(
+            engine=self._engine,
+            plan=lambda: publisher.plan,
+            settings=lambda: setting_rows(publisher.config.settings),
+            averages=averages,
+            use=use,
+        )
+        journal = Journal(self._log, lambda: publisher.plan.settings)
+        inbox = Inbox(self._engine, Desk(self._engine, Commands(facts), use), journal)
+        inbox.open()
+        stack.callback(lambda: journal.summarize(time.monotonic(), final=True))
+        stack.callback(inbox.close)
+        return journal, averages
+
+    @staticmethod
+    async def _spawn(stack: AsyncExitStack, *work: Coroutine[Any, Any, None]) -> None:
+        """Run beside everything else until the stop."""
+        for coroutine in work:
+            task = asyncio.ensure_future(coroutine)
+            task.add_done_callback(_raise_in_loop)
+            stack.push_async_callback(_cancel, task)
+
+    def _greet(self, upstream: str) -> None:
+        settings = self._config.settings
+        doors = [Door(host, port) for host, port in self._listeners.tcp_addresses]
+        if settings.unix_socket_dir:
+            doors.append(Door(settings.unix_socket_dir, settings.listen_port))
+        database = self._config.sample_database or ("postgres" if self._config.embedded else "")
+        user = "postgres" if self._config.embedded else ""
+        pool = f"{settings.default_pool_size} server connections for each database and user, {settings.pool_mode} mode"
+        greeting = Greeting(
+            listening=self._listeners.names,
+            upstream=upstream,
+            pool=f"{pool}, {settings.workers} worker threads",
+            connect=connection_string(doors[0], database, user) if database else "",
+            console=connection_string(doors[0], "pgbouncer", user),
+            seconds=time.monotonic() - self._began,
+        )
+        if self._screen.live and settings.log_format == "text":
+            for line in greeting.lines():
+                self._screen.write(line + "\n")
+        else:
+            self._log.info("howdah is ready", **greeting.fields())
+
+    def _warn(self, *texts: str) -> None:
+        for text in filter(None, texts):
+            self._log.warning(text)
+
+    # --- reload
+
+    def _asked_to_reload(self) -> None:
+        if self._reloading is None or self._reloading.done():
+            self._reloading = asyncio.ensure_future(self._reload())
+
+    async def _reload(self) -> None:
+        """Read the configuration again; a bad one is refused whole."""
+        if self._reread is None:
+            self._log.warning("SIGHUP: there is no file to read the configuration from again")
+            return
+        try:
+            config = self._reread()
+            if config.embedded and self._embedded is None:
+                raise StartError("it names no database any more; the embedded PostgreSQL needs a restart")
+        except StartError as failure:
+            self._log.error("configuration not reloaded, the old one stays in force", problem=str(failure))  # noqa: TRY400
+            return
+        if config.embedded and self._embedded is not None:
+            config = with_embedded(config, self._embedded)
+        self._warn(*map(str, config.warnings), restart_needed(self._config.settings, config.settings))
+        _set_up_log(config, self._screen)
+        await self._publisher.use(config)
+        self._config = config
+        self._log.info("configuration reloaded", source=config.source)
+
+    # --- stop
+
+    def _asked_to_stop(self, number: signal.Signals) -> None:
+        if self._stop_asked.is_set():
+            self._log.warning(f"{number.name} again: stopping at once")
+            self._stop_at_once.set()
+        self._stop_asked.set()
+
+    async def _drain(self) -> None:
+        """Let running transactions end, for a while; new clients are turned away meanwhile."""
+        settings = self._publisher.config.settings
+        self._engine.drain()
+        self._listeners.refuse()
+        deadline = time.monotonic() + settings.shutdown_timeout
+        if clients := self._engine.totals().clients:
+            self._log.info(
+                f"stopping: waiting up to {settings.shutdown_timeout:g} s for running transactions; "
+                "another SIGTERM or Ctrl-C stops at once",
+                clients=clients,
+            )
+        while self._engine.totals().clients and time.monotonic() < deadline:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop_at_once.wait(), _DRAIN_POLL_S)
+                return
+        if clients := self._engine.totals().clients:
+            self._log.warning("shutdown_timeout is over: ending what still runs", clients=clients)
+
+    def _unexpected(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """A fault of ours in the control plane: told, and queries go on."""
+        self._log.error("internal error", detail=context.get("message"), exc_info=context.get("exception"))
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait((task,))
+
+
+def _raise_in_loop(task: asyncio.Task[None]) -> None:
+    """Background work ends by cancellation only; anything else goes to the loop's exception handler."""
+    if not task.cancelled() and (failure := task.exception()) is not None:
+        raise failure
+
+
+def _set_up_log(config: Config, screen: Screen) -> FilteringBoundLogger:
+    settings = config.settings
+    configure(level=settings.log_level, json=settings.log_format == "json", stream=screen, colors=screen.live)
+    return logger()
+
+
+def _endpoints(config: Config) -> Endpoints:
+    settings = config.settings
+    return Endpoints(
+        addresses=settings.listen_addr,
+        port=settings.listen_port,
+        all_needed="listen_addr" in settings.model_fields_set,
+        socket_dir=settings.unix_socket_dir,
+        socket_mode=settings.unix_socket_mode,
+        socket_group=settings.unix_socket_group,
+        backlog=settings.listen_backlog,
+    )

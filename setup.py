@@ -13,6 +13,7 @@ All but release also build the doors that tests and fuzzing need: ``tests/probe`
 ``fuzz/targets`` as ``howdah_fuzz``.  See CONTRIBUTING.md for the commands.
 """
 
+import multiprocessing
 import os
 from pathlib import Path
 
@@ -76,6 +77,15 @@ def extensions(folder: Path, package: str) -> list[Extension]:
     ]
 
 
+def processes() -> int:
+    """How many processes Cython may start; none where the system has no shared semaphores (some sandboxes)."""
+    try:
+        multiprocessing.Lock()
+    except OSError:
+        return 0
+    return os.cpu_count() or 1
+
+
 def compiled() -> list[Extension]:
     if FLAVOUR == "none":
         return []
@@ -84,7 +94,7 @@ def compiled() -> list[Extension]:
         include_path=["src"],
         build_dir=f"build/cython-{FLAVOUR}",
         compiler_directives=DIRECTIVES,
-        nthreads=os.cpu_count() or 1,
+        nthreads=processes(),
         quiet=True,
     )
 

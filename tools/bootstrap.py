@@ -112,7 +112,9 @@ def install_packages(packages: list[str]) -> None:
     say(f"installing {' '.join(packages)}")
     apt = [*before, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-o", "Dpkg::Use-Pty=0"]
     for command in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
-        if subprocess.run([*apt, *command], stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False).returncode != 0:
+        done = subprocess.run([*apt, *command], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            print(done.stdout, done.stderr, sep="\n", file=sys.stderr)
             fail(f"`apt-get {command[0]}` failed (see above); packages wanted: {' '.join(packages)}")
 
 

@@ -1,0 +1,107 @@
+"""Medians, ratios and warnings: from measurements to statements.  No measuring in here."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+Metrics = Mapping[str, float]
+#: Above this share of its threads' time a load generator may be what is measured.
+GENERATOR_FULL = 0.85
+MACHINE_FULL = 0.95
+
+
+def medians(rounds: Sequence[Metrics]) -> dict[str, float]:
+    """The median of each metric over the rounds that have it."""
+    names = {name: None for metrics in rounds for name in metrics}
+    return {name: median(metrics[name] for metrics in rounds if name in metrics) for name in names}
+
+
+def spread(rounds: Sequence[Metrics], name: str) -> float:
+    """How far apart the middle half of the rounds lies, relative to their median: the noise of a number."""
+    values = sorted(metrics[name] for metrics in rounds if name in metrics)
+    if len(values) < 3 or not median(values):
+        return 0.0
+    quarter = len(values) // 4
+    return (values[-1 - quarter] - values[quarter]) / median(values)
+
+
+def ratio(ours: Metrics, other: Metrics, name: str) -> float | None:
+    """`ours` / `other`, when both have it."""
+    if name not in ours or not other.get(name):
+        return None
+    return ours[name] / other[name]
+
+
+def warnings(target: str, metrics: Metrics) -> list[str]:
+    """What makes this result say less than it seems to."""
+    found = []
+    if metrics.get("generator_cpu", 0.0) > GENERATOR_FULL:
+        found.append(
+            f"{target}: pgbench used {metrics['generator_cpu']:.0%} of its threads: it may be the limit, not {target}"
+        )
+    if metrics.get("failed", 0.0):
+        found.append(f"{target}: {metrics['failed']:.0f} transactions failed")
+    return found
+
+
+def saturated(results: Iterable[Metrics]) -> bool:
+    """Whether the cores were full: then tps and latency are about the sum of all programs, CPU time is about each."""
+    return any(metrics.get("machine_cpu", 0.0) > MACHINE_FULL for metrics in results)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One line of the bar: a number of howdah's against what it must not exceed (or fall below)."""
+
+    scenario: str
+    what: str
+    value: float
+    limit: float
+    at_least: bool = False
+
+    @property
+    def met(self) -> bool:
+        return self.value >= self.limit if self.at_least else self.value <= self.limit
+
+
+Results = Mapping[str, Mapping[str, Metrics]]  # scenario, target: medians
+
+
+def bar(results: Results) -> list[Mark]:
+    """The performance howdah promises, checked where the scenarios for it were run."""
+    marks: list[Mark] = []
+    for scenario, targets in results.items():
+        ours = targets.get("howdah")
+        if ours is not None:
+            marks += _marks(scenario, ours, targets)
+    alone = results.get("64 alone", {}).get("howdah", {})
+    among = results.get("64 among 5000 idle", {}).get("howdah", {})
+    _compare(marks, "64 among 5000 idle", "p99, against 64 alone", ratio(among, alone, "p99_us"), 1.2)
+    return marks
+
+
+def _marks(scenario: str, ours: Metrics, targets: Mapping[str, Metrics]) -> list[Mark]:
+    pgbouncer, relay = targets.get("pgbouncer", {}), targets.get("relay", {})
+    marks: list[Mark] = []
+    if scenario.startswith("select-only") and scenario.rsplit(maxsplit=1)[-1] in {"1", "16", "64"}:
+        _compare(marks, scenario, "CPU a transaction, against PgBouncer", ratio(ours, pgbouncer, "cpu_us"), 0.90)
+        _compare(marks, scenario, "CPU a transaction, against the bare relay", ratio(ours, relay, "cpu_us"), 1.25)
+        _compare(marks, scenario, "p99, against PgBouncer", ratio(ours, pgbouncer, "p99_us"), 1.0)
+        _compare(
+            marks, scenario, "transactions/s, against PgBouncer", ratio(ours, pgbouncer, "tps"), 1.0, at_least=True
+        )
+    elif scenario.startswith("reconnect"):
+        _compare(marks, scenario, "connections/s, against PgBouncer", ratio(ours, pgbouncer, "tps"), 1.2, at_least=True)
+    elif scenario == "10000 idle":
+        _compare(marks, scenario, "KiB a client", ours.get("client_kib"), 2.0)
+        _compare(marks, scenario, "MiB of the empty process", ours.get("empty_rss_kib", 0.0) / 1024, 60.0)
+    elif scenario == "start":
+        _compare(marks, scenario, "ms to the first query", ours.get("first_query_ms"), 700.0)
+    return marks
+
+
+def _compare(
+    marks: list[Mark], scenario: str, what: str, value: float | None, limit: float, *, at_least: bool = False
+) -> None:
+    if value is not None:
+        marks.append(Mark(scenario, what, value, limit, at_least))

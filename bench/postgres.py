@@ -1,0 +1,96 @@
+"""A PostgreSQL of our own: the embedded 18, data in memory, nothing synced, so that the disk is no part of a result."""
+
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from bench.places import postgres_bin, scratch, unprivileged
+from bench.processes import Server
+from bench.wire import Connection, free_port
+
+#: Local trust, loopback only; nothing written before it must be; room for what the scenarios want.
+SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "autovacuum": "off",
+    "shared_buffers": "512MB",
+    "max_wal_size": "4GB",
+    "checkpoint_timeout": "1h",
+    "jit": "off",
+    "max_parallel_workers_per_gather": "0",
+}
+
+
+class Postgres:
+    """A server with the superuser and database `bench`; a context manager that leaves nothing behind."""
+
+    def __init__(self, *, max_connections: int = 800) -> None:
+        self.port = free_port()
+        self.max_connections = max_connections
+        self._user = unprivileged()
+        self._home = scratch("postgres")
+        self._server: Server | None = None
+
+    @property
+    def pid(self) -> int:
+        """The postmaster's."""
+        assert self._server is not None
+        return self._server.pid
+
+    def __enter__(self) -> Self:
+        try:
+            self._create()
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _create(self) -> None:
+        if self._user is not None:
+            os.chown(self._home, self._user.pw_uid, self._user.pw_gid)
+        subprocess.run(
+            [
+                *(postgres_bin() / "initdb", "-D", self._home / "data", "-U", "bench", "-A", "trust"),
+                *("-E", "UTF8", "--no-locale", "--no-sync"),
+            ],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            cwd="/",
+            user=self._user.pw_uid if self._user else None,
+            group=self._user.pw_gid if self._user else None,
+            extra_groups=[] if self._user else None,
+        )
+
+    def _start(self) -> None:
+        settings = {
+            **SETTINGS,
+            "max_connections": str(self.max_connections),
+            "unix_socket_directories": str(self._home),
+        }
+        options = [f"--{name}={value}" for name, value in settings.items()]
+        program, data = postgres_bin() / "postgres", self._home / "data"
+        command: list[str | Path] = [program, "-D", data, "-p", str(self.port), *options]
+        self._server = Server(
+            command, port=self.port, log=self._home / "log", user=self._user, stop_signal=signal.SIGINT
+        )
+        self._server.wait_ready(database="postgres")
+        with Connection(self.port, database="postgres") as connection:
+            connection.run("CREATE DATABASE bench")
+
+    def stop(self) -> None:
+        """End it and remove its data."""
+        if self._server is not None:
+            self._server.stop()
+        shutil.rmtree(self._home, ignore_errors=True)

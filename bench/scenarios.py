@@ -1,0 +1,164 @@
+"""What is measured: one class a kind of measurement, and the list of all of them."""
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+
+from bench import cpu, pgbench
+from bench.idle_clients import IdleClients
+from bench.pgbench import Load
+from bench.postgres import Postgres
+from bench.targets import Needs, Target
+from bench.wire import TERMINATE, Connection
+
+Metrics = Mapping[str, float]
+POOLERS = ("relay", "pgbouncer", "howdah")
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One row of the report's tables.  `measure` is called once a round for each target."""
+
+    name: str
+    measure: Callable[[Target, int], Metrics]
+    targets: tuple[str, ...] = ("direct", *POOLERS)
+    needs: Needs = field(default_factory=Needs)
+    fresh: bool = False  # each round wants a process that has not served anybody; `measure` starts it
+
+
+def under_load(load: Load, idle: int = 0) -> Callable[[Target, int], Metrics]:
+    """A run of pgbench against the target, among `idle` clients that do nothing."""
+
+    def measure(target: Target, seconds: int) -> Metrics:
+        company: AbstractContextManager[object] = IdleClients(target.port, idle) if idle else nullcontext()
+        with company:
+            return _run(load, target, seconds)
+
+    return measure
+
+
+def _run(load: Load, target: Target, seconds: int) -> Metrics:
+    before, busy = _reading(target), cpu.machine_busy()
+    outcome = pgbench.run(load, target.port, seconds)
+    after, busy_after = _reading(target), cpu.machine_busy()
+    metrics = {
+        "tps": outcome.tps,
+        "p50_us": outcome.p50_us,
+        "p95_us": outcome.p95_us,
+        "p99_us": outcome.p99_us,
+        "failed": float(outcome.failed),
+        "generator_cpu": outcome.generator_cpu / outcome.generator_threads,
+        "machine_cpu": (busy_after[0] - busy[0]) / max(busy_after[1] - busy[1], 1.0),
+    }
+    if outcome.connect_us is not None:
+        metrics["connect_us"] = outcome.connect_us
+    if before is not None and after is not None and target.pid is not None:
+        used, count = after - before, max(outcome.transactions, 1)
+        memory = cpu.memory(target.pid)
+        metrics |= {
+            "cpu_us": used.total_us / count,
+            "user_us": used.user_us / count,
+            "system_us": used.system_us / count,
+            "switches": used.switches / count,
+            "rss_kib": float(memory.rss_kib),
+            "pss_kib": float(memory.pss_kib),
+        }
+    return metrics
+
+
+def _reading(target: Target) -> cpu.Used | None:
+    return None if target.pid is None else cpu.used(target.pid)
+
+
+def memory_of(count: int) -> Callable[[Target, int], Metrics]:
+    """What `count` idle clients add to the memory of a fresh process."""
+
+    def measure(target: Target, seconds: int) -> Metrics:
+        del seconds
+        with target:
+            assert target.pid is not None
+            with Connection(target.port) as connection:
+                connection.run("SELECT 1")
+            empty = cpu.memory(target.pid)
+            with IdleClients(target.port, count):
+                full = cpu.memory(target.pid)
+        return {
+            "empty_rss_kib": float(empty.rss_kib),
+            "empty_pss_kib": float(empty.pss_kib),
+            "full_rss_kib": float(full.rss_kib),
+            "client_kib": (full.rss_kib - empty.rss_kib) / count,
+        }
+
+    return measure
+
+
+def first_query(target: Target, seconds: int) -> Metrics:
+    """From starting the process to the answer of the first query."""
+    began = time.perf_counter()
+    target.launch()
+    try:
+        while True:
+            try:
+                with Connection(target.port) as connection:
+                    connection.run("SELECT 1")
+                    taken = time.perf_counter() - began
+                    connection.socket.sendall(TERMINATE)
+                return {"first_query_ms": taken * 1000}
+            except ConnectionRefusedError:
+                if time.perf_counter() - began > 10 + seconds:
+                    raise
+            time.sleep(0.002)
+    finally:
+        target.stop()
+
+
+def _pgbench_scenarios() -> list[Scenario]:
+    return [
+        Scenario(f"{script} {protocol} {clients}", under_load(Load(script, protocol, clients)))
+        for script in ("select-only", "tpcb-like")
+        for protocol in ("simple", "extended")
+        for clients in (1, 16, 64, 512)
+    ]
+
+
+SCENARIOS: tuple[Scenario, ...] = (
+    *_pgbench_scenarios(),
+    Scenario("reconnect 16", under_load(Load("select-only", "simple", 16, reconnect=True)), needs=Needs(workers=2)),
+    Scenario("reconnect 64", under_load(Load("select-only", "simple", 64, reconnect=True)), needs=Needs(workers=2)),
+    Scenario("64 alone", under_load(Load("select-only", "simple", 64)), POOLERS),
+    Scenario("64 among 5000 idle", under_load(Load("select-only", "simple", 64), idle=5000), POOLERS),
+    Scenario("10000 idle", memory_of(10_000), POOLERS, fresh=True),
+    Scenario("start", first_query, POOLERS, fresh=True),
+)
+
+#: What `--quick` runs: the numbers that decide, in a few minutes.
+QUICK = (
+    "select-only simple 1", "select-only simple 16", "select-only simple 64", "select-only extended 16", "reconnect 16",
+    "64 alone", "64 among 5000 idle", "10000 idle", "start",
+)  # fmt: skip
+
+
+def measure_all(
+    scenario: Scenario, names: list[str], postgres: Postgres, *, seconds: int, rounds: int, step: Callable[[str], None]
+) -> dict[str, list[Metrics]]:
+    """Every target `rounds` times, in turn, beginning with another one each round."""
+    results: dict[str, list[Metrics]] = {name: [] for name in names}
+    targets = {name: Target(name, postgres, scenario.needs) for name in names}
+    started: list[Target] = []
+    try:
+        if not scenario.fresh:
+            for target in targets.values():
+                started.append(target)
+                target.__enter__()
+                scenario.measure(target, 1)  # warm: pools filled, caches loaded
+        for turn in range(rounds):
+            shift = turn % len(names)
+            for name in names[shift:] + names[:shift]:
+                step(name)
+                target = Target(name, postgres, scenario.needs) if scenario.fresh else targets[name]
+                results[name].append(scenario.measure(target, seconds))
+    finally:
+        for target in started:
+            target.stop()
+    return results

@@ -1,0 +1,66 @@
+"""From measurements to statements."""
+
+import pytest
+
+from bench.compare import bar, medians, ratio, saturated, spread, warnings
+from bench.report import cell
+
+
+def test_medians_are_of_the_rounds_that_have_the_number() -> None:
+    assert medians([{"tps": 1.0, "x": 5.0}, {"tps": 9.0}, {"tps": 2.0}]) == {"tps": 2.0, "x": 5.0}
+
+
+def test_ratio_needs_both_numbers() -> None:
+    assert ratio({"cpu_us": 9.0}, {"cpu_us": 10.0}, "cpu_us") == pytest.approx(0.9)
+    assert ratio({}, {"cpu_us": 10.0}, "cpu_us") is None
+    assert ratio({"cpu_us": 9.0}, {"cpu_us": 0.0}, "cpu_us") is None
+
+
+def test_spread_leaves_out_the_outliers() -> None:
+    assert spread([{"a": v} for v in (10.0, 10.0, 10.0, 10.0, 90.0)], "a") == 0
+    assert spread([{"a": v} for v in (8.0, 9.0, 10.0, 11.0, 12.0)], "a") == pytest.approx(0.2)
+
+
+def test_a_busy_load_generator_and_failures_are_said() -> None:
+    found = warnings("howdah", {"generator_cpu": 0.97, "failed": 2.0})
+    assert "97%" in found[0]
+    assert "2 transactions failed" in found[1]
+    assert warnings("howdah", {"generator_cpu": 0.40, "failed": 0.0}) == []
+
+
+def test_a_full_machine_is_said() -> None:
+    assert saturated([{"machine_cpu": 0.5}, {"machine_cpu": 0.99}])
+    assert not saturated([{"machine_cpu": 0.5}, {}])
+
+
+def test_the_bar_is_held_against_pgbouncer_and_the_relay() -> None:
+    marks = bar(
+        {
+            "select-only simple 16": {
+                "relay": {"cpu_us": 10.0, "p99_us": 900.0, "tps": 1100.0},
+                "pgbouncer": {"cpu_us": 14.0, "p99_us": 1000.0, "tps": 1000.0},
+                "howdah": {"cpu_us": 13.0, "p99_us": 990.0, "tps": 1001.0},
+            }
+        }
+    )
+    assert [(mark.what.split(",", maxsplit=1)[0], mark.met) for mark in marks] == [
+        ("CPU a transaction", False),  # 0.93 of PgBouncer's, 0.90 promised
+        ("CPU a transaction", False),  # 1.30 of the relay's, 1.25 promised
+        ("p99", True),
+        ("transactions/s", True),
+    ]
+
+
+def test_the_bar_says_nothing_of_scenarios_it_does_not_name() -> None:
+    assert bar({"tpcb-like simple 512": {"howdah": {"cpu_us": 1.0}, "pgbouncer": {"cpu_us": 2.0}}}) == []
+
+
+def test_idle_company_is_held_against_the_same_load_alone() -> None:
+    (mark,) = bar({"64 alone": {"howdah": {"p99_us": 1000.0}}, "64 among 5000 idle": {"howdah": {"p99_us": 1300.0}}})
+    assert mark.value == pytest.approx(1.3)
+    assert not mark.met
+
+
+def test_a_missing_number_is_a_dash() -> None:
+    assert cell({"tps": 12345.6}, "tps", 1.0, 0) == "12,346"
+    assert cell({}, "tps", 1.0, 0) == "–"

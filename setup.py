@@ -94,6 +94,7 @@ def compiled() -> list[Extension]:
         include_path=["src"],
         build_dir=f"build/cython-{FLAVOUR}",
         compiler_directives=DIRECTIVES,
+        emit_linenums=CHECKED,  # gdb and the sanitizers then show lines of the .pyx
         nthreads=processes(),
         quiet=True,
     )

@@ -48,7 +48,7 @@ def fuzz(target: str, seconds: int) -> int:
         "HOWDAH_FUZZ_PYTHON": sys.executable,
         "PYTHONPATH": str(HERE / "lib"),
         "PYTHONMALLOC": "malloc",
-        "ASAN_OPTIONS": "detect_leaks=0",  # CPython leaves its own objects behind; targets allocate nothing
+        "ASAN_OPTIONS": "detect_leaks=0:quarantine_size_mb=32",  # CPython leaves its own objects behind; targets allocate nothing
         "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
     }
     command = [str(DRIVER), str(found), str(ROOT / "fuzz" / "corpus" / target)]

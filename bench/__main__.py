@@ -1,6 +1,5 @@
 """``python -m bench``: measure howdah against what it competes with."""
 
-import resource
 import sys
 from datetime import datetime
 from fnmatch import fnmatch
@@ -12,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from bench import pgbench, report
 from bench.compare import bar, medians, saturated, warnings
-from bench.places import RESULTS, NotHere
+from bench.places import RESULTS, NotHere, raise_files_limit
 from bench.postgres import Postgres
 from bench.scenarios import QUICK, SCENARIOS, Metrics, Scenario, measure_all
 from bench.targets import NAMES, missing
@@ -41,7 +40,7 @@ def main(
         print("\n".join(scenario.name for scenario in chosen))
         return
     console = Console(width=None if sys.stdout.isatty() else 140)
-    _raise_files_limit()
+    raise_files_limit()
     try:
         names = _usable(targets, console)
         _measure(
@@ -71,16 +70,6 @@ def _usable(wanted: str, console: Console) -> list[str]:
         else:
             usable.append(name)
     return usable
-
-
-def _raise_files_limit() -> None:
-    """Ten thousand clients need as many descriptors; children inherit the limit."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (max(hard, 65_536), max(hard, 65_536)))
-    except (ValueError, PermissionError):
-        if hard > soft:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _measure(

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import resource
 import shutil
 import sys
 import tempfile
@@ -35,6 +36,16 @@ def unprivileged() -> pwd.struct_passwd | None:
         except KeyError:
             continue
     raise NotHere("running as root, and neither a user postgres nor nobody exists to run PostgreSQL as")
+
+
+def raise_files_limit() -> None:
+    """Ten thousand clients need as many descriptors; children inherit the limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(hard, 65_536), max(hard, 65_536)))
+    except (ValueError, PermissionError):
+        if hard > soft:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def reachable(path: Path, user: pwd.struct_passwd | None) -> bool:

@@ -283,24 +283,30 @@ class UserSettings(Table):
     max_user_connections: Count | None = setting(None, "Instead of the global `max_user_connections`.", shown="global")
 
 
+class Tables(Table):
+    """What a howdah.toml holds."""
+
+    howdah: GlobalSettings = Field(default_factory=GlobalSettings)
+    databases: Mapping[str, DatabaseSettings] = Field(default_factory=dict)
+    users: Mapping[str, UserSettings] = Field(default_factory=dict)
+
+
 class Config(Table):
     """A whole configuration, valid.  See the package's docstring for how to use it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True, validate_by_alias=True)
-
-    settings: GlobalSettings = Field(default_factory=GlobalSettings, alias="howdah")
+    settings: GlobalSettings = Field(default_factory=GlobalSettings)
     databases: Mapping[str, DatabaseSettings] = Field(default_factory=dict)
     users: Mapping[str, UserSettings] = Field(default_factory=dict)
-    #: Where it came from, for people: "howdah.toml", "postgresql://app@db:5432/app" (never a password), "DATABASE_URL".
-    source: str = Field(default="defaults", exclude=True)
-    #: The path of the file, to read it again; None when there is none.
-    path: str | None = Field(default=None, exclude=True)
+    #: Where it came from, for people: "howdah.toml", "postgresql://app@db:5432/app" (never a password).
+    source: str = "defaults"
+    #: The path of the file; None when there is none.
+    path: str | None = None
     #: No databases were named: start the embedded PostgreSQL and use `with_databases`.
-    embedded: bool = Field(default=False, exclude=True)
+    embedded: bool = False
     #: What is odd but not wrong, to be logged at start.
-    warnings: tuple[Problem, ...] = Field(default=(), exclude=True)
+    warnings: tuple[Problem, ...] = ()
     #: A database a client can be told to connect to; None when there is nothing to suggest.
-    sample_database: str | None = Field(default=None, exclude=True)
+    sample_database: str | None = None
 
     def with_databases(self, databases: Mapping[str, DatabaseSettings]) -> Self:
         """The same configuration with other databases."""

@@ -1,0 +1,122 @@
+"""A configuration in the making: raw tables, and for each key where it came from.
+
+`Draft.finish` checks everything at once: each value by its type, then what values must agree on.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from howdah.control.config.agreement import Finding, findings
+from howdah.control.config.errors import ConfigError, Problem
+from howdah.control.config.faults import Fault, describe
+from howdah.control.config.locate import KeyPath
+from howdah.control.config.schema import Config, Tables
+
+
+@dataclass(slots=True)
+class Draft:
+    """Filled by the readers in `load`, later values over earlier ones."""
+
+    source: str  # for people
+    tables: dict[str, Any] = field(default_factory=dict)
+    path: str | None = None
+    lines: dict[KeyPath, int] = field(default_factory=dict)  # of the keys in the file
+    places: dict[KeyPath, str] = field(default_factory=dict)  # of the keys from elsewhere
+    notes: list[Problem] = field(default_factory=list)  # warnings about what is not a key
+    embedded: bool = False
+    sample_database: str | None = None
+
+    def put(self, table: str, key: str, value: object, *, where: str) -> None:
+        """Set one global setting."""
+        entries = self.tables.setdefault(table, {})
+        if isinstance(entries, dict):  # else it is at fault itself, and told so
+            entries[key] = value
+            self.places[table, key] = where
+
+    def finish(self) -> Config:
+        """The configuration; ConfigError with all that is wrong, in the order of the file."""
+        tables, faults = _validate(self.tables)
+        problems = [*self._problems(faults), *self.notes]
+        if tables is None or any(problem.fatal for problem in problems):
+            raise ConfigError([problem for problem in problems if problem.fatal])
+        return Config(
+            settings=tables.howdah,
+            databases=tables.databases,
+            users=tables.users,
+            source=self.source,
+            path=self.path,
+            embedded=self.embedded,
+            warnings=tuple(problems),
+            sample_database=self.sample_database or _sample(tables),
+        )
+
+    def _problems(self, faults: Iterable[Fault]) -> list[Problem]:
+        placed = [(*self._where(fault.keys), fault) for fault in faults]
+        placed.sort(key=lambda entry: entry[0])
+        return [
+            Problem(where, _shown(key), fault.message, fault.advice, fault.fatal) for _, where, key, fault in placed
+        ]
+
+    def _where(self, keys: Iterable[KeyPath]) -> tuple[float, str, KeyPath]:
+        """The line to sort by, the place in words, and which of `keys` it is about: the first that somebody has set."""
+        candidates = list(keys)
+        for key in candidates:
+            if key in self.places:
+                return math.inf, self.places[key], key
+            if key in self.lines:
+                return self.lines[key], f"{self.path}:{self.lines[key]}", key
+        key = candidates[0]
+        for length in range(len(key) - 1, 0, -1):
+            if line := self.lines.get(key[:length]):
+                return line, f"{self.path}:{line}", key
+        return math.inf, self.source, key
+
+
+def _validate(raw: dict[str, Any]) -> tuple[Tables | None, list[Fault]]:
+    """The tables and what is wrong.  With some values at fault the others are still held against each other."""
+    try:
+        tables = Tables.model_validate(raw)
+    except ValidationError as error:
+        faults = [describe(details) for details in error.errors(include_url=False)]
+        return None, faults + list(_agreement_of_the_rest(raw, [fault.keys[0] for fault in faults]))
+    return tables, [_as_fault(finding) for finding in findings(tables)]
+
+
+def _agreement_of_the_rest(raw: dict[str, Any], at_fault: list[KeyPath]) -> Iterator[Fault]:
+    try:
+        tables = Tables.model_validate(_without(raw, (), set(at_fault)))
+    except ValidationError:
+        return
+    for finding in findings(tables):
+        if not any(key[: len(bad)] == bad or bad[: len(key)] == key for key in finding.keys for bad in at_fault):
+            yield _as_fault(finding)
+
+
+def _without(raw: dict[str, Any], path: KeyPath, at_fault: set[KeyPath]) -> dict[str, Any]:
+    return {
+        key: _without(value, (*path, key), at_fault) if isinstance(value, dict) else value
+        for key, value in raw.items()
+        if (*path, key) not in at_fault
+    }
+
+
+def _as_fault(finding: Finding) -> Fault:
+    return Fault(tuple(finding.keys), finding.message, finding.advice, finding.fatal)
+
+
+def _shown(key: KeyPath) -> str:
+    """A key as a person would write it; [howdah] goes without saying."""
+    parts = key[1:] if key[0] == "howdah" and len(key) > 1 else key
+    return ".".join(str(part) if _is_bare(str(part)) else f'"{part}"' for part in parts)
+
+
+def _is_bare(part: str) -> bool:
+    return part.isascii() and part.replace("_", "").replace("-", "").isalnum()
+
+
+def _sample(tables: Tables) -> str | None:
+    return next((name for name in tables.databases if name != "*"), None)

@@ -1,0 +1,103 @@
+"""One value's fault, from pydantic's words into ours: what is wrong, and what to do about it."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from howdah.control.config.locate import KeyPath
+from howdah.control.config.pgbouncer import NOT_HERE
+from howdah.control.config.schema import DatabaseSettings, GlobalSettings, Tables, UserSettings
+
+_TABLES: Mapping[str, type[BaseModel]] = {
+    "howdah": GlobalSettings,
+    "databases": DatabaseSettings,
+    "users": UserSettings,
+}
+_HEADS = {"howdah": "[howdah]", "databases": "[databases.NAME]", "users": "[users.NAME]"}
+#: Names from other places that people know, and ours for the same thing.
+_ALSO_KNOWN_AS = {
+    "database": "dbname",
+    "hostname": "host",
+    "username": "user",
+    "listen_addresses": "listen_addr",
+    "listen": "listen_addr",
+    "port": "listen_port",
+    "max_connections": "max_client_conn",
+    "reserve_pool": "reserve_pool_size",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with one or more keys; the first is the one to point at."""
+
+    keys: tuple[KeyPath, ...]
+    message: str
+    advice: str = ""
+    fatal: bool = True
+
+
+def describe(details: ErrorDetails) -> Fault:
+    """The fault behind one of pydantic's errors."""
+    key: KeyPath = details["loc"]
+    match details["type"]:
+        case "value_error":
+            return Fault((key,), *_split(str(details.get("ctx", {}).get("error", details["msg"]))))
+        case "extra_forbidden":
+            return Fault((key,), *_unknown(key, details["input"]))
+        case "model_type" | "mapping_type" | "dict_type":
+            return Fault((key,), "must be a table", f"write it as {_head(key)}")
+        case "string_type":
+            return Fault((key,), "must be a string, in quotes")
+    return Fault((key,), details["msg"])
+
+
+def _split(text: str) -> tuple[str, str]:
+    """Our own sentences already are "what is wrong; what to do"."""
+    message, _, advice = text.partition("; ")
+    return message, advice
+
+
+def _head(key: KeyPath) -> str:
+    table = str(key[0])
+    return _HEADS.get(table, "[howdah]").replace("NAME", str(key[1]) if len(key) > 1 else "NAME")
+
+
+def _unknown(key: KeyPath, value: Any) -> tuple[str, str]:
+    """What to say of a key nobody knows."""
+    name = str(key[-1])
+    if len(key) == 1:
+        return _unknown_table(name, value)
+    table = str(key[0])
+    if name in NOT_HERE[table]:
+        return "this setting of PgBouncer is not in this version of howdah", "remove it"
+    home = next((other for other, model in _TABLES.items() if other != table and name in model.model_fields), None)
+    fields = _TABLES[table].model_fields
+    close = [_ALSO_KNOWN_AS[name]] if _ALSO_KNOWN_AS.get(name) in fields else difflib.get_close_matches(name, fields, 1)
+    if close and (home is None or close[0] in name):
+        return "unknown setting", f"did you mean {close[0]}?"
+    if home is not None:
+        return f"unknown setting in {_head(key)}", f"it belongs into {_HEADS[home]}"
+    return "unknown setting", "remove it, or see docs/reference/settings.md for the settings there are"
+
+
+def _unknown_table(name: str, value: Any) -> tuple[str, str]:
+    if not isinstance(value, dict):
+        if name in GlobalSettings.model_fields:
+            return "a setting outside of any table", "put it under [howdah]"
+        return "unknown setting outside of any table", _close_to(
+            name, GlobalSettings.model_fields, "put {} under [howdah]"
+        )
+    if name == "pgbouncer":
+        return "unknown table [pgbouncer]", "its name is [howdah] here"
+    known = list(Tables.model_fields)
+    return f"unknown table [{name}]", _close_to(name, known, "did you mean [{}]?") or f"tables are {', '.join(known)}"
+
+
+def _close_to(name: str, known: Any, sentence: str) -> str:
+    close = difflib.get_close_matches(name, known, 1)
+    return sentence.format(close[0]) if close else ""

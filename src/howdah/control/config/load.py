@@ -1,0 +1,186 @@
+"""Reading a configuration: target, file, environment and options become one checked `Config`.
+
+Later sources win: defaults, the file or URL, HOWDAH_* variables, options of the command line.
+"""
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from howdah.control.config import url
+from howdah.control.config.draft import Draft
+from howdah.control.config.errors import ConfigError, Problem, StartError
+from howdah.control.config.locate import locate
+from howdah.control.config.schema import Config, GlobalSettings
+
+DEFAULT_FILE = "howdah.toml"
+DATABASE_URL = "DATABASE_URL"
+PREFIX = "HOWDAH_"
+#: Where a URL without a host means, as libpq does: Debian's directory, else everybody's.
+SOCKET_DIRECTORIES = ("/var/run/postgresql", "/tmp")  # noqa: S108  PostgreSQL's default
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A setting given on the command line, as text."""
+
+    name: str
+    value: str
+    shown: str  # how it was given, for messages: "--pool-size"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to read: TARGET and options of `howdah run`."""
+
+    target: str | None = None  # a URL, a file, or None to look around
+    options: tuple[Option, ...] = ()
+
+
+def read(request: Request, environ: Mapping[str, str] | None = None) -> Config:
+    """The configuration that was asked for.  StartError, mostly a ConfigError, says what is wrong with it."""
+    environ = os.environ if environ is None else environ
+    draft = _of_target(request.target, environ)
+    _add_environment(draft, environ)
+    for option in request.options:
+        draft.put("howdah", option.name, option.value, where=option.shown)
+    return draft.finish()
+
+
+def _of_target(target: str | None, environ: Mapping[str, str]) -> Draft:
+    if target is not None:
+        return _of_url(target, "the URL") if url.is_url(target) else _of_file(target, environ)
+    if Path(DEFAULT_FILE).exists():
+        return _of_file(DEFAULT_FILE, environ)
+    if address := environ.get(DATABASE_URL):
+        return _of_url(address, DATABASE_URL)
+    return Draft(source="embedded PostgreSQL", embedded=True)
+
+
+# --- files
+
+
+def _of_file(path: str, environ: Mapping[str, str]) -> Draft:
+    text = _text_of(path)
+    draft = Draft(source=path, path=path, tables=_parse(path, text), lines=locate(text))
+    if not draft.tables.get("databases") and not isinstance(draft.tables.get("databases"), list):
+        _find_databases(draft, environ)
+    return draft
+
+
+def _text_of(path: str) -> str:
+    if path.endswith(".ini"):
+        raise StartError(
+            f"{path}: reading a pgbouncer.ini comes with a later version; "
+            "write a howdah.toml instead: its settings have the same names"
+        )
+    try:
+        raw = Path(path).read_bytes()
+    except FileNotFoundError:
+        advice = "a connection is given as postgresql://user@host:port/database" if "=" in path else "check the name"
+        raise StartError(f"{path}: no such file; {advice}") from None
+    except IsADirectoryError:
+        raise StartError(f"{path}: is a directory; name the file in it, as {path.rstrip('/')}/{DEFAULT_FILE}") from None
+    except (OSError, ValueError) as error:
+        raise StartError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    try:
+        return raw.removeprefix(b"\xef\xbb\xbf").decode()
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise ConfigError([Problem(f"{path}:{line}", "", "is not UTF-8", "save the file as UTF-8")]) from None
+
+
+def _parse(path: str, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        message, line = _position(str(error), text)
+        advice = "strings need quotes, true and false do not; see https://toml.io"
+        raise ConfigError([Problem(f"{path}:{line}", "", f"this is not TOML: {message}", advice)]) from None
+    except RecursionError:
+        raise ConfigError([Problem(path, "", "is nested too deeply", "no setting needs nested lists")]) from None
+
+
+def _position(message: str, text: str) -> tuple[str, int]:
+    """The place that tomllib gives at the end of its message."""
+    found = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)$", message)
+    if found is None:
+        return message, 1
+    if found[1] is None:
+        return f"{message[: found.start()]} at the end of the file", max(1, len(text.splitlines()))
+    return f"{message[: found.start()]} in column {found[2]}", int(found[1])
+
+
+def _find_databases(draft: Draft, environ: Mapping[str, str]) -> None:
+    """A file may leave the database, and its password, to the environment."""
+    if address := environ.get(DATABASE_URL):
+        _add_url(draft, address, DATABASE_URL)
+        return
+    draft.notes.append(
+        Problem(
+            draft.source,
+            "",
+            "no databases: howdah does not know where PostgreSQL is",
+            'add [databases."*"] with host and port, or set DATABASE_URL',
+        )
+    )
+
+
+# --- URLs
+
+
+def _of_url(address: str, where: str) -> Draft:
+    draft = Draft(source=where)
+    draft.source = _add_url(draft, address, where).shown
+    return draft
+
+
+def _add_url(draft: Draft, address: str, where: str) -> url.Url:
+    try:
+        parsed = url.parse(address)
+    except url.UrlError as error:
+        raise ConfigError([Problem(where, "", str(error))]) from None
+    for table, entries in parsed.tables(_default_host()).items():
+        if table == "howdah":
+            for key, value in entries.items():
+                draft.put(table, key, value, where=where)
+        else:
+            draft.tables[table] = entries
+            for name, keys in entries.items():
+                draft.places[table, name] = where
+                draft.places |= {(table, name, key): where for key in keys}
+    draft.sample_database = parsed.dbname or parsed.user or None
+    draft.notes += [Problem(where, name, "this parameter has no effect here", fatal=False) for name in parsed.ignored]
+    return parsed
+
+
+def _default_host() -> str:
+    return next((directory for directory in SOCKET_DIRECTORIES if Path(directory).is_dir()), SOCKET_DIRECTORIES[-1])
+
+
+# --- environment
+
+
+def _add_environment(draft: Draft, environ: Mapping[str, str]) -> None:
+    fields = GlobalSettings.model_fields
+    for variable in sorted(environ):
+        name = variable.removeprefix(PREFIX).lower()
+        if not variable.startswith(PREFIX):
+            continue
+        if name in fields:
+            draft.put("howdah", name, environ[variable], where=variable)
+        elif close := _mistyped(name, fields):
+            draft.notes.append(
+                Problem(variable, "", "unknown variable", f"did you mean {PREFIX}{close.upper()}?", fatal=False)
+            )
+
+
+def _mistyped(name: str, fields: Iterable[str]) -> str:
+    """Other HOWDAH_ variables are not ours to judge: Kubernetes sets HOWDAH_PORT for a service of that name."""
+    close = difflib.get_close_matches(name, list(fields), 1, cutoff=0.85)
+    return close[0] if close else ""

@@ -34,15 +34,16 @@ def draw(stories: Sequence["Story"], path: Path) -> None:
     """Write the picture; on white, so that it reads on a dark page, too."""
     with plt.rc_context(STYLE):  # type: ignore[arg-type]
         figure, (left, right) = plt.subplots(
-            1, 2, figsize=(11, 4.6), dpi=160, facecolor="white", gridspec_kw={"width_ratios": [1.25, 1], "wspace": 0.12}
+            1, 2, figsize=(11, 5), dpi=160, facecolor="white", gridspec_kw={"width_ratios": [1.25, 1], "wspace": 0.12}
         )
         _backends(left, stories)
         _outcomes(right, stories)
-        figure.suptitle(
-            f"{stories[0].count:,} clients connect at once to a PostgreSQL that allows 100",
-            x=0.04, y=0.985, ha="left", fontsize=15, fontweight="bold",
+        figure.text(
+            0.055, 0.935, f"{stories[0].count:,} clients connect at once to a PostgreSQL that allows 100",
+            fontsize=15, fontweight="bold", va="center",
         )  # fmt: skip
-        figure.subplots_adjust(left=0.055, right=0.985, top=0.80, bottom=0.13)
+        figure.text(0.055, 0.868, "each runs one short transaction and stays connected", color=FAINT, va="center")
+        figure.subplots_adjust(left=0.055, right=0.985, top=0.74, bottom=0.125)
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path)
         plt.close(figure)
@@ -52,13 +53,14 @@ def _backends(axes: Any, stories: Sequence["Story"]) -> None:
     axes.set_title("PostgreSQL backend processes", loc="left", fontsize=11.5, color=INK, pad=12)
     end = max(story.seconds for story in stories) * 1.04
     axes.axhline(100, color=FAINT, lw=1, ls=(0, (4, 4)))
-    axes.text(end, 101.5, "max_connections", color=FAINT, ha="right", fontsize=9.5)
+    axes.text(end, 102.5, "max_connections", color=FAINT, ha="right", fontsize=9.5)
     for story in stories:
         points = [(at, number) for at, number in story.backends if 0 <= at <= story.seconds]
         times, numbers = [0.0, *(at for at, _ in points)], [0, *(number for _, number in points)]
         colour = COLOURS[story.name]
-        axes.plot(times, numbers, color=colour, lw=2.4, solid_capstyle="round")
-        axes.fill_between(times, numbers, color=colour, alpha=0.10, lw=0)
+        axes.fill_between(times, numbers, color="white", lw=0)  # covers what lies behind
+        axes.fill_between(times, numbers, color=colour, alpha=0.12, lw=0)
+        axes.plot(times, numbers, color=colour, lw=2.4, solid_capstyle="round", clip_on=False)
         axes.plot(times[-1], numbers[-1], "o", color=colour, ms=6)
         axes.annotate(
             _ending(story), (times[-1], numbers[-1]), xytext=_aside(times[-1], end), textcoords="offset points",
@@ -86,16 +88,16 @@ def _outcomes(axes: Any, stories: Sequence["Story"]) -> None:
         colour = COLOURS[story.name]
         axes.barh(row, story.served, color=colour, height=0.46)
         axes.barh(row, failed, left=story.served, color=FAILED, height=0.46)
-        axes.text(0, row - 0.36, LABELS[story.name], fontsize=10.5, fontweight="bold", color=colour, va="bottom")
+        axes.text(0, row - 0.27, LABELS[story.name], fontsize=10.5, fontweight="bold", color=colour, va="bottom")
         inside = story.served > count * 0.3
         axes.text(
             story.served / 2 if inside else story.served + count * 0.02, row,
             f"{story.served:,} served" + ("" if inside else f", {failed:,} turned away: {_why(story)}"),
             color="white" if inside else INK, ha="center" if inside else "left", va="center", fontsize=10,
         )  # fmt: skip
-        axes.text(0, row + 0.31, _memory(story), fontsize=9.5, color=FAINT, va="top")
+        axes.text(0, row + 0.28, _memory(story), fontsize=9.5, color=FAINT, va="top")
     axes.set_xlim(0, count)
-    axes.set_ylim(len(stories) - 0.35, -0.62)
+    axes.set_ylim(len(stories) - 0.42, -0.42)
     axes.set_axis_off()
 
 

@@ -7,6 +7,7 @@ Only what changed is compiled again; a changed ``setup.py`` compiles everything 
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +59,7 @@ def build(flavour: str) -> int:
         command += [f"--build-lib={lib}"]
     drop_orphans(lib)
     if stamp.exists() and (ROOT / "setup.py").stat().st_mtime > stamp.stat().st_mtime:
+        shutil.rmtree(ROOT / "build" / f"cython-{flavour}", ignore_errors=True)
         command += ["--force"]
     print(f"howdah set-up: compiling what changed, flavour {flavour}", file=sys.stderr, flush=True)
     environment = {**os.environ, "HOWDAH_BUILD": flavour}

@@ -52,7 +52,7 @@ def fuzz(target: str, seconds: int) -> int:
         "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
     }
     command = [str(DRIVER), str(found), str(ROOT / "fuzz" / "corpus" / target)]
-    command += [f"-max_total_time={seconds}", "-timeout=10", "-print_final_stats=1", "-verbosity=1", "-use_value_profile=1"]
+    command += [f"-max_total_time={seconds}", "-timeout=10", "-print_final_stats=1", "-verbosity=0", "-use_value_profile=1"]
     command += [f"-artifact_prefix={broken / target}-", "-max_len=20000", "-len_control=50"]
     print(f"== fuzzing {target} for {seconds} s", flush=True)
     return subprocess.run(command, env=environment, check=False).returncode

@@ -37,23 +37,25 @@ cdef inline uint8_t read_u8(Reader *r) noexcept nogil:
         r.ok = False
         return 0
     r.at += 1
-    return r.at[-1]
+    return (r.at - 1)[0]
 
 
 cdef inline uint16_t read_u16(Reader *r) noexcept nogil:
-    if r.end - r.at < 2:
+    cdef const uint8_t *at = r.at
+    if r.end - at < 2:
         r.ok = False
         return 0
     r.at += 2
-    return <uint16_t>((r.at[-2] << 8) | r.at[-1])
+    return <uint16_t>((at[0] << 8) | at[1])
 
 
 cdef inline uint32_t read_u32(Reader *r) noexcept nogil:
-    if r.end - r.at < 4:
+    cdef const uint8_t *at = r.at
+    if r.end - at < 4:
         r.ok = False
         return 0
     r.at += 4
-    return (<uint32_t>r.at[-4] << 24) | (<uint32_t>r.at[-3] << 16) | (<uint32_t>r.at[-2] << 8) | r.at[-1]
+    return (<uint32_t>at[0] << 24) | (<uint32_t>at[1] << 16) | (<uint32_t>at[2] << 8) | at[3]
 
 
 cdef inline const uint8_t *read_bytes(Reader *r, size_t size) noexcept nogil:

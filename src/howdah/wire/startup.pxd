@@ -31,3 +31,4 @@ cdef struct Startup:
 
 cdef StartupVerdict read_startup(const uint8_t *data, size_t size, Startup *startup) noexcept nogil
 cdef bint next_parameter(const char **at, const char *end, const char **name, const char **value) noexcept nogil
+cdef bint next_option(const char **at, char **scratch, const char **name, const char **value) noexcept nogil

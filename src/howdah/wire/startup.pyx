@@ -96,3 +96,50 @@ cdef bint next_parameter(const char **at, const char *end, const char **name, co
     value[0] = name[0] + strlen(name[0]) + 1
     at[0] = value[0] + strlen(value[0]) + 1
     return True
+
+
+cdef bint is_space(char c) noexcept nogil:
+    return c == c" " or c"\t" <= c <= c"\r"
+
+
+cdef bint next_option(const char **at, char **scratch, const char **name, const char **value) noexcept nogil:
+    """Step through the words of an `options` parameter: `-c name=value`, `-cname=value`, `--name=value`.
+
+    A backslash takes the next character as it is, as in PostgreSQL's pg_split_opts.  Name and value are written to
+    `scratch`, which moves on.  At the end of the options, `at` becomes NULL; at a word that is none of these, not.
+    """
+    cdef const char *p = at[0]
+    cdef char *to = scratch[0]
+    cdef bint dashes
+    while is_space(p[0]):
+        p += 1
+    if p[0] == 0:
+        at[0] = NULL
+        return False
+    if p[0] != c"-" or (p[1] != c"c" and p[1] != c"-"):
+        return False
+    dashes = p[1] == c"-"
+    p += 2
+    while not dashes and is_space(p[0]):
+        p += 1
+    name[0] = to
+    while p[0] != 0 and p[0] != c"=" and not is_space(p[0]):
+        to[0] = c"_" if p[0] == c"-" else p[0]
+        to += 1
+        p += 1
+    if p[0] != c"=" or to == name[0]:
+        return False
+    to[0] = 0
+    to += 1
+    p += 1
+    value[0] = to
+    while p[0] != 0 and not is_space(p[0]):
+        if p[0] == c"\\" and p[1] != 0:
+            p += 1
+        to[0] = p[0]
+        to += 1
+        p += 1
+    to[0] = 0
+    scratch[0] = to + 1
+    at[0] = p
+    return True

@@ -1,0 +1,35 @@
+"""Blocks of bytes that have to wait: unsent output and incomplete messages."""
+
+from libc.stdint cimport uint8_t, uint32_t
+
+cpdef enum:
+    BLOCK_CLASSES = 5
+    LARGEST_BLOCK = 131072
+
+# Made by `block_new`, freed by `block_free`; belongs to the connection that holds it and so to that one's worker.
+cdef struct Block:
+    Block *next
+    uint32_t capacity
+    uint32_t start  # first byte not yet taken
+    uint32_t end  # behind the last byte
+    uint8_t size_class
+
+# Free blocks of one worker.  Touched by that worker alone.
+cdef struct Slab:
+    Block *free[BLOCK_CLASSES]
+    uint32_t[BLOCK_CLASSES] kept
+    long blocks_out  # blocks made and not yet freed; zero when nothing waits
+
+# A queue of bytes.  Lives inside its connection.
+cdef struct Outbox:
+    Block *head
+    Block *tail
+    size_t size
+
+cdef uint8_t *block_data(Block *block) noexcept nogil
+cdef Block *block_new(Slab *slab, size_t size) noexcept nogil
+cdef void block_free(Slab *slab, Block *block) noexcept nogil
+cdef void slab_clear(Slab *slab) noexcept nogil
+cdef bint outbox_append(Slab *slab, Outbox *box, const void *data, size_t size) noexcept nogil
+cdef void outbox_take(Slab *slab, Outbox *box, size_t size) noexcept nogil
+cdef void outbox_clear(Slab *slab, Outbox *box) noexcept nogil

@@ -1,0 +1,15 @@
+"""A client: made, moved from state to state, freed."""
+
+from libc.stdint cimport uint64_t
+
+from howdah.dataplane.parties cimport Client, ClientState, Worker
+
+cdef Client *client_new(Worker *w, int fd) noexcept nogil
+cdef void client_free(Worker *w, Client *client) noexcept nogil
+cdef void client_move(Client *client, ClientState to) noexcept nogil
+cdef bint client_linked(const Client *client) noexcept nogil
+cdef uint64_t client_deadline(const Client *client, int *reason) noexcept nogil
+cdef void client_watch_deadline(Client *client) noexcept nogil
+cdef void set_ready(Client *client) noexcept nogil
+cdef Client *next_ready(Worker *w) noexcept nogil
+cdef Client *client_at(Worker *w, unsigned int slot) noexcept nogil

@@ -1,0 +1,216 @@
+"""A client: its life, its states, and the one deadline that its state implies.
+
+`client_move` is the only writer of `state`; LEGAL says which moves there are.  Called by `listener`, `handshake`,
+`relay`, `recycle` and `worker`.
+"""
+
+from libc.stdint cimport uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, realloc
+
+from howdah.cdefs.atomics cimport add_u64, store_i32
+from howdah.cdefs.threads cimport c_assert
+from howdah.dataplane.buffers cimport block_free
+from howdah.dataplane.conn cimport CONN_CLIENT, conn_init
+from howdah.dataplane.parties cimport (
+    CHUNK,
+    CLIENT_ACTIVE,
+    CLIENT_CANCEL,
+    CLIENT_CLOSING,
+    CLIENT_CONSOLE,
+    CLIENT_FREE,
+    CLIENT_IDLE,
+    CLIENT_LOGIN_ACTIVE,
+    CLIENT_LOGIN_WAITING,
+    CLIENT_STARTUP,
+    CLIENT_STATES,
+    CLIENT_WAITING,
+    Client,
+    ClientState,
+    Worker,
+)
+from howdah.dataplane.reply_queue cimport all_replied
+from howdah.dataplane.session_state cimport settings_drop
+from howdah.dataplane.timers cimport timer_arm_sooner, timer_disarm
+from howdah.wire.tags cimport IDLE
+
+from howdah.reasons import ReasonCode
+
+cdef enum:
+    CANCEL_LIMIT_US = 10 * 1000000
+    CLOSING_LIMIT_US = 2 * 1000000
+
+cdef int LOGIN_TIMEOUT = ReasonCode.CLIENT_LOGIN_TIMEOUT
+cdef int WAIT_TIMEOUT = ReasonCode.QUERY_WAIT_TIMEOUT
+cdef int IDLE_TIMEOUT = ReasonCode.CLIENT_IDLE_TIMEOUT
+cdef int TRANSACTION_TIMEOUT = ReasonCode.IDLE_TRANSACTION_TIMEOUT
+cdef int NONE = ReasonCode.NONE
+
+# LEGAL[from] is the set of states a client may go to, one bit each.
+cdef uint32_t[CLIENT_STATES] LEGAL
+LEGAL[<int>CLIENT_FREE] = 1 << CLIENT_STARTUP
+LEGAL[<int>CLIENT_STARTUP] = (
+    1 << CLIENT_LOGIN_WAITING | 1 << CLIENT_IDLE | 1 << CLIENT_CONSOLE | 1 << CLIENT_CANCEL
+    | 1 << CLIENT_CLOSING | 1 << CLIENT_FREE)
+LEGAL[<int>CLIENT_LOGIN_WAITING] = 1 << CLIENT_LOGIN_ACTIVE | 1 << CLIENT_CLOSING | 1 << CLIENT_FREE
+LEGAL[<int>CLIENT_LOGIN_ACTIVE] = 1 << CLIENT_IDLE | 1 << CLIENT_CLOSING | 1 << CLIENT_FREE
+LEGAL[<int>CLIENT_IDLE] = 1 << CLIENT_WAITING | 1 << CLIENT_ACTIVE | 1 << CLIENT_CLOSING | 1 << CLIENT_FREE
+LEGAL[<int>CLIENT_WAITING] = 1 << CLIENT_ACTIVE | 1 << CLIENT_IDLE | 1 << CLIENT_CLOSING | 1 << CLIENT_FREE
+LEGAL[<int>CLIENT_ACTIVE] = 1 << CLIENT_IDLE | 1 << CLIENT_CLOSING | 1 << CLIENT_FREE
+LEGAL[<int>CLIENT_CONSOLE] = 1 << CLIENT_CLOSING | 1 << CLIENT_FREE
+LEGAL[<int>CLIENT_CANCEL] = 1 << CLIENT_CLOSING | 1 << CLIENT_FREE
+LEGAL[<int>CLIENT_CLOSING] = 1 << CLIENT_FREE
+
+
+cdef bint new_chunk(Worker *w) noexcept nogil:
+    """Room for CHUNK more clients; never given back, so that a late event finds a client struct still."""
+    cdef Client **chunks
+    cdef Client *chunk = <Client *>calloc(CHUNK, sizeof(Client))
+    if chunk == NULL:
+        return False
+    chunks = <Client **>realloc(w.chunks, (w.chunk_count + 1) * sizeof(Client *))
+    if chunks == NULL:
+        free(chunk)
+        return False
+    w.chunks = chunks
+    chunks[w.chunk_count] = chunk
+    for i in range(CHUNK - 1, -1, -1):
+        chunk[i].slot = w.chunk_count * CHUNK + <uint32_t>i
+        chunk[i].next = w.free_clients
+        w.free_clients = &chunk[i]
+    w.chunk_count += 1
+    return True
+
+
+cdef Client *client_new(Worker *w, int fd) noexcept nogil:
+    """A client in CLIENT_STARTUP for a socket just accepted; NULL: out of memory."""
+    cdef Client *client
+    if w.free_clients == NULL and not new_chunk(w):
+        return NULL
+    client = w.free_clients
+    w.free_clients = client.next
+    conn_init(&client.conn, fd, CONN_CLIENT)
+    client.worker = w
+    client.prev = NULL
+    client.next = w.clients
+    if w.clients != NULL:
+        w.clients.prev = client
+    w.clients = client
+    w.client_count += 1
+    client.line.worker = w.index
+    client.line.owner = client
+    client.line.in_line = False
+    client.line.granted = NULL
+    client.timer.owner = client
+    client.mail.embedded = True
+    client.mail.client = client
+    client.held = NULL
+    client.remain = 0
+    client.remain_drop = client.is_ready = client.counted = client.owed = False
+    client.asked_ssl = client.asked_gssenc = client.parsed_unnamed = False
+    client.server = NULL
+    client.pool = NULL
+    client.settings = NULL
+    client.version = 0
+    client.cancel_pid = 0
+    client.id = add_u64(&w.shared.last_id, 1)
+    client.connected_us = client.request_us = client.query_us = w.now_us
+    client_move(client, CLIENT_STARTUP)
+    return client
+
+
+cdef void client_free(Worker *w, Client *client) noexcept nogil:
+    """Back to the free structs; the socket is closed and nothing refers to the client any more."""
+    timer_disarm(&client.timer)
+    if client.held != NULL:
+        block_free(&w.slab, client.held)
+        client.held = NULL
+    settings_drop(client.settings)
+    client.settings = NULL
+    client.cancel_pid = 0
+    if client.prev == NULL:
+        w.clients = client.next
+    else:
+        client.prev.next = client.next
+    if client.next != NULL:
+        client.next.prev = client.prev
+    w.client_count -= 1
+    client_move(client, CLIENT_FREE)
+    client.next = w.free_clients
+    w.free_clients = client
+
+
+cdef void client_move(Client *client, ClientState to) noexcept nogil:
+    c_assert(LEGAL[client.state] >> to & 1)
+    store_i32(&client.state, to)
+
+
+cdef bint client_linked(const Client *client) noexcept nogil:
+    return client.server != NULL
+
+
+cdef uint64_t client_deadline(const Client *client, int *reason) noexcept nogil:
+    """When the client's state must end, and why; 0: never."""
+    cdef uint64_t limit = 0
+    cdef uint64_t since = client.connected_us
+    reason[0] = NONE
+    if client.state == CLIENT_STARTUP:
+        limit = client.worker.plan.client_login_timeout_us
+        reason[0] = LOGIN_TIMEOUT
+    elif client.state == CLIENT_WAITING or client.state == CLIENT_LOGIN_WAITING:
+        limit = client.worker.plan.query_wait_timeout_us
+        since = client.line.since_us
+        reason[0] = WAIT_TIMEOUT
+    elif client.state == CLIENT_IDLE:
+        limit = client.worker.plan.client_idle_timeout_us
+        since = client.request_us
+        reason[0] = IDLE_TIMEOUT
+    elif client.state == CLIENT_ACTIVE:
+        if client.server.status != IDLE and all_replied(&client.server.replies):
+            limit = client.worker.plan.idle_transaction_timeout_us
+            since = client.query_us
+            reason[0] = TRANSACTION_TIMEOUT
+    elif client.state == CLIENT_CANCEL:
+        limit = CANCEL_LIMIT_US
+    elif client.state == CLIENT_CLOSING:
+        limit = CLOSING_LIMIT_US
+        since = client.query_us
+    return since + limit if limit else 0
+
+
+cdef void client_watch_deadline(Client *client) noexcept nogil:
+    """See that the timer fires when the state's deadline comes; it may fire sooner and is then armed again."""
+    cdef int reason
+    cdef uint64_t deadline = client_deadline(client, &reason)
+    if deadline:
+        timer_arm_sooner(&client.worker.wheel, &client.timer, deadline)
+
+
+cdef void set_ready(Client *client) noexcept nogil:
+    """The worker shall go on with this client before it sleeps: it has bytes held back or a grant to use."""
+    cdef Worker *w = client.worker
+    if client.is_ready:
+        return
+    client.is_ready = True
+    client.next_ready = NULL
+    if w.last_ready == NULL:
+        w.first_ready = client
+    else:
+        w.last_ready.next_ready = client
+    w.last_ready = client
+
+
+cdef Client *next_ready(Worker *w) noexcept nogil:
+    cdef Client *client = w.first_ready
+    if client != NULL:
+        w.first_ready = client.next_ready
+        if w.first_ready == NULL:
+            w.last_ready = NULL
+        client.is_ready = False
+    return client
+
+
+cdef Client *client_at(Worker *w, unsigned int slot) noexcept nogil:
+    """The struct in that slot, in use or not; NULL: no such slot."""
+    if slot >= w.chunk_count * CHUNK:
+        return NULL
+    return &w.chunks[slot // CHUNK][slot % CHUNK]

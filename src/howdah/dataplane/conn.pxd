@@ -1,0 +1,40 @@
+"""One connected socket: reading, writing, and what epoll is asked to tell about it."""
+
+from libc.stdint cimport uint8_t, uint32_t
+
+from howdah.dataplane.buffers cimport Outbox, Slab
+
+cpdef enum ConnKind:
+    CONN_LISTENER
+    CONN_MAILBOX
+    CONN_CLIENT
+    CONN_SERVER
+    CONN_CANCEL
+
+cpdef enum FillVerdict:
+    FILL_DATA
+    FILL_AGAIN  # nothing there now
+    FILL_EOF
+    FILL_ERROR
+
+cpdef enum SendVerdict:
+    SEND_ALL
+    SEND_PART  # the rest waits in the outbox
+    SEND_ERROR
+
+# The first field of everything that is registered with epoll, so that an event's pointer is one of these.
+# Touched by the worker that owns the client, server or cancel request it is part of.
+cdef struct Conn:
+    int fd  # -1: closed
+    uint8_t kind
+    int error  # errno of the last FILL_ERROR or SEND_ERROR
+    uint32_t interest  # what epoll tells about now
+    Outbox out
+
+cdef void conn_init(Conn *conn, int fd, uint8_t kind) noexcept nogil
+cdef FillVerdict conn_fill(Conn *conn, void *room, size_t size, size_t *got) noexcept nogil
+cdef SendVerdict conn_send(Slab *slab, Conn *conn, const void *data, size_t size) noexcept nogil
+cdef SendVerdict conn_flush(Slab *slab, Conn *conn) noexcept nogil
+cdef bint conn_watch(int epoll_fd, Conn *conn, uint32_t events) noexcept nogil
+cdef void conn_unwatch(int epoll_fd, Conn *conn) noexcept nogil
+cdef void conn_close(Slab *slab, Conn *conn) noexcept nogil

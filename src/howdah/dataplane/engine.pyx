@@ -1,0 +1,494 @@
+"""The door of the data plane.
+
+Starts and stops the worker threads, turns the Python plan into the C one, and turns notes and snapshots into Python
+rows.  Nothing in here runs once per message.  Called by `howdah.control`.
+"""
+
+from libc.stdint cimport int32_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcpy, strcmp, strdup
+
+from howdah.cdefs.atomics cimport load_i32
+from howdah.cdefs.clock cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_us
+from howdah.cdefs.epoll cimport EFD_CLOEXEC, EFD_NONBLOCK, eventfd
+from howdah.cdefs.sockets cimport close, read, send, MSG_NOSIGNAL
+from howdah.cdefs.threads cimport (
+    pthread_mutex_destroy,
+    pthread_mutex_init,
+    pthread_mutex_lock,
+    pthread_mutex_unlock,
+)
+from howdah.dataplane.conn cimport CONN_LISTENER, Conn, conn_close, conn_init
+from howdah.dataplane.handshake cimport pool_terms_of
+from howdah.dataplane.mailbox cimport mail_new, mail_send, notes_fetch
+from howdah.dataplane.parties cimport (
+    MAIL_CONSOLE,
+    MAIL_DRAIN,
+    MAIL_PLAN,
+    MAIL_SNAPSHOT,
+    MAIL_STOP,
+    MOST_WORKERS,
+    PIN_NAMED_STATEMENT,
+    PIN_SESSION_MODE,
+    PIN_UNNAMED_STATEMENT,
+    SERVER_CONNECTING,
+    SERVER_HELD,
+    SERVER_LOGIN,
+    SERVER_RECYCLING,
+    Client,
+    ClientState,
+    Mail,
+    Note,
+    Server,
+    ServerState,
+    Shared,
+    Worker,
+)
+from howdah.dataplane.pool cimport (
+    Limit,
+    Pool,
+    PooledServer,
+    PoolTerms,
+    pool_terms,
+    pools_free,
+    pools_init,
+)
+from howdah.dataplane.routes cimport CPlan, Route, SESSION_MODE, find_route, plan_free, plan_new
+from howdah.dataplane.server cimport free_servers, server_free
+from howdah.dataplane.session_state cimport settings_value
+from howdah.dataplane.snapshot cimport ClientSnap, Snapshot
+from howdah.dataplane.stats cimport Tally, tally_add
+from howdah.dataplane.timers cimport timer_disarm
+from howdah.dataplane.welcome cimport welcomes_free
+from howdah.dataplane.worker cimport worker_free, worker_init, worker_run
+
+import os
+import threading
+from typing import NamedTuple
+
+from howdah.dataplane.rows import ClientRow, Event, EventKind, PoolRow, ServerRow, StatsRow
+from howdah.reasons import REASONS
+
+MAX_WORKERS = MOST_WORKERS
+
+cdef extern from "<unistd.h>" nogil:
+    int usleep(unsigned int microseconds) noexcept
+
+CLIENT_STATES = {
+    ClientState.CLIENT_STARTUP: "login",
+    ClientState.CLIENT_LOGIN_WAITING: "waiting",
+    ClientState.CLIENT_LOGIN_ACTIVE: "login",
+    ClientState.CLIENT_IDLE: "idle",
+    ClientState.CLIENT_WAITING: "waiting",
+    ClientState.CLIENT_ACTIVE: "active",
+    ClientState.CLIENT_CONSOLE: "console",
+    ClientState.CLIENT_CANCEL: "active_cancel_req",
+    ClientState.CLIENT_CLOSING: "closing",
+}
+SERVER_STATES = {
+    ServerState.SERVER_CONNECTING: "new",
+    ServerState.SERVER_LOGIN: "new",
+    ServerState.SERVER_IDLE: "idle",
+    ServerState.SERVER_ACTIVE: "active",
+    ServerState.SERVER_RECYCLING: "tested",
+    ServerState.SERVER_HELD: "being_canceled",
+    ServerState.SERVER_CLOSING: "closing",
+}
+PINS = {
+    PIN_SESSION_MODE: "pin_session_mode",
+    PIN_NAMED_STATEMENT: "pin_named_statement",
+    PIN_UNNAMED_STATEMENT: "pin_unnamed_statement",
+}
+
+
+class Totals(NamedTuple):
+    """See engine.pyi."""
+
+    clients: int
+    waiting: int
+    servers: int
+    servers_active: int
+    xact_count: int
+    query_count: int
+    events_lost: int
+
+
+cdef str text(const char *value):
+    return "" if value == NULL else (<bytes>value).decode("utf-8", "replace")
+
+
+cdef str first_pin(int pins):
+    for bit, code in PINS.items():
+        if pins & bit:
+            return code
+    return ""
+
+
+cdef bint same_servers(const Route *a, const Route *b) noexcept nogil:
+    """Would servers opened under `a` be what `b` asks for?"""
+    if a.endpoint_count != b.endpoint_count or a.startup_size != b.startup_size:
+        return False
+    for i in range(a.endpoint_count):
+        if strcmp(a.endpoints[i].text, b.endpoints[i].text) != 0:
+            return False
+    for i in range(a.startup_size):
+        if a.startup[i] != b.startup[i]:
+            return False
+    return True
+
+
+cdef class Engine:
+    """N worker threads and the pools they share; see engine.pyi."""
+
+    cdef Shared *shared
+    cdef CPlan *plan
+    cdef list threads
+    cdef dict consoles  # id of a console client -> (worker, slot)
+    cdef bint stopped
+
+    def __cinit__(self, listeners):
+        cdef Worker *w
+        self.threads = []
+        self.consoles = {}
+        if not 1 <= len(listeners) <= MOST_WORKERS:
+            raise ValueError(f"workers must be 1 to {MOST_WORKERS}, not {len(listeners)}")
+        self.shared = <Shared *>calloc(1, sizeof(Shared))
+        if self.shared == NULL:
+            raise MemoryError
+        self.shared.note_fd = -1
+        self.shared.workers = <Worker *>calloc(len(listeners), sizeof(Worker))
+        if self.shared.workers == NULL:
+            raise MemoryError
+        self.shared.worker_count = <int>len(listeners)
+        self.shared.wall_offset_us = clock_us(CLOCK_REALTIME) - clock_us(CLOCK_MONOTONIC)
+        pthread_mutex_init(&self.shared.server_lock, NULL)
+        pthread_mutex_init(&self.shared.note_lock, NULL)
+        self.shared.note_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)
+        if not pools_init(&self.shared.pools, self.shared.worker_count) or self.shared.note_fd < 0:
+            raise MemoryError
+        for i, fds in enumerate(listeners):
+            w = &self.shared.workers[i]
+            if not worker_init(w, self.shared, i):
+                raise OSError("cannot set up a worker: out of memory or file descriptors")
+            w.listeners = <Conn *>calloc(max(len(fds), 1), sizeof(Conn))
+            if w.listeners == NULL:
+                raise MemoryError
+            w.listener_count = <int>len(fds)
+            for k, fd in enumerate(fds):
+                conn_init(&w.listeners[k], fd, CONN_LISTENER)
+
+    def __dealloc__(self):
+        if self.shared == NULL:
+            return
+        if self.shared.workers != NULL:
+            for i in range(self.shared.worker_count):
+                if self.shared.workers[i].shared != NULL:
+                    worker_free(&self.shared.workers[i])
+        drop_notes(self.shared)
+        free_pools(self.shared)
+        free_servers(self.shared)
+        if self.plan != NULL:
+            plan_free(self.plan)
+        if self.shared.note_fd >= 0:
+            close(self.shared.note_fd)
+        pthread_mutex_destroy(&self.shared.server_lock)
+        pthread_mutex_destroy(&self.shared.note_lock)
+        free(self.shared.workers)
+        free(self.shared)
+
+    def start(self, plan):
+        self.use(plan_new(plan))
+        for i in range(self.shared.worker_count):
+            self.shared.workers[i].plan = self.plan
+            thread = threading.Thread(target=self.run, args=(i,), name=f"howdah-worker-{i}", daemon=True)
+            self.threads.append(thread)
+            thread.start()
+
+    def run(self, int index):
+        """The body of a worker's thread."""
+        with nogil:
+            worker_run(&self.shared.workers[index])
+
+    cdef void use(self, CPlan *plan):
+        """Make `plan` the one new pools are made from, and apply it to those that exist."""
+        cdef Pool *pool
+        cdef Route *found
+        cdef PoolTerms terms
+        self.plan = plan
+        with nogil:
+            pthread_mutex_lock(&self.shared.pools.lock)
+            self.shared.pools.reserve_timeout_us = plan.reserve_pool_timeout_us
+            self.shared.pools.login_retry_us = plan.server_login_retry_us
+            self.shared.pools.idle_timeout_us = plan.server_idle_timeout_us
+            pool = self.shared.pools.first
+            while pool != NULL:
+                found = find_route(plan, pool.database)
+                if found != NULL:
+                    pool_terms_of(plan, found, pool.database, pool.user, &terms)
+                if found == NULL or strcmp(terms.server_user, pool.server_user) != 0:
+                    pool_terms(&self.shared.pools, pool, NULL, True)
+                else:
+                    pool_terms(&self.shared.pools, pool, &terms,
+                               not same_servers(<Route *>pool.route, found)
+                               or strcmp(pool.server_database, terms.server_database) != 0)
+                pool = pool.next
+            pthread_mutex_unlock(&self.shared.pools.lock)
+
+    def publish(self, plan):
+        cdef CPlan *old = self.plan
+        cdef CPlan *new = plan_new(plan)
+        cdef int32_t left = self.shared.worker_count
+        cdef Mail *mail
+        self.use(new)
+        for i in range(self.shared.worker_count):
+            mail = mail_new(MAIL_PLAN)
+            if mail == NULL:
+                raise MemoryError
+            mail.data = new
+            mail.client = <Client *>&left
+            mail_send(&self.shared.workers[i], mail)
+        with nogil:
+            while load_i32(&left) > 0:
+                usleep(100)
+        plan_free(old)
+
+    def event_fd(self):
+        return self.shared.note_fd
+
+    def events(self):
+        cdef Note *note = notes_fetch(self.shared)
+        cdef Note *next_note
+        events = []
+        while note != NULL:
+            next_note = note.next
+            detail = (<char *>(note + 1))[:note.size]
+            if note.kind == EventKind.CONSOLE_OPEN:
+                self.consoles[note.id] = (note.worker, note.slot)
+            elif note.kind == EventKind.CONSOLE_CLOSED:
+                self.consoles.pop(note.id, None)
+            events.append(Event(
+                EventKind(note.kind), note.at_us, note.worker, note.id,
+                REASONS[note.reason].code if note.reason else "",
+                text(note.database), text(note.user), text(note.address), note.age_us, detail))
+            free(note)
+            note = next_note
+        return events
+
+    def console_send(self, client, bytes data, bint close):
+        cdef Mail *mail
+        where = self.consoles.get(client)
+        if where is None or self.stopped:
+            return
+        mail = mail_new(MAIL_CONSOLE)
+        if mail == NULL:
+            raise MemoryError
+        mail.data = malloc(max(len(data), 1))
+        if mail.data == NULL:
+            free(mail)
+            raise MemoryError
+        memcpy(mail.data, <const char *>data, len(data))
+        mail.size = <uint32_t>len(data)
+        mail.flag = close
+        mail.client_id = client
+        mail.pid = where[1]
+        mail_send(&self.shared.workers[<int>where[0]], mail)
+
+    def totals(self):
+        cdef Pool *pool
+        cdef Tally sum
+        cdef int servers = 0
+        cdef int active = 0
+        cdef int waiting
+        cdef uint64_t lost
+        zero(&sum)
+        pthread_mutex_lock(&self.shared.pools.lock)
+        waiting = self.shared.pools.waiting
+        pool = self.shared.pools.first
+        while pool != NULL:
+            servers += pool.idle_count + pool.opening + pool.out + pool.closing
+            active += pool.out
+            for i in range(self.shared.worker_count):
+                tally_add(&sum, &pool.tallies[i])
+            pool = pool.next
+        pthread_mutex_unlock(&self.shared.pools.lock)
+        pthread_mutex_lock(&self.shared.note_lock)
+        lost = self.shared.notes_lost
+        pthread_mutex_unlock(&self.shared.note_lock)
+        return Totals(load_i32(&self.shared.client_count), waiting, servers, active, sum.transactions, sum.queries, lost)
+
+    def pools(self):
+        cdef Pool *pool
+        cdef PooledServer *pooled
+        cdef Server *server
+        cdef int held, pinned, tested
+        cdef uint64_t now = clock_us(CLOCK_MONOTONIC)
+        rows = []
+        pthread_mutex_lock(&self.shared.pools.lock)
+        try:
+            pool = self.shared.pools.first
+            while pool != NULL:
+                held = pinned = tested = 0
+                pooled = pool.servers
+                while pooled != NULL:
+                    server = <Server *>pooled.owner
+                    held += load_i32(&server.state) == SERVER_HELD
+                    tested += load_i32(&server.state) == SERVER_RECYCLING
+                    pinned += server.pins != 0 and pool.mode != SESSION_MODE
+                    pooled = pooled.all_next
+                rows.append(PoolRow(
+                    text(pool.database), text(pool.user), "session" if pool.mode == SESSION_MODE else "transaction",
+                    max(pool.out - held - tested, 0), pool.waiting, 0, 0,
+                    max(pool.out - held - tested, 0), 0, held, pool.idle_count, 0, tested, pool.opening,
+                    now - pool.first.since_us if pool.first != NULL else 0, pool.size, pinned))
+                pool = pool.next
+        finally:
+            pthread_mutex_unlock(&self.shared.pools.lock)
+        return rows
+
+    def clients(self):
+        cdef Snapshot snapshot
+        cdef ClientSnap *row
+        cdef Mail *mail
+        cdef uint64_t count
+        if self.stopped or not self.threads:
+            return []
+        snapshot.rows = NULL
+        snapshot.count = snapshot.room = 0
+        snapshot.failed = False
+        snapshot.done_fd = eventfd(0, EFD_CLOEXEC)
+        mail = mail_new(MAIL_SNAPSHOT)
+        if snapshot.done_fd < 0 or mail == NULL:
+            free(mail)
+            raise MemoryError
+        mail.data = &snapshot
+        mail_send(&self.shared.workers[0], mail)
+        with nogil:
+            read(snapshot.done_fd, &count, sizeof(count))
+            close(snapshot.done_fd)
+        rows = []
+        for i in range(snapshot.count):
+            row = &snapshot.rows[i]
+            rows.append(ClientRow(
+                row.id, text(row.user), text(row.database), CLIENT_STATES.get(row.state, ""),
+                text(row.address), row.port, text(row.local_address), row.local_port,
+                row.connected_us, row.request_us, row.wait_us, row.link, text(row.application_name),
+                row.worker, first_pin(row.pins)))
+        free(snapshot.rows)
+        return rows
+
+    def servers(self):
+        cdef Pool *pool
+        cdef PooledServer *pooled
+        cdef Server *server
+        rows = []
+        pthread_mutex_lock(&self.shared.pools.lock)
+        try:
+            pool = self.shared.pools.first
+            while pool != NULL:
+                pooled = pool.servers
+                while pooled != NULL:
+                    server = <Server *>pooled.owner
+                    rows.append(server_row(self.shared, pool, server))
+                    pooled = pooled.all_next
+                pool = pool.next
+        finally:
+            pthread_mutex_unlock(&self.shared.pools.lock)
+        return rows
+
+    def stats(self):
+        cdef Pool *pool
+        cdef Tally sum
+        by_database = {}
+        pthread_mutex_lock(&self.shared.pools.lock)
+        try:
+            pool = self.shared.pools.first
+            while pool != NULL:
+                zero(&sum)
+                for i in range(self.shared.worker_count):
+                    tally_add(&sum, &pool.tallies[i])
+                name = text(pool.database)
+                part = (sum.server_assignments, sum.transactions, sum.queries, sum.received, sum.sent,
+                        sum.transaction_us, sum.query_us, sum.wait_us, sum.logins)
+                by_database[name] = tuple(a + b for a, b in zip(by_database.get(name, (0,) * 9), part, strict=True))
+                pool = pool.next
+        finally:
+            pthread_mutex_unlock(&self.shared.pools.lock)
+        return [StatsRow(name, *numbers) for name, numbers in sorted(by_database.items())]
+
+    def drain(self):
+        self.mail_all(MAIL_DRAIN)
+
+    cdef int mail_all(self, unsigned char kind) except -1:
+        cdef Mail *mail
+        for i in range(self.shared.worker_count):
+            mail = mail_new(kind)
+            if mail == NULL:
+                raise MemoryError
+            mail_send(&self.shared.workers[i], mail)
+        return 0
+
+    def stop(self):
+        if self.stopped:
+            return
+        self.stopped = True
+        if self.threads:
+            self.mail_all(MAIL_STOP)
+            for thread in self.threads:
+                thread.join()
+        part_from_servers(self.shared)
+
+
+cdef void zero(Tally *sum) noexcept nogil:
+    for i in range(sizeof(Tally) // sizeof(uint64_t)):
+        (<uint64_t *>sum)[i] = 0
+
+
+cdef object server_row(Shared *shared, Pool *pool, Server *server):
+    cdef const char *name = NULL
+    cdef Client *client = server.client
+    return ServerRow(
+        server.id, text(pool.server_user), text(pool.server_database),
+        SERVER_STATES.get(load_i32(&server.state), ""),
+        text(server.endpoint), 0, "", 0,
+        server.connected_us + shared.wall_offset_us, server.request_us + shared.wall_offset_us,
+        server.pooled.generation != pool.generation, client.id if client != NULL else 0,
+        server.backend_pid, text(name), load_i32(&server.pooled.worker))
+
+
+cdef void drop_notes(Shared *shared) noexcept nogil:
+    cdef Note *note = shared.first_note
+    cdef Note *next_note
+    while note != NULL:
+        next_note = note.next
+        free(note)
+        note = next_note
+    shared.first_note = NULL
+
+
+cdef void free_pools(Shared *shared) noexcept nogil:
+    cdef Pool *pool = shared.pools.first
+    while pool != NULL:
+        welcomes_free(pool)
+        pool = pool.next
+    pools_free(&shared.pools)
+
+
+cdef void part_from_servers(Shared *shared) noexcept nogil:
+    """The workers have ended: say goodbye to the servers that are left."""
+    cdef Pool *pool = shared.pools.first
+    cdef PooledServer *pooled
+    cdef PooledServer *next_pooled
+    cdef Server *server
+    while pool != NULL:
+        pooled = pool.servers
+        pool.servers = NULL
+        while pooled != NULL:
+            next_pooled = pooled.all_next
+            server = <Server *>pooled.owner
+            if server.conn.fd >= 0:
+                send(server.conn.fd, b"X\x00\x00\x00\x04", 5, MSG_NOSIGNAL)
+            conn_close(&shared.workers[0].slab, &server.conn)
+            timer_disarm(&server.timer)
+            server_free(&shared.workers[0], server)
+            pooled = next_pooled
+        pool = pool.next

@@ -1,0 +1,7 @@
+"""Accepting clients."""
+
+from howdah.dataplane.conn cimport Conn
+from howdah.dataplane.parties cimport Worker
+
+cdef void accept_clients(Worker *w, Conn *listening) noexcept nogil
+cdef void watch_listeners(Worker *w, bint on) noexcept nogil

@@ -1,0 +1,99 @@
+"""Accepting clients.
+
+Each worker has its own TCP sockets (SO_REUSEPORT) and shares the Unix sockets with the others.  A turn accepts a
+bounded number, so that a storm of new clients leaves time for those who are in.  Called by `worker`.
+"""
+
+from libc.errno cimport EAGAIN, ECONNABORTED, EINTR, errno
+from libc.string cimport memcpy
+
+from howdah.cdefs.epoll cimport EPOLLEXCLUSIVE, EPOLLIN, EPOLLRDHUP
+from howdah.cdefs.sockets cimport (
+    AF_INET,
+    AF_INET6,
+    AF_UNIX,
+    SOCK_CLOEXEC,
+    SOCK_NONBLOCK,
+    accept4,
+    close,
+    ntohs,
+    sockaddr,
+    sockaddr_in,
+    sockaddr_in6,
+    sockaddr_storage,
+    socklen_t,
+)
+from howdah.dataplane.client cimport client_free, client_new, client_watch_deadline
+from howdah.dataplane.conn cimport Conn, conn_close, conn_unwatch, conn_watch
+from howdah.dataplane.handshake cimport client_startup, tune
+from howdah.dataplane.mailbox cimport tell_worker
+from howdah.dataplane.parties cimport Client, Peer, Worker
+
+from howdah.dataplane.rows import EventKind
+from howdah.reasons import ReasonCode
+
+cdef enum:
+    AT_ONCE = 32  # clients accepted in one go before others get a turn
+
+cdef unsigned char WORKER_FAILED = EventKind.WORKER_FAILED
+cdef int ACCEPT_FAILED = ReasonCode.ACCEPT_FAILED
+
+cdef extern from "<string.h>" nogil:
+    char *strerror(int error) noexcept
+
+
+cdef void fill_peer(Peer *peer, const sockaddr_storage *address) noexcept nogil:
+    cdef const sockaddr_in *v4 = <const sockaddr_in *>address
+    cdef const sockaddr_in6 *v6 = <const sockaddr_in6 *>address
+    peer.family = <unsigned char>address.ss_family
+    peer.port = 0
+    if address.ss_family == AF_INET:
+        peer.port = ntohs(v4.sin_port)
+        memcpy(peer.address, &v4.sin_addr, 4)
+    elif address.ss_family == AF_INET6:
+        peer.port = ntohs(v6.sin6_port)
+        memcpy(peer.address, &v6.sin6_addr, 16)
+
+
+cdef void accept_clients(Worker *w, Conn *listening) noexcept nogil:
+    cdef sockaddr_storage address
+    cdef socklen_t size
+    cdef int fd
+    for _ in range(AT_ONCE):
+        size = sizeof(address)
+        address.ss_family = AF_UNIX
+        fd = accept4(listening.fd, <sockaddr *>&address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC)
+        if fd >= 0:
+            welcome_client(w, fd, &address)
+        elif errno == EAGAIN:
+            return
+        elif errno != EINTR and errno != ECONNABORTED:
+            # Out of file descriptors or memory: those in line stay in the backlog until some are free again.
+            tell_worker(w, WORKER_FAILED, ACCEPT_FAILED, strerror(errno))
+            watch_listeners(w, False)
+            w.accept_paused = True
+            return
+
+
+cdef void welcome_client(Worker *w, int fd, const sockaddr_storage *address) noexcept nogil:
+    cdef Client *client = client_new(w, fd)
+    if client == NULL:
+        close(fd)
+        return
+    fill_peer(&client.peer, address)
+    if address.ss_family != AF_UNIX:
+        tune(w.plan, fd)
+    if not conn_watch(w.epoll_fd, &client.conn, EPOLLIN | EPOLLRDHUP):
+        conn_close(&w.slab, &client.conn)
+        client_free(w, client)
+        return
+    client_watch_deadline(client)
+    client_startup(w, client)  # its first packet is usually there already
+
+
+cdef void watch_listeners(Worker *w, bint on) noexcept nogil:
+    for i in range(w.listener_count):
+        if on:
+            conn_watch(w.epoll_fd, &w.listeners[i], EPOLLIN | EPOLLEXCLUSIVE)
+        else:
+            conn_unwatch(w.epoll_fd, &w.listeners[i])

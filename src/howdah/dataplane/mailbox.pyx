@@ -1,0 +1,165 @@
+"""Messages to workers, and events up to the control plane: two queues with a lock and an eventfd each.
+
+A sender never waits for a receiver.  The queue of events is bounded: what the control plane does not fetch in time is
+counted and dropped, so that a slow log cannot hold up a query.  Called by everything in the spine, and by `engine`.
+"""
+
+from libc.stdint cimport uint8_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy, strlen
+
+from howdah.cdefs.clock cimport CLOCK_MONOTONIC, clock_us
+from howdah.cdefs.sockets cimport AF_INET, AF_INET6, inet_ntop, read, write
+from howdah.cdefs.threads cimport pthread_mutex_lock, pthread_mutex_unlock
+from howdah.dataplane.parties cimport Client, Mail, Note, Peer, Server, Shared, Worker
+
+cdef extern from "<stdio.h>" nogil:
+    int snprintf(char *to, size_t size, const char *format, ...) noexcept
+
+cdef enum:
+    MOST_NOTES = 65536
+
+
+cdef Mail *mail_new(uint8_t kind) noexcept nogil:
+    cdef Mail *mail = <Mail *>calloc(1, sizeof(Mail))
+    if mail != NULL:
+        mail.kind = kind
+    return mail
+
+
+cdef void mail_free(Mail *mail) noexcept nogil:
+    if not mail.embedded:
+        free(mail)
+
+
+cdef void wake(int fd) noexcept nogil:
+    cdef uint64_t one = 1
+    write(fd, &one, sizeof(one))
+
+
+cdef void mail_send(Worker *to, Mail *mail) noexcept nogil:
+    """Hand `mail` over; it is the receiver's from now on."""
+    cdef bint first
+    mail.next = NULL
+    pthread_mutex_lock(&to.inbox_lock)
+    first = to.first_mail == NULL
+    if first:
+        to.first_mail = mail
+    else:
+        to.last_mail.next = mail
+    to.last_mail = mail
+    pthread_mutex_unlock(&to.inbox_lock)
+    if first:
+        wake(to.mail_fd)
+
+
+cdef Mail *mail_fetch(Worker *worker) noexcept nogil:
+    """All there is, oldest first, linked by `next`."""
+    cdef Mail *mail
+    cdef uint64_t count
+    read(worker.mail_fd, &count, sizeof(count))
+    pthread_mutex_lock(&worker.inbox_lock)
+    mail = worker.first_mail
+    worker.first_mail = worker.last_mail = NULL
+    pthread_mutex_unlock(&worker.inbox_lock)
+    return mail
+
+
+cdef Note *note_new(Worker *w, uint8_t kind, int reason, const char *database, const char *user,
+                    const void *detail, size_t size) noexcept nogil:
+    """A note with its three variable parts behind it in one piece of memory."""
+    cdef size_t database_size = strlen(database) + 1
+    cdef size_t user_size = strlen(user) + 1
+    cdef Note *note = <Note *>calloc(1, sizeof(Note) + size + database_size + user_size)
+    cdef char *at
+    if note == NULL:
+        return NULL
+    at = <char *>(note + 1)
+    note.kind = kind
+    note.reason = reason
+    note.worker = w.index
+    note.at_us = clock_us(CLOCK_MONOTONIC) + w.shared.wall_offset_us
+    note.size = size
+    if size:
+        memcpy(at, detail, size)
+    note.database = at + size
+    memcpy(note.database, database, database_size)
+    note.user = note.database + database_size
+    memcpy(note.user, user, user_size)
+    return note
+
+
+cdef void note_send(Shared *shared, Note *note) noexcept nogil:
+    cdef bint first = False
+    cdef bint lost = False
+    pthread_mutex_lock(&shared.note_lock)
+    if note == NULL or shared.note_count >= MOST_NOTES:
+        shared.notes_lost += 1
+        lost = True
+    else:
+        first = shared.first_note == NULL
+        if first:
+            shared.first_note = note
+        else:
+            shared.last_note.next = note
+        shared.last_note = note
+        shared.note_count += 1
+    pthread_mutex_unlock(&shared.note_lock)
+    if lost:
+        free(note)
+    elif first:
+        wake(shared.note_fd)
+
+
+cdef void print_peer(const Peer *peer, char *to, size_t size) noexcept nogil:
+    cdef char[64] host
+    if peer.family == AF_INET and inet_ntop(AF_INET, peer.address, host, sizeof(host)) != NULL:
+        snprintf(to, size, b"%s:%d", host, <int>peer.port)
+    elif peer.family == AF_INET6 and inet_ntop(AF_INET6, peer.address, host, sizeof(host)) != NULL:
+        snprintf(to, size, b"[%s]:%d", host, <int>peer.port)
+    else:
+        snprintf(to, size, b"unix")
+
+
+cdef void tell_client(Worker *w, uint8_t kind, Client *client, int reason, const void *detail, size_t size) noexcept nogil:
+    """An event about a client."""
+    cdef Note *note
+    if client.pool != NULL:
+        note = note_new(w, kind, reason, client.pool.database, client.pool.user, detail, size)
+    else:
+        note = note_new(w, kind, reason, b"", b"", detail, size)
+    if note != NULL:
+        note.id = client.id
+        note.slot = client.slot
+        note.age_us = w.now_us - client.connected_us
+        print_peer(&client.peer, note.address, sizeof(note.address))
+    note_send(w.shared, note)
+
+
+cdef void tell_server(Worker *w, uint8_t kind, Server *server, int reason, const void *detail, size_t size) noexcept nogil:
+    """An event about a server."""
+    cdef Note *note = note_new(w, kind, reason, server.pooled.pool.database, server.pooled.pool.server_user, detail, size)
+    if note != NULL:
+        note.id = server.id
+        note.age_us = w.now_us - server.connected_us
+        if server.endpoint != NULL:
+            snprintf(note.address, sizeof(note.address), b"%s", server.endpoint)
+    note_send(w.shared, note)
+
+
+cdef void tell_worker(Worker *w, uint8_t kind, int reason, const char *detail) noexcept nogil:
+    """An event about the worker itself."""
+    note_send(w.shared, note_new(w, kind, reason, b"", b"", detail, strlen(detail)))
+
+
+cdef Note *notes_fetch(Shared *shared) noexcept nogil:
+    """All there is, oldest first, linked by `next`; the caller frees each."""
+    cdef Note *note
+    cdef uint64_t count
+    read(shared.note_fd, &count, sizeof(count))
+    pthread_mutex_lock(&shared.note_lock)
+    note = shared.first_note
+    shared.first_note = shared.last_note = NULL
+    shared.note_count = 0
+    pthread_mutex_unlock(&shared.note_lock)
+    return note

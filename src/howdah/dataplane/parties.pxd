@@ -1,0 +1,227 @@
+"""Who takes part: workers, clients, servers, and what they have in common.
+
+Declarations only.  They stand in one place because a client points to its server, a server to its client and both to
+their worker; what may be done with them is in `client`, `server` and the spine.
+"""
+
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from howdah.cdefs.threads cimport pthread_mutex_t
+from howdah.dataplane.buffers cimport Block, Slab
+from howdah.dataplane.conn cimport Conn
+from howdah.dataplane.pool cimport Pool, PooledServer, Pools, WaitingClient
+from howdah.dataplane.reply_queue cimport ReplyQueue
+from howdah.dataplane.routes cimport CPlan
+from howdah.dataplane.session_state cimport Settings
+from howdah.dataplane.timers cimport Timer, Wheel
+
+cpdef enum:
+    READ_SIZE = 65536  # bytes read from one connection in one turn at most
+    MOST_WORKERS = 64
+    SECRET_SIZE = 32
+    CHUNK = 64  # clients allocated together
+
+cpdef enum ClientState:
+    CLIENT_FREE  # in the worker's list of free structs
+    CLIENT_STARTUP  # connected; its startup packet is not complete
+    CLIENT_LOGIN_WAITING  # waits for a server to be asked what this client's settings look like
+    CLIENT_LOGIN_ACTIVE  # linked to that server
+    CLIENT_IDLE  # logged in, linked to no server
+    CLIENT_WAITING  # has sent something and waits for a server
+    CLIENT_ACTIVE  # linked
+    CLIENT_CONSOLE  # talks to the control plane
+    CLIENT_CANCEL  # asked for a cancel and is told the end of it by our closing the connection
+    CLIENT_CLOSING  # has been told why; its socket stays open until it has read that
+    CLIENT_STATES  # how many there are
+
+cpdef enum ServerState:
+    SERVER_FREE  # in the list of free structs
+    SERVER_CONNECTING
+    SERVER_LOGIN  # startup packet sent
+    SERVER_IDLE  # in its pool, or granted to a client that has yet to link it
+    SERVER_ACTIVE  # linked
+    SERVER_RECYCLING  # unlinked, answering questions of ours
+    SERVER_HELD  # clean, but a cancel request may still hit it
+    SERVER_CLOSING  # told to go; PostgreSQL has not closed the connection yet
+    SERVER_STATES
+
+cpdef enum Pin:
+    PIN_SESSION_MODE = 1
+    PIN_NAMED_STATEMENT = 2
+    PIN_UNNAMED_STATEMENT = 4
+
+cpdef enum MailKind:
+    MAIL_GRANT  # client: a server is yours
+    MAIL_REFUSED  # client: the pool cannot open servers
+    MAIL_CANCEL  # pid, secret: cancel what this client runs; from: who asks
+    MAIL_CANCEL_DONE  # client: the cancel it asked for has been delivered
+    MAIL_CONSOLE  # id, data: bytes for a console client
+    MAIL_PLAN  # data: a new plan
+    MAIL_SNAPSHOT  # data: rows wanted
+    MAIL_DRAIN
+    MAIL_STOP
+
+# A message to a worker.  Those for grants live in the client, all others are made by the sender and freed by the
+# worker that got them.
+cdef struct Mail:
+    Mail *next
+    uint8_t kind
+    bint embedded
+    Client *client
+    uint64_t client_id
+    int from_worker
+    uint32_t pid
+    uint32_t size
+    bint flag
+    void *data
+    uint8_t[SECRET_SIZE] secret
+
+# An event on its way to the control plane.  Made by the worker that tells it, freed by `engine`.
+cdef struct Note:
+    Note *next
+    uint8_t kind
+    int worker
+    int reason
+    uint32_t slot
+    uint64_t at_us
+    uint64_t id
+    uint64_t age_us
+    char[64] address
+    char *database
+    char *user
+    uint32_t size
+    # `size` bytes of detail, then the two names, follow the struct
+
+# Other end of a socket: enough to print it.
+cdef struct Peer:
+    uint8_t family
+    uint16_t port
+    uint8_t[16] address
+
+# Made and freed by `client_new` and `client_free` of its worker, which alone touches it (but for `line`, see `pool`).
+cdef struct Client:
+    Conn conn
+    int32_t state
+    Worker *worker
+    Client *next  # in the worker's list of clients, or of free structs
+    Client *prev
+    Client *next_ready  # in the worker's list of those that can go on
+    bint is_ready
+    WaitingClient line
+    Timer timer
+    Mail mail
+    Block *held  # bytes read and not yet dealt with
+    uint32_t remain  # bytes still to come of the message being passed on
+    bint remain_drop  # ... or dropped
+    Server *server
+    Pool *pool
+    Settings *settings
+    uint64_t id
+    uint32_t slot
+    uint64_t connected_us
+    uint64_t request_us  # when it last began to want something
+    uint64_t query_us  # when what it waits for now was sent
+    Peer peer
+    uint32_t version  # of the protocol it speaks
+    uint32_t cancel_pid
+    uint8_t[SECRET_SIZE] secret
+    bint owed  # stands in line, or a grant or refusal is on its way
+    bint counted  # under max_client_conn; from login to the end, whatever the state
+    bint asked_ssl  # SSLRequest and GSSENCRequest may come once each before the startup packet
+    bint asked_gssenc
+    bint parsed_unnamed  # parsed the unnamed statement and has not bound it yet
+
+# Made and freed by `server_new` and `server_free`; touched by the worker `pooled.worker` alone, with the exceptions
+# that `pool` names.  The memory is never given back, so a late event may still look at `state` and `pooled.worker`.
+cdef struct Server:
+    Conn conn
+    int32_t state
+    PooledServer pooled
+    Server *next_free
+    Client *client
+    Timer timer
+    ReplyQueue replies
+    Block *held
+    uint32_t remain
+    bint remain_drop
+    uint8_t status  # transaction status of the last ReadyForQuery
+    uint8_t pins
+    bint fatal_sent  # the client has seen the server's own last words
+    bint copying_in  # the server takes CopyData now
+    bint settings_unsure  # a query that changes its settings failed
+    bint login_for_settings
+    int cancels  # cancel requests on their way to it
+    uint64_t id
+    uint64_t connected_us
+    uint64_t request_us
+    uint32_t backend_pid
+    uint8_t *backend_secret
+    uint32_t backend_secret_size
+    Settings *settings
+    char *parameters  # ParameterStatus as it stands: name and value strings
+    uint32_t parameters_size
+    const char *endpoint  # text of the address, copied
+    uint32_t sockaddr_size
+    char[128] sockaddr
+
+# One cancel request of ours on its way to PostgreSQL.  Made and freed by `canceller`, belongs to the worker of `target`.
+cdef struct Cancel:
+    Conn conn
+    Worker *worker
+    Server *target
+    Timer timer
+    bint sent
+    Client *asker  # whose worker is told when it is done; NULL: nobody
+    uint64_t asker_id
+    int asker_worker
+
+# One thread.  Touched by that thread alone, but for the inbox.
+cdef struct Worker:
+    int index
+    int epoll_fd
+    int mail_fd
+    Conn mail_conn
+    Shared *shared
+    CPlan *plan
+    uint64_t now_us  # when this turn began
+    Slab slab
+    Wheel wheel
+    uint8_t *buffer  # what was held back, then READ_SIZE bytes newly read
+    Client *clients
+    int client_count
+    Client *free_clients
+    Client **chunks
+    uint32_t chunk_count
+    Client *first_ready
+    Client *last_ready
+    pthread_mutex_t inbox_lock
+    Mail *first_mail
+    Mail *last_mail
+    Conn *listeners
+    int listener_count
+    bint accepting
+    bint accept_paused
+    uint64_t housekeeping_us
+    bint draining
+    bint open_wanted  # a server is gone: some pool may be allowed another
+    bint stopping
+
+# Made and freed by `engine`.
+cdef struct Shared:
+    Pools pools
+    Worker *workers
+    int worker_count
+    int32_t client_count  # logged in or about to; under max_client_conn
+    uint64_t last_id
+    uint64_t wall_offset_us  # CLOCK_REALTIME minus CLOCK_MONOTONIC
+    pthread_mutex_t server_lock
+    Server *free_servers
+    Server **server_chunks
+    uint32_t server_chunk_count
+    long servers_out
+    pthread_mutex_t note_lock
+    Note *first_note
+    Note *last_note
+    int note_count
+    uint64_t notes_lost
+    int note_fd

@@ -1,0 +1,150 @@
+"""The servers of one (database, user): who has them, who waits for one, whether one more may be opened."""
+
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+
+from howdah.cdefs.threads cimport pthread_mutex_t
+from howdah.dataplane.stats cimport Tally
+
+cpdef enum Place:
+    PLACE_OPENING  # connecting or logging in
+    PLACE_IDLE  # in the idle list, linked to nobody
+    PLACE_OUT  # linked to a client, on its way to one, or being cleaned
+    PLACE_CLOSING  # PostgreSQL has been told to go and still holds the connection
+
+cpdef enum TakeVerdict:
+    TAKE_GOT  # `granted` is yours
+    TAKE_WAIT  # in line; a grant comes to the worker's mailbox
+    TAKE_OPEN  # the same, and the caller must open a server for which room has been reserved
+    TAKE_REFUSED  # the pool's servers cannot log in: see `failure`
+
+cpdef enum ReleaseVerdict:
+    RELEASE_IDLE  # in the idle list
+    RELEASE_GRANTED  # goes to the client given back
+    RELEASE_CLOSE  # too old, too many or no longer wanted: the caller closes it
+
+cpdef enum LeaveVerdict:
+    LEAVE_DONE
+    LEAVE_GRANTED  # it was granted a server in the meantime, which is still to be given back
+
+# A named limit that several pools share: of a database or of a user.  Made and kept by `Pools`.
+cdef struct Limit:
+    Limit *next
+    char *name
+    int count
+    int most  # 0: no limit
+    int leaving  # servers evicted to make room under it, not yet gone
+
+# Lives inside a server.  The links and `place` change under the lock only; `worker` and `place` may be read without.
+cdef struct PooledServer:
+    PooledServer *next  # in the idle list
+    PooledServer *prev
+    PooledServer *all_next  # in the pool
+    PooledServer *all_prev
+    Pool *pool
+    void *owner
+    int32_t worker
+    int32_t place
+    uint32_t generation
+    uint64_t opened_us
+    uint64_t idle_since_us
+    Limit *made_room_for  # the limit it was evicted for
+
+# Lives inside a client.  Changes under the lock only, but for `granted`, which belongs to the client's worker once
+# it has the grant.
+cdef struct WaitingClient:
+    WaitingClient *next
+    WaitingClient *prev
+    Pool *pool
+    void *owner
+    int worker
+    bint in_line
+    uint64_t since_us
+    PooledServer *granted
+    int moved_from  # the worker that watches `granted` still, after TAKE_GOT
+
+# Made by `pool_join`, kept until the end.  All fields under the lock, but for what is said beside them.
+cdef struct Pool:
+    Pool *next
+    char *database  # these four never change
+    char *user
+    char *server_user
+    char *server_database
+    void *route  # the plan's, swapped with each plan
+    Limit *database_limit
+    Limit *user_limit
+    int size
+    int min_size
+    int reserve
+    uint8_t mode
+    uint64_t server_lifetime_us
+    uint32_t generation  # grows when servers opened before must go
+    bint forced_user
+    bint removed
+    PooledServer *idle  # a list head for each worker, the most recently used first
+    PooledServer *servers
+    int idle_count
+    int opening
+    int out
+    int closing
+    int clients
+    WaitingClient *first
+    WaitingClient *last
+    int waiting
+    bint failing  # the last attempt to open a server failed
+    bint refused  # ... because PostgreSQL said no to this user or database
+    uint64_t retry_at_us
+    uint64_t backoff_us
+    char[6] failure_sqlstate
+    char[256] failure
+    uint32_t next_endpoint
+    void *welcomes  # kept here for `handshake`
+    Tally *tallies  # one for each worker
+
+# Shared by all workers.
+cdef struct Pools:
+    pthread_mutex_t lock
+    int workers
+    Pool *first
+    Pool **table  # by hash of database and user
+    uint32_t table_size
+    uint32_t pool_count
+    Limit *databases
+    Limit *users
+    int waiting
+    uint64_t reserve_timeout_us
+    uint64_t login_retry_us
+    uint64_t idle_timeout_us
+
+# What the plan says of a pool.
+cdef struct PoolTerms:
+    void *route
+    const char *database
+    const char *user
+    const char *server_user
+    const char *server_database
+    bint forced_user
+    int size
+    int min_size
+    int reserve
+    uint8_t mode
+    int max_db_connections
+    int max_user_connections
+    uint64_t server_lifetime_us
+
+cdef bint pools_init(Pools *pools, int workers) noexcept nogil
+cdef void pools_free(Pools *pools) noexcept nogil
+cdef Pool *pool_join(Pools *pools, const PoolTerms *terms) noexcept nogil
+cdef void pool_quit(Pools *pools, Pool *pool) noexcept nogil
+cdef void pool_terms(Pools *pools, Pool *pool, const PoolTerms *terms, bint replace_servers) noexcept nogil
+cdef TakeVerdict take(Pools *pools, Pool *pool, WaitingClient *client, uint64_t now_us) noexcept nogil
+cdef LeaveVerdict leave_line(Pools *pools, WaitingClient *client) noexcept nogil
+cdef void opened(Pools *pools, Pool *pool, PooledServer *server, int worker, uint64_t now_us) noexcept nogil
+cdef ReleaseVerdict release(Pools *pools, PooledServer *server, uint64_t now_us, WaitingClient **next) noexcept nogil
+cdef bint claim(Pools *pools, PooledServer *server, int worker) noexcept nogil
+cdef void set_closing(Pools *pools, PooledServer *server) noexcept nogil
+cdef void gone(Pools *pools, PooledServer *server) noexcept nogil
+cdef void unreserve(Pools *pools, Pool *pool) noexcept nogil
+cdef WaitingClient *open_failed(Pools *pools, Pool *pool, bint refused, const char *sqlstate, const char *message,
+                                uint64_t now_us) noexcept nogil
+cdef Pool *next_to_open(Pools *pools, bint fill, uint64_t now_us, PooledServer **victim) noexcept nogil
+cdef PooledServer *next_outdated(Pools *pools, uint64_t now_us) noexcept nogil

@@ -1,0 +1,561 @@
+"""The pools: idle servers (last in, first out), waiting clients (first come, first served), and exact limits.
+
+One lock guards all of it, so that limits shared by several pools are exact too; no system call is made under it.
+A server counts from the moment room is reserved for it until PostgreSQL has let it go, so the database never sees one
+more than allowed.  Holds no socket and calls no one: it gives verdicts, on which `handshake`, `relay`, `recycle`
+and `worker` act.
+"""
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy, strcmp, strdup, strlen
+
+from howdah.cdefs.atomics cimport load_i32, store_i32
+from howdah.cdefs.threads cimport (
+    pthread_mutex_destroy,
+    pthread_mutex_init,
+    pthread_mutex_lock,
+    pthread_mutex_unlock,
+)
+from howdah.dataplane.stats cimport Tally
+
+cdef enum:
+    FIRST_BACKOFF_US = 100000  # after a failed attempt; doubles up to server_login_retry
+
+
+cdef bint pools_init(Pools *pools, int workers) noexcept nogil:
+    pools.workers = workers
+    pools.table_size = 64
+    pools.table = <Pool **>calloc(pools.table_size, sizeof(Pool *))
+    return pools.table != NULL and pthread_mutex_init(&pools.lock, NULL) == 0
+
+
+cdef void pools_free(Pools *pools) noexcept nogil:
+    """Free every pool; all clients and servers must be gone."""
+    cdef Pool *pool = pools.first
+    cdef Pool *next_pool
+    while pool != NULL:
+        next_pool = pool.next
+        pool_free(pool)
+        pool = next_pool
+    limits_free(pools.databases)
+    limits_free(pools.users)
+    free(pools.table)
+    pthread_mutex_destroy(&pools.lock)
+
+
+cdef void limits_free(Limit *limit) noexcept nogil:
+    cdef Limit *next_limit
+    while limit != NULL:
+        next_limit = limit.next
+        free(limit.name)
+        free(limit)
+        limit = next_limit
+
+
+cdef void pool_free(Pool *pool) noexcept nogil:
+    free(pool.database)
+    free(pool.user)
+    free(pool.server_user)
+    free(pool.server_database)
+    free(pool.idle)
+    free(pool.tallies)
+    free(pool)
+
+
+# ---- pools and limits ---------------------------------------------------------------------------------------------
+
+cdef uint32_t pool_hash(const char *database, const char *user) noexcept nogil:
+    cdef uint32_t h = 2166136261u
+    while database[0]:
+        h = (h ^ <uint8_t>database[0]) * 16777619u
+        database += 1
+    h = h * 16777619u
+    while user[0]:
+        h = (h ^ <uint8_t>user[0]) * 16777619u
+        user += 1
+    return h
+
+
+cdef Pool **slot_of(Pools *pools, const char *database, const char *user) noexcept nogil:
+    """Where the pool is in the table, or the free slot where it would be."""
+    cdef uint32_t mask = pools.table_size - 1
+    cdef uint32_t at = pool_hash(database, user) & mask
+    cdef Pool *pool
+    while pools.table[at] != NULL:
+        pool = pools.table[at]
+        if strcmp(pool.database, database) == 0 and strcmp(pool.user, user) == 0:
+            break
+        at = (at + 1) & mask
+    return &pools.table[at]
+
+
+cdef bint grow_table(Pools *pools) noexcept nogil:
+    cdef Pool **old = pools.table
+    cdef Pool *pool = pools.first
+    cdef Pool **bigger = <Pool **>calloc(pools.table_size * 2, sizeof(Pool *))
+    if bigger == NULL:
+        return False
+    pools.table = bigger
+    pools.table_size *= 2
+    free(old)
+    while pool != NULL:
+        slot_of(pools, pool.database, pool.user)[0] = pool
+        pool = pool.next
+    return True
+
+
+cdef Limit *limit_named(Limit **limits, const char *name) noexcept nogil:
+    cdef Limit *limit = limits[0]
+    while limit != NULL:
+        if strcmp(limit.name, name) == 0:
+            return limit
+        limit = limit.next
+    limit = <Limit *>calloc(1, sizeof(Limit))
+    if limit == NULL:
+        return NULL
+    limit.name = strdup(name)
+    if limit.name == NULL:
+        free(limit)
+        return NULL
+    limit.next = limits[0]
+    limits[0] = limit
+    return limit
+
+
+cdef Pool *pool_new(Pools *pools, const PoolTerms *terms) noexcept nogil:
+    cdef Pool *pool = <Pool *>calloc(1, sizeof(Pool))
+    cdef PooledServer *head
+    if pool == NULL:
+        return NULL
+    pool.database = strdup(terms.database)
+    pool.user = strdup(terms.user)
+    pool.server_user = strdup(terms.server_user)
+    pool.server_database = strdup(terms.server_database)
+    pool.idle = <PooledServer *>calloc(pools.workers, sizeof(PooledServer))
+    pool.tallies = <Tally *>calloc(pools.workers, sizeof(Tally))
+    pool.database_limit = limit_named(&pools.databases, terms.database)
+    pool.user_limit = limit_named(&pools.users, terms.server_user)
+    if (pool.database == NULL or pool.user == NULL or pool.server_user == NULL or pool.server_database == NULL
+            or pool.idle == NULL or pool.tallies == NULL or pool.database_limit == NULL or pool.user_limit == NULL):
+        pool_free(pool)
+        return NULL
+    for i in range(pools.workers):
+        head = &pool.idle[i]
+        head.next = head.prev = head
+    return pool
+
+
+cdef Pool *pool_join(Pools *pools, const PoolTerms *terms) noexcept nogil:
+    """The pool for a client that has logged in, made where there is none yet.  NULL: out of memory."""
+    cdef Pool **slot
+    cdef Pool *pool
+    pthread_mutex_lock(&pools.lock)
+    slot = slot_of(pools, terms.database, terms.user)
+    pool = slot[0]
+    if pool == NULL and (pools.pool_count * 2 < pools.table_size or grow_table(pools)):
+        pool = pool_new(pools, terms)
+        if pool != NULL:
+            slot_of(pools, terms.database, terms.user)[0] = pool
+            pool.next = pools.first
+            pools.first = pool
+            pools.pool_count += 1
+            set_terms(pool, terms)
+    if pool != NULL:
+        pool.clients += 1
+    pthread_mutex_unlock(&pools.lock)
+    return pool
+
+
+cdef void pool_quit(Pools *pools, Pool *pool) noexcept nogil:
+    """A client that had joined is gone."""
+    pthread_mutex_lock(&pools.lock)
+    pool.clients -= 1
+    pthread_mutex_unlock(&pools.lock)
+
+
+cdef void set_terms(Pool *pool, const PoolTerms *terms) noexcept nogil:
+    pool.route = terms.route
+    pool.forced_user = terms.forced_user
+    pool.size = terms.size
+    pool.min_size = terms.min_size
+    pool.reserve = terms.reserve
+    pool.mode = terms.mode
+    pool.server_lifetime_us = terms.server_lifetime_us
+    pool.database_limit.most = terms.max_db_connections
+    pool.user_limit.most = terms.max_user_connections
+
+
+cdef void pool_terms(Pools *pools, Pool *pool, const PoolTerms *terms, bint replace_servers) noexcept nogil:
+    """A new plan: its terms for this pool, or NULL where the database is gone.  The caller holds the lock."""
+    pool.removed = terms == NULL
+    if replace_servers or terms == NULL:
+        pool.generation += 1
+        pool.failing = pool.refused = False
+        pool.retry_at_us = 0
+    if terms != NULL:
+        set_terms(pool, terms)
+
+
+# ---- servers: the idle list and the count --------------------------------------------------------------------------
+
+cdef int in_use(const Pool *pool) noexcept nogil:
+    return pool.idle_count + pool.opening + pool.out + pool.closing
+
+
+cdef int *counter(Pool *pool, int place) noexcept nogil:
+    if place == PLACE_IDLE:
+        return &pool.idle_count
+    if place == PLACE_OPENING:
+        return &pool.opening
+    if place == PLACE_OUT:
+        return &pool.out
+    return &pool.closing
+
+
+cdef void move(PooledServer *server, int place) noexcept nogil:
+    """The only writer of `place`, so that the counts cannot be wrong."""
+    if server.place == PLACE_IDLE:
+        server.prev.next = server.next
+        server.next.prev = server.prev
+        server.next = server.prev = NULL
+    counter(server.pool, server.place)[0] -= 1
+    counter(server.pool, place)[0] += 1
+    store_i32(&server.place, place)
+
+
+cdef void push_idle(PooledServer *server, uint64_t now_us) noexcept nogil:
+    cdef PooledServer *head = &server.pool.idle[server.worker]
+    move(server, PLACE_IDLE)
+    server.idle_since_us = now_us
+    server.next = head.next
+    server.prev = head
+    head.next.prev = server
+    head.next = server
+
+
+cdef PooledServer *most_recent(Pools *pools, Pool *pool, int worker) noexcept nogil:
+    """The idle server used last, one of the own worker first: it need not move between threads."""
+    cdef PooledServer *best = pool.idle[worker].next
+    cdef PooledServer *other
+    if best != &pool.idle[worker]:
+        return best
+    best = NULL
+    for i in range(pools.workers):
+        other = pool.idle[i].next
+        if other != &pool.idle[i] and (best == NULL or other.idle_since_us > best.idle_since_us):
+            best = other
+    return best
+
+
+cdef bint outdated(const PooledServer *server, uint64_t now_us) noexcept nogil:
+    """Too old, or opened under terms that no longer hold."""
+    cdef const Pool *pool = server.pool
+    return (server.generation != pool.generation
+            or (pool.server_lifetime_us and now_us - server.opened_us >= pool.server_lifetime_us))
+
+
+cdef void opened(Pools *pools, Pool *pool, PooledServer *server, int worker, uint64_t now_us) noexcept nogil:
+    """A server takes the room that was reserved for it (`TAKE_OPEN`, `next_to_open`)."""
+    pthread_mutex_lock(&pools.lock)
+    server.pool = pool
+    server.place = PLACE_OPENING
+    server.worker = worker
+    server.generation = pool.generation
+    server.opened_us = now_us
+    server.next = server.prev = NULL
+    server.made_room_for = NULL
+    server.all_prev = NULL
+    server.all_next = pool.servers
+    if pool.servers != NULL:
+        pool.servers.all_prev = server
+    pool.servers = server
+    pthread_mutex_unlock(&pools.lock)
+
+
+cdef void unreserve(Pools *pools, Pool *pool) noexcept nogil:
+    """The room reserved for a server is not used after all."""
+    pthread_mutex_lock(&pools.lock)
+    pool.opening -= 1
+    pool.database_limit.count -= 1
+    pool.user_limit.count -= 1
+    pthread_mutex_unlock(&pools.lock)
+
+
+cdef void set_closing(Pools *pools, PooledServer *server) noexcept nogil:
+    """Nobody gets it any more, but PostgreSQL still has it."""
+    pthread_mutex_lock(&pools.lock)
+    move(server, PLACE_CLOSING)
+    pthread_mutex_unlock(&pools.lock)
+
+
+cdef void gone(Pools *pools, PooledServer *server) noexcept nogil:
+    """PostgreSQL has let go of it: it counts no more."""
+    cdef Pool *pool = server.pool
+    pthread_mutex_lock(&pools.lock)
+    move(server, PLACE_CLOSING)
+    pool.closing -= 1
+    if server.made_room_for != NULL:
+        server.made_room_for.leaving -= 1
+    pool.database_limit.count -= 1
+    pool.user_limit.count -= 1
+    if server.all_prev == NULL:
+        pool.servers = server.all_next
+    else:
+        server.all_prev.all_next = server.all_next
+    if server.all_next != NULL:
+        server.all_next.all_prev = server.all_prev
+    pthread_mutex_unlock(&pools.lock)
+
+
+# ---- taking and releasing ------------------------------------------------------------------------------------------
+
+cdef bint room_for_one(Pools *pools, const Pool *pool, uint64_t now_us) noexcept nogil:
+    """Does the pool's own size allow one more server?  The reserve is for those who have waited long."""
+    cdef int most = pool.size
+    if most == 0:
+        return True
+    if (pool.reserve and pool.first != NULL
+            and now_us - pool.first.since_us >= pools.reserve_timeout_us):
+        most += pool.reserve
+    return in_use(pool) < most
+
+
+cdef bint wants_one(const Pool *pool, bint fill) noexcept nogil:
+    if pool.waiting > pool.opening:
+        return True
+    return (fill and pool.idle_count + pool.opening + pool.out < pool.min_size
+            and (pool.forced_user or pool.clients > 0))
+
+
+cdef bint may_try(const Pool *pool, uint64_t now_us) noexcept nogil:
+    """After a failure one attempt at a time, and not before its time."""
+    return not pool.removed and (not pool.failing or (pool.opening == 0 and now_us >= pool.retry_at_us))
+
+
+cdef bint at_limit(const Limit *limit) noexcept nogil:
+    return limit.most > 0 and limit.count >= limit.most
+
+
+cdef bint reserve_one(Pools *pools, Pool *pool, uint64_t now_us) noexcept nogil:
+    """Reserve room for one more server where every limit allows it."""
+    if not may_try(pool, now_us) or not room_for_one(pools, pool, now_us):
+        return False
+    if at_limit(pool.database_limit) or at_limit(pool.user_limit):
+        return False
+    pool.opening += 1
+    pool.database_limit.count += 1
+    pool.user_limit.count += 1
+    return True
+
+
+cdef TakeVerdict take(Pools *pools, Pool *pool, WaitingClient *client, uint64_t now_us) noexcept nogil:
+    """A client needs a server: an idle one at once, else a place in the line."""
+    cdef PooledServer *server
+    cdef TakeVerdict verdict = TAKE_WAIT
+    pthread_mutex_lock(&pools.lock)
+    client.pool = pool
+    client.granted = NULL
+    if pool.waiting == 0 and pool.idle_count:
+        server = most_recent(pools, pool, client.worker)
+        move(server, PLACE_OUT)
+        client.granted = server
+        client.moved_from = server.worker
+        store_i32(&server.worker, client.worker)
+        verdict = TAKE_GOT
+    elif pool.refused and now_us < pool.retry_at_us and in_use(pool) == pool.opening:
+        verdict = TAKE_REFUSED
+    else:
+        client.since_us = now_us
+        client.in_line = True
+        client.next = NULL
+        client.prev = pool.last
+        if pool.last == NULL:
+            pool.first = client
+        else:
+            pool.last.next = client
+        pool.last = client
+        pool.waiting += 1
+        pools.waiting += 1
+        if wants_one(pool, False) and reserve_one(pools, pool, now_us):
+            verdict = TAKE_OPEN
+    pthread_mutex_unlock(&pools.lock)
+    return verdict
+
+
+cdef void remove_from_line(Pools *pools, WaitingClient *client) noexcept nogil:
+    cdef Pool *pool = client.pool
+    if client.prev == NULL:
+        pool.first = client.next
+    else:
+        client.prev.next = client.next
+    if client.next == NULL:
+        pool.last = client.prev
+    else:
+        client.next.prev = client.prev
+    client.next = client.prev = NULL
+    client.in_line = False
+    pool.waiting -= 1
+    pools.waiting -= 1
+
+
+cdef LeaveVerdict leave_line(Pools *pools, WaitingClient *client) noexcept nogil:
+    """A waiting client gives up."""
+    cdef LeaveVerdict verdict = LEAVE_GRANTED
+    pthread_mutex_lock(&pools.lock)
+    if client.in_line:
+        remove_from_line(pools, client)
+        verdict = LEAVE_DONE
+    pthread_mutex_unlock(&pools.lock)
+    return verdict
+
+
+cdef ReleaseVerdict release(Pools *pools, PooledServer *server, uint64_t now_us, WaitingClient **next) noexcept nogil:
+    """A server is clean and linked to nobody: to the one who waits longest, else to the idle list."""
+    cdef Pool *pool = server.pool
+    cdef ReleaseVerdict verdict
+    pthread_mutex_lock(&pools.lock)
+    if server.place == PLACE_OPENING:  # logged in: opening works (again)
+        pool.failing = pool.refused = False
+        pool.backoff_us = 0
+    if outdated(server, now_us) or pool.removed or (pool.size and in_use(pool) > pool.size + pool.reserve):
+        move(server, PLACE_OUT)
+        verdict = RELEASE_CLOSE
+    elif pool.first != NULL:
+        next[0] = pool.first
+        remove_from_line(pools, pool.first)
+        move(server, PLACE_OUT)
+        next[0].granted = server
+        verdict = RELEASE_GRANTED
+    else:
+        push_idle(server, now_us)
+        verdict = RELEASE_IDLE
+    pthread_mutex_unlock(&pools.lock)
+    return verdict
+
+
+cdef bint claim(Pools *pools, PooledServer *server, int worker) noexcept nogil:
+    """Take this idle server out of the list because something happened on its socket; False: another was faster."""
+    cdef bint mine
+    pthread_mutex_lock(&pools.lock)
+    mine = server.place == PLACE_IDLE and load_i32(&server.worker) == worker
+    if mine:
+        move(server, PLACE_OUT)
+    pthread_mutex_unlock(&pools.lock)
+    return mine
+
+
+# ---- when servers cannot be opened, and housekeeping ---------------------------------------------------------------
+
+cdef void copy_text(char *to, size_t room, const char *text) noexcept nogil:
+    cdef size_t size = min(strlen(text), room - 1)
+    memcpy(to, text, size)
+    to[size] = 0
+
+
+cdef WaitingClient *open_failed(Pools *pools, Pool *pool, bint refused, const char *sqlstate, const char *message,
+                                uint64_t now_us) noexcept nogil:
+    """An attempt failed: when to try again.
+
+    Where PostgreSQL `refused` the user or database and no other server is there, waiting is of no use: gives the
+    whole line (linked by `next`), for the caller to tell each.
+    """
+    cdef WaitingClient *line = NULL
+    cdef WaitingClient *client
+    pthread_mutex_lock(&pools.lock)
+    pool.failing = True
+    pool.refused = refused
+    pool.backoff_us = min(max(pool.backoff_us * 2, <uint64_t>FIRST_BACKOFF_US), pools.login_retry_us)
+    pool.retry_at_us = now_us + (pools.login_retry_us if refused else pool.backoff_us)
+    copy_text(pool.failure_sqlstate, sizeof(pool.failure_sqlstate), sqlstate)
+    copy_text(pool.failure, sizeof(pool.failure), message)
+    if refused and in_use(pool) == pool.opening + pool.closing:
+        line = pool.first
+        client = line
+        while client != NULL:
+            client.in_line = False
+            pools.waiting -= 1
+            client = client.next
+        pool.first = pool.last = NULL
+        pool.waiting = 0
+    pthread_mutex_unlock(&pools.lock)
+    return line
+
+
+cdef PooledServer *longest_idle(Pools *pools, const Limit *limit) noexcept nogil:
+    """The server under `limit` that has been idle longest."""
+    cdef PooledServer *best = NULL
+    cdef PooledServer *oldest
+    cdef Pool *pool = pools.first
+    while pool != NULL:
+        if pool.database_limit == limit or pool.user_limit == limit:
+            for i in range(pools.workers):
+                oldest = pool.idle[i].prev
+                if oldest != &pool.idle[i] and (best == NULL or oldest.idle_since_us < best.idle_since_us):
+                    best = oldest
+        pool = pool.next
+    return best
+
+
+cdef PooledServer *make_room(Pools *pools, Pool *pool) noexcept nogil:
+    """Where only a shared limit is in the way: an idle server of another pool that must go."""
+    cdef PooledServer *victim
+    cdef Limit *limit = pool.database_limit if at_limit(pool.database_limit) else pool.user_limit
+    if not at_limit(limit) or pool.waiting <= pool.opening + limit.leaving:
+        return NULL
+    victim = longest_idle(pools, limit)
+    if victim != NULL:
+        move(victim, PLACE_OUT)
+        victim.made_room_for = limit
+        limit.leaving += 1
+    return victim
+
+
+cdef Pool *next_to_open(Pools *pools, bint fill, uint64_t now_us, PooledServer **victim) noexcept nogil:
+    """A pool that should have one more server, with room reserved for it; NULL when there is none (left).
+
+    `fill`: also up to min_pool_size.  `victim`: an idle server to close first, when a shared limit is in the way.
+    """
+    cdef Pool *pool
+    cdef Pool *found = NULL
+    victim[0] = NULL
+    pthread_mutex_lock(&pools.lock)
+    pool = pools.first if fill or pools.waiting else NULL
+    while pool != NULL:
+        if wants_one(pool, fill):
+            if reserve_one(pools, pool, now_us):
+                found = pool
+                break
+            if may_try(pool, now_us) and room_for_one(pools, pool, now_us):
+                victim[0] = make_room(pools, pool)
+                if victim[0] != NULL:
+                    break
+        pool = pool.next
+    pthread_mutex_unlock(&pools.lock)
+    return found
+
+
+cdef PooledServer *next_outdated(Pools *pools, uint64_t now_us) noexcept nogil:
+    """Take the next idle server that has been idle or has lived too long out of its list; NULL: none (left)."""
+    cdef PooledServer *found = NULL
+    cdef PooledServer *server
+    cdef Pool *pool
+    cdef bint spare
+    pthread_mutex_lock(&pools.lock)
+    pool = pools.first
+    while pool != NULL and found == NULL:
+        spare = pool.idle_count + pool.opening + pool.out > pool.min_size
+        for i in range(pools.workers):
+            server = pool.idle[i].prev
+            while server != &pool.idle[i]:
+                if outdated(server, now_us) or pool.removed or (
+                        spare and pools.idle_timeout_us and now_us - server.idle_since_us >= pools.idle_timeout_us):
+                    found = server
+                    break
+                server = server.prev
+            if found != NULL:
+                move(found, PLACE_OUT)
+                break
+        pool = pool.next
+    pthread_mutex_unlock(&pools.lock)
+    return found

@@ -1,0 +1,406 @@
+"""Ends: of a link, of a client, of a server.
+
+One of the three modules that tell the story (with `handshake` and `relay`).  A server that is unlinked comes here and
+goes back to its pool clean; a client that leaves in the middle of its work has its server cancelled, rolled back
+and kept; a server that is lost takes its client with it.  Nothing in here reads from a socket, except to wait for the
+end of a connection that is being closed.  Called by `handshake`, `relay` and `worker`.
+"""
+
+from libc.stdint cimport uint8_t, uint32_t
+from libc.string cimport strlen
+
+from howdah.cdefs.atomics cimport add_i32, store_i32
+from howdah.cdefs.epoll cimport EPOLLIN, EPOLLOUT, EPOLLRDHUP
+from howdah.cdefs.sockets cimport SHUT_WR, shutdown
+from howdah.dataplane.canceller cimport cancel_start
+from howdah.dataplane.client cimport client_free, client_move, client_watch_deadline, set_ready
+from howdah.dataplane.conn cimport (
+    FILL_AGAIN,
+    FILL_DATA,
+    SEND_ALL,
+    SEND_ERROR,
+    conn_close,
+    conn_fill,
+    conn_flush,
+    conn_send,
+    conn_unwatch,
+    conn_watch,
+)
+from howdah.dataplane.mailbox cimport mail_send, tell_client, tell_server
+from howdah.dataplane.parties cimport (
+    CLIENT_CANCEL,
+    CLIENT_CLOSING,
+    CLIENT_CONSOLE,
+    CLIENT_LOGIN_WAITING,
+    CLIENT_WAITING,
+    MAIL_GRANT,
+    PIN_UNNAMED_STATEMENT,
+    READ_SIZE,
+    SERVER_CLOSING,
+    SERVER_CONNECTING,
+    SERVER_HELD,
+    SERVER_IDLE,
+    SERVER_RECYCLING,
+    Client,
+    Server,
+    Worker,
+)
+from howdah.dataplane.pool cimport (
+    LEAVE_DONE,
+    PLACE_CLOSING,
+    RELEASE_CLOSE,
+    RELEASE_GRANTED,
+    ReleaseVerdict,
+    WaitingClient,
+    gone,
+    leave_line,
+    pool_quit,
+    release,
+    set_closing,
+)
+from howdah.dataplane.reply_queue cimport (
+    EXPECT_COPY_END,
+    EXPECT_QUERY,
+    EXPECT_SWALLOW,
+    EXPECT_SYNC,
+    all_replied,
+    ends_with_ready,
+    expect,
+)
+from howdah.dataplane.server cimport server_free, server_move
+from howdah.dataplane.session_state cimport Draft, draft_init, settings_drop, settings_new
+from howdah.dataplane.timers cimport timer_arm, timer_disarm
+from howdah.wire.bytes cimport Writer, writer
+from howdah.wire.compose cimport (
+    LARGEST_ERROR,
+    compose_bare,
+    compose_copy_fail,
+    compose_error,
+    compose_error_text,
+    compose_query,
+)
+from howdah.wire.tags cimport IDLE, SYNC, TERMINATE
+
+from howdah.dataplane.rows import EventKind
+from howdah.reasons import ReasonCode
+
+cdef enum:
+    RECOVERY_LIMIT_US = 5 * 1000000  # for an abandoned server to come back in step
+    CLOSING_LIMIT_US = 5 * 1000000  # for PostgreSQL to close a connection it was told to
+    LARGEST_QUERY = 4096
+
+cdef uint8_t CLIENT_CLOSED = EventKind.CLIENT_CLOSED
+cdef uint8_t SERVER_CLOSED = EventKind.SERVER_CLOSED
+cdef uint8_t CONSOLE_CLOSED = EventKind.CONSOLE_CLOSED
+cdef int NONE = ReasonCode.NONE
+cdef int SERVER_LIFETIME = ReasonCode.SERVER_LIFETIME
+cdef int ABANDONED = ReasonCode.ABANDONED_TRANSACTION
+cdef int UNRECOVERABLE = ReasonCode.ABANDONED_UNRECOVERABLE
+
+
+# ---- what epoll is asked, from what waits where --------------------------------------------------------------------
+
+cdef void watch_client(Worker *w, Client *client) noexcept nogil:
+    """Read from the client unless its server cannot take more or it already waits; write while something is unsent."""
+    cdef uint32_t events = EPOLLRDHUP
+    if client.server == NULL or client.server.conn.out.size == 0:
+        events |= EPOLLIN
+    if client.conn.out.size:
+        events |= EPOLLOUT
+    conn_watch(w.epoll_fd, &client.conn, events)
+
+
+cdef void watch_server(Worker *w, Server *server) noexcept nogil:
+    """The mirror image."""
+    cdef uint32_t events = 0
+    if server.client == NULL or server.client.conn.out.size == 0:
+        events |= EPOLLIN
+    if server.conn.out.size:
+        events |= EPOLLOUT
+    if events:
+        conn_watch(w.epoll_fd, &server.conn, events)
+    else:
+        conn_unwatch(w.epoll_fd, &server.conn)
+
+
+cdef void watch_both(Worker *w, Client *client) noexcept nogil:
+    watch_client(w, client)
+    if client.server != NULL:
+        watch_server(w, client.server)
+
+
+# ---- a server without a client -------------------------------------------------------------------------------------
+
+cdef void send_to_server(Worker *w, Server *server, const void *data, size_t size) noexcept nogil:
+    """Send something of ours.  A failure shows when the socket is read next, so nothing is said here."""
+    conn_send(&w.slab, &server.conn, data, size)
+    watch_server(w, server)
+
+
+cdef bint ask(Worker *w, Server *server, const char *query) noexcept nogil:
+    """Send a query of ours whose answer no client sees."""
+    cdef uint8_t[LARGEST_QUERY] data
+    cdef Writer message = writer(data, LARGEST_QUERY)
+    compose_query(&message, query)
+    if not message.ok or not expect(&server.replies, EXPECT_QUERY | EXPECT_SWALLOW):
+        return False
+    timer_arm(&w.wheel, &server.timer, w.now_us + RECOVERY_LIMIT_US)
+    send_to_server(w, server, data, message.used)
+    return True
+
+
+cdef void settings_are_the_servers_own(Server *server) noexcept nogil:
+    cdef Draft none
+    draft_init(&none)
+    settings_drop(server.settings)
+    server.settings = settings_new(&none)
+
+
+cdef void recycle(Worker *w, Server *server) noexcept nogil:
+    """The next step towards the pool for a server without a client; called again when that step is answered."""
+    if server.state != SERVER_RECYCLING:
+        server_move(server, SERVER_RECYCLING)
+    if not all_replied(&server.replies):
+        return
+    if server.status != IDLE:
+        if not ask(w, server, "ROLLBACK"):
+            server_close(w, server, UNRECOVERABLE)
+        return
+    if server.pins & ~<uint8_t>PIN_UNNAMED_STATEMENT or server.settings_unsure:
+        server.pins = 0
+        server.settings_unsure = False
+        settings_are_the_servers_own(server)
+        if w.plan.server_reset_query[0]:
+            if not ask(w, server, w.plan.server_reset_query):
+                server_close(w, server, UNRECOVERABLE)
+            return
+    server.pins = 0
+    if server.settings == NULL:
+        server_close(w, server, UNRECOVERABLE)  # out of memory a moment ago
+    elif server.cancels:
+        timer_disarm(&server.timer)
+        server_move(server, SERVER_HELD)
+    else:
+        pass_on(w, server)
+
+
+cdef void pass_on(Worker *w, Server *server) noexcept nogil:
+    """To the longest-waiting client, on whichever worker it is, else to the idle list."""
+    cdef WaitingClient *next_client = NULL
+    cdef ReleaseVerdict verdict
+    cdef Client *client
+    timer_disarm(&server.timer)
+    server_move(server, SERVER_IDLE)  # before the lock: behind it the server may be another worker's
+    verdict = release(&w.shared.pools, &server.pooled, w.now_us, &next_client)
+    if verdict == RELEASE_CLOSE:
+        server_close(w, server, SERVER_LIFETIME)
+    elif verdict == RELEASE_GRANTED:
+        client = <Client *>next_client.owner
+        if next_client.worker == w.index:
+            set_ready(client)
+            return
+        conn_unwatch(w.epoll_fd, &server.conn)
+        client.mail.kind = MAIL_GRANT
+        mail_send(&w.shared.workers[next_client.worker], &client.mail)
+
+
+cdef void adopt(Worker *w, Server *server) noexcept nogil:
+    """The server granted to a client of this worker is this worker's now."""
+    store_i32(&server.pooled.worker, w.index)
+    watch_server(w, server)
+
+
+# ---- the end of a link ---------------------------------------------------------------------------------------------
+
+cdef void unlink_and_recycle(Worker *w, Server *server) noexcept nogil:
+    """The transaction is over and nothing pins the server."""
+    cdef Client *client = server.client
+    server.client = NULL
+    client.server = NULL
+    recycle(w, server)
+
+
+cdef void abandon(Worker *w, Client *client) noexcept nogil:
+    """The client is gone in the middle of something: bring its server back in step, or close it."""
+    cdef Server *server = client.server
+    cdef uint8_t[256] data
+    cdef Writer message = writer(data, sizeof(data))
+    server.client = NULL
+    client.server = NULL
+    if client.remain and not client.remain_drop:
+        server_close(w, server, UNRECOVERABLE)  # half a message was sent; nothing can complete it
+        return
+    if server.remain:
+        server.remain_drop = True
+    server_move(server, SERVER_RECYCLING)
+    timer_arm(&w.wheel, &server.timer, w.now_us + RECOVERY_LIMIT_US)
+    if not all_replied(&server.replies):
+        if server.copying_in:
+            compose_copy_fail(&message, "client left in the middle of COPY")
+            expect(&server.replies, EXPECT_COPY_END)
+        if not ends_with_ready(&server.replies):
+            compose_bare(&message, SYNC)
+            expect(&server.replies, EXPECT_SYNC | EXPECT_SWALLOW)
+        if not server.copying_in:
+            cancel_start(w, server, NULL, 0, 0)
+    if message.used:
+        send_to_server(w, server, data, message.used)
+    watch_server(w, server)
+    recycle(w, server)
+
+
+# ---- the end of a client -------------------------------------------------------------------------------------------
+
+cdef void let_go(Worker *w, Client *client) noexcept nogil:
+    """The client will not ask for anything any more: its server, its place in line and its counts go back."""
+    if client.server != NULL:
+        abandon(w, client)
+    if client.counted:
+        client.counted = False
+        add_i32(&w.shared.client_count, -1)
+
+
+cdef bint grant_pending(Worker *w, Client *client) noexcept nogil:
+    """Leave the line; True: a server (or a refusal) is on its way to this client already."""
+    if client.owed and leave_line(&w.shared.pools, &client.line) == LEAVE_DONE:
+        client.owed = False
+    return client.owed
+
+
+cdef void quit_pool(Worker *w, Client *client) noexcept nogil:
+    if client.pool != NULL:
+        pool_quit(&w.shared.pools, client.pool)
+        client.pool = NULL
+
+
+cdef void client_leave(Worker *w, Client *client, int reason, const char *detail) noexcept nogil:
+    """The client is gone, or is sent away without another word."""
+    cdef bint pending = grant_pending(w, client)
+    if client.server != NULL and (client.server.status != IDLE or not all_replied(&client.server.replies)):
+        reason = ABANDONED
+    let_go(w, client)
+    if client.state == CLIENT_CONSOLE:
+        tell_client(w, CONSOLE_CLOSED, client, reason, NULL, 0)
+    elif client.state != CLIENT_CLOSING and client.state != CLIENT_CANCEL:
+        tell_client(w, CLIENT_CLOSED, client, reason, detail, strlen(detail))
+    quit_pool(w, client)
+    conn_close(&w.slab, &client.conn)
+    if pending:
+        client_move(client, CLIENT_CLOSING)  # until the grant has come and been passed on
+    elif not client.is_ready:
+        client_free(w, client)
+    elif client.state != CLIENT_CLOSING:
+        client_move(client, CLIENT_CLOSING)  # until the worker has taken it off the ready list
+
+
+cdef void grant_not_wanted(Worker *w, Client *client) noexcept nogil:
+    """What was on its way to a client that is gone has come: a server is passed on; the struct is free."""
+    cdef Server *server
+    client.owed = False
+    if client.line.granted != NULL:
+        server = <Server *>client.line.granted.owner
+        client.line.granted = NULL
+        adopt(w, server)
+        recycle(w, server)
+    if client.conn.fd < 0:
+        client_free(w, client)
+
+
+cdef void farewell(Worker *w, Client *client, int reason, const char *detail, const uint8_t *data, size_t size) noexcept nogil:
+    """Send the last message, then keep the socket until the client has read it: closing at once, with bytes of the
+    client unread, would make the kernel throw the message away."""
+    cdef bint pending = grant_pending(w, client)
+    let_go(w, client)
+    tell_client(w, CONSOLE_CLOSED if client.state == CLIENT_CONSOLE else CLIENT_CLOSED, client, reason, detail,
+                strlen(detail))
+    quit_pool(w, client)
+    if conn_send(&w.slab, &client.conn, data, size) == SEND_ERROR or pending:
+        conn_close(&w.slab, &client.conn)
+    client_move(client, CLIENT_CLOSING)
+    if client.conn.fd < 0:
+        if not pending and not client.is_ready:
+            client_free(w, client)
+        return
+    if client.conn.out.size == 0:
+        shutdown(client.conn.fd, SHUT_WR)
+    client.query_us = w.now_us
+    client_watch_deadline(client)
+    watch_client(w, client)
+
+
+cdef void client_refuse(Worker *w, Client *client, int reason, const char *detail) noexcept nogil:
+    """Tell the client why in an ErrorResponse of `howdah.reasons`, then close."""
+    cdef uint8_t[LARGEST_ERROR] data
+    cdef Writer message = writer(data, LARGEST_ERROR)
+    compose_error(&message, reason, detail)
+    farewell(w, client, reason, detail, data, message.used if message.ok else 0)
+
+
+cdef void client_refuse_text(Worker *w, Client *client, int reason, const char *sqlstate, const char *text) noexcept nogil:
+    """The same with PostgreSQL's own SQLSTATE and message."""
+    cdef uint8_t[LARGEST_ERROR] data
+    cdef Writer message = writer(data, LARGEST_ERROR)
+    compose_error_text(&message, "FATAL", sqlstate, text)
+    farewell(w, client, reason, text, data, message.used if message.ok else 0)
+
+
+cdef void client_lingers(Worker *w, Client *client) noexcept nogil:
+    """Something happened on the socket of a client that has been told to go."""
+    cdef size_t got = 0
+    if client.conn.out.size:
+        if conn_flush(&w.slab, &client.conn) == SEND_ERROR:
+            client_leave(w, client, NONE, b"")
+            return
+    if client.conn.out.size == 0:
+        shutdown(client.conn.fd, SHUT_WR)
+    watch_client(w, client)
+    if conn_fill(&client.conn, w.buffer, READ_SIZE, &got) not in (FILL_DATA, FILL_AGAIN):
+        client_leave(w, client, NONE, b"")
+
+
+# ---- the end of a server -------------------------------------------------------------------------------------------
+
+cdef void server_lost(Worker *w, Server *server, int reason, const char *detail) noexcept nogil:
+    """The connection to PostgreSQL is gone or of no use any more; so is the client that was linked to it."""
+    cdef Client *client = server.client
+    tell_server(w, SERVER_CLOSED, server, reason, detail, strlen(detail))
+    conn_close(&w.slab, &server.conn)
+    if client != NULL:
+        server.client = NULL
+        client.server = NULL
+        if server.fatal_sent:
+            farewell(w, client, reason, detail, NULL, 0)
+        else:
+            client_refuse(w, client, reason, detail)
+    if server.pooled.place != PLACE_CLOSING:
+        set_closing(&w.shared.pools, &server.pooled)
+    server_move(server, SERVER_CLOSING)
+    server_ended(w, server)
+
+
+cdef void server_close(Worker *w, Server *server, int reason) noexcept nogil:
+    """Say goodbye and wait for PostgreSQL to close: until it has, the connection counts."""
+    cdef uint8_t[8] data
+    cdef Writer message = writer(data, sizeof(data))
+    cdef bint greeted = server.state != SERVER_CONNECTING
+    tell_server(w, SERVER_CLOSED, server, reason, NULL, 0)
+    set_closing(&w.shared.pools, &server.pooled)
+    server_move(server, SERVER_CLOSING)
+    compose_bare(&message, TERMINATE)
+    if not greeted or server.conn.out.size or conn_send(&w.slab, &server.conn, data, message.used) != SEND_ALL:
+        server_ended(w, server)
+        return
+    shutdown(server.conn.fd, SHUT_WR)
+    conn_watch(w.epoll_fd, &server.conn, EPOLLIN)
+    timer_arm(&w.wheel, &server.timer, w.now_us + CLOSING_LIMIT_US)
+
+
+cdef void server_ended(Worker *w, Server *server) noexcept nogil:
+    """A closing server's connection is over: it counts no more, unless a cancel request still needs the struct."""
+    conn_close(&w.slab, &server.conn)
+    timer_disarm(&server.timer)
+    if server.cancels:
+        return
+    gone(&w.shared.pools, &server.pooled)
+    server_free(w, server)
+    w.open_wanted = True

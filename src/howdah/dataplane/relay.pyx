@@ -1,0 +1,701 @@
+"""What a client sends goes to a server, what the server answers goes back.
+
+One of the three modules that tell the story (with `handshake` and `recycle`).  `relay_request` holds the one switch
+over frontend message types, `relay_reply` the one over backend types; both forward runs of messages as one block
+straight from the read buffer.  Called by `worker`.
+"""
+
+from libc.errno cimport ENOMEM
+from libc.stdint cimport uint8_t, uint32_t
+from libc.string cimport memcpy, strcmp, strerror
+
+from howdah.cdefs.atomics cimport relaxed_add_u64
+from howdah.cdefs.epoll cimport EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP
+from howdah.dataplane.buffers cimport Block, block_data, block_free, block_new
+from howdah.dataplane.client cimport client_move, client_watch_deadline, set_ready
+from howdah.dataplane.conn cimport (
+    FILL_AGAIN,
+    FILL_DATA,
+    FILL_EOF,
+    SEND_ALL,
+    SEND_ERROR,
+    SEND_PART,
+    FillVerdict,
+    SendVerdict,
+    conn_fill,
+    conn_flush,
+    conn_send,
+    conn_unwatch,
+    conn_watch,
+)
+from howdah.dataplane.handshake cimport apply_settings, client_refused_by_pool, open_server
+from howdah.dataplane.mailbox cimport tell_client
+from howdah.dataplane.parties cimport (
+    CLIENT_ACTIVE,
+    CLIENT_CLOSING,
+    CLIENT_FREE,
+    CLIENT_IDLE,
+    CLIENT_LOGIN_ACTIVE,
+    CLIENT_WAITING,
+    PIN_NAMED_STATEMENT,
+    PIN_SESSION_MODE,
+    PIN_UNNAMED_STATEMENT,
+    READ_SIZE,
+    SERVER_ACTIVE,
+    SERVER_RECYCLING,
+    Client,
+    Server,
+    Worker,
+)
+from howdah.dataplane.pool cimport TAKE_GOT, TAKE_OPEN, TAKE_REFUSED, Pool, TakeVerdict, take
+from howdah.dataplane.recycle cimport (
+    adopt,
+    client_leave,
+    client_refuse,
+    client_refuse_text,
+    recycle,
+    server_lost,
+    unlink_and_recycle,
+    watch_both,
+    watch_client,
+    watch_server,
+)
+from howdah.dataplane.reply_queue cimport (
+    EXPECT_BIND,
+    EXPECT_CLOSE,
+    EXPECT_COPY_END,
+    EXPECT_DESCRIBE,
+    EXPECT_EXECUTE,
+    EXPECT_FUNCTION,
+    EXPECT_PARSE,
+    EXPECT_QUERY,
+    EXPECT_SWALLOW,
+    EXPECT_SYNC,
+    REPLY_FORWARD,
+    REPLY_SWALLOW,
+    REPLY_UNEXPECTED,
+    ReplyVerdict,
+    all_replied,
+    expect,
+    first_expected,
+    reply_came,
+)
+from howdah.dataplane.routes cimport SESSION_MODE
+from howdah.dataplane.server cimport remember_parameter, server_move
+from howdah.dataplane.session_state cimport (
+    Draft,
+    Settings,
+    draft_from,
+    draft_set,
+    settings_drop,
+    settings_hold,
+    settings_new,
+)
+from howdah.dataplane.stats cimport Tally
+from howdah.wire cimport tags
+from howdah.wire.bytes cimport Writer, writer
+from howdah.wire.compose cimport compose_ready
+from howdah.wire.extended cimport NAME_CUT, NAME_NAMED, StatementName, parse_name
+from howdah.wire.frame cimport (
+    FRAME_BAD_LENGTH,
+    FRAME_NEED_HEADER,
+    FRAME_PART,
+    FRAME_WHOLE,
+    Frame,
+    FrameVerdict,
+    next_frame,
+    skip_run,
+)
+from howdah.wire.replies cimport ErrorFields, read_error, read_parameter_status
+
+from howdah.dataplane.rows import EventKind
+from howdah.reasons import ReasonCode
+
+cdef enum:
+    LARGEST_CONSOLE = READ_SIZE
+
+cdef extern from "<stdio.h>" nogil:
+    int snprintf(char *to, size_t size, const char *format, ...) noexcept
+
+cdef uint8_t CONSOLE_DATA = EventKind.CONSOLE_DATA
+cdef uint8_t EVENT_PIN = EventKind.PIN
+cdef int NONE = ReasonCode.NONE
+cdef int CLIENT_TERMINATE = ReasonCode.CLIENT_TERMINATE
+cdef int CLIENT_EOF = ReasonCode.CLIENT_EOF
+cdef int CLIENT_RESET = ReasonCode.CLIENT_RESET
+cdef int MESSAGE_LENGTH = ReasonCode.MESSAGE_LENGTH
+cdef int MESSAGE_TOO_LARGE = ReasonCode.MESSAGE_TOO_LARGE
+cdef int MESSAGE_TYPE = ReasonCode.MESSAGE_TYPE
+cdef int TOO_MANY_REPLIES = ReasonCode.PIPELINE_TOO_LONG
+cdef int OUT_OF_MEMORY = ReasonCode.OUT_OF_MEMORY
+cdef int SERVER_CLOSED = ReasonCode.SERVER_CLOSED
+cdef int SERVER_IDLE_CLOSED = ReasonCode.SERVER_IDLE_CLOSED
+cdef int SERVER_TERMINATED = ReasonCode.SERVER_TERMINATED
+cdef int SERVER_PROTOCOL = ReasonCode.SERVER_PROTOCOL
+cdef int SETTINGS_REFUSED = ReasonCode.SETTINGS_REFUSED
+cdef int PINNED_NAMED = ReasonCode.PIN_NAMED_STATEMENT
+
+# What the switches decide about the message at hand.
+cdef enum Step:
+    STEP_FORWARD
+    STEP_DROP
+    STEP_MORE  # it must be whole to be decided on
+    STEP_WAIT  # no server is free: keep it and what is behind it
+    STEP_GONE  # the client or server is gone
+
+
+# ---- from the client -----------------------------------------------------------------------------------------------
+
+cdef void relay_client(Worker *w, Client *client, unsigned int events) noexcept nogil:
+    """Something happened on the socket of a client that is logged in."""
+    cdef size_t have
+    cdef size_t got = 0
+    cdef FillVerdict verdict
+    if events & EPOLLOUT and not client_flushed(w, client):
+        return
+    if client.state == CLIENT_WAITING or client.state == CLIENT_LOGIN_ACTIVE or client.conn.interest & EPOLLIN == 0:
+        # Nothing is read now; all there is to know is whether the client is still there.
+        if events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR):
+            client_leave(w, client, CLIENT_EOF, b"")
+        elif events & EPOLLIN:
+            conn_watch(w.epoll_fd, &client.conn, (client.conn.interest & ~<uint32_t>EPOLLIN) | EPOLLRDHUP)
+        return
+    if not events & ~<unsigned int>EPOLLOUT:
+        return
+    have = client.held.end if client.held != NULL else 0
+    verdict = conn_fill(&client.conn, w.buffer + have, READ_SIZE, &got)
+    if verdict == FILL_DATA:
+        relaxed_add_u64(&client.pool.tallies[w.index].received, got)
+        unhold(w, &client.held)
+        relay_request(w, client, w.buffer, have + got)
+    elif verdict == FILL_EOF:
+        client_leave(w, client, CLIENT_EOF, b"")
+    elif verdict != FILL_AGAIN:
+        client_leave(w, client, CLIENT_RESET, strerror(client.conn.error))
+
+
+cdef bint client_flushed(Worker *w, Client *client) noexcept nogil:
+    """The client takes bytes again; False: it is gone."""
+    cdef SendVerdict verdict = conn_flush(&w.slab, &client.conn)
+    if verdict == SEND_ERROR:
+        client_leave(w, client, CLIENT_RESET, strerror(client.conn.error))
+        return False
+    if verdict == SEND_ALL:
+        watch_both(w, client)
+    return True
+
+
+cdef void unhold(Worker *w, Block **held) noexcept nogil:
+    """Put what was held back at the front of the read buffer."""
+    if held[0] != NULL:
+        memcpy(w.buffer, block_data(held[0]), held[0].end)
+        block_free(&w.slab, held[0])
+        held[0] = NULL
+
+
+cdef bint hold(Worker *w, Block **held, const uint8_t *data, size_t size) noexcept nogil:
+    """Keep bytes until they can be dealt with."""
+    if size == 0:
+        return True
+    held[0] = block_new(&w.slab, size)
+    if held[0] == NULL:
+        return False
+    memcpy(block_data(held[0]), data, size)
+    held[0].end = <uint32_t>size
+    return True
+
+
+cdef void relay_held(Worker *w, Client *client) noexcept nogil:
+    """Deal with what was held back of a client that can go on."""
+    cdef size_t have
+    if client.held == NULL:
+        return
+    have = client.held.end
+    unhold(w, &client.held)
+    relay_request(w, client, w.buffer, have)
+
+
+cdef void relay_granted(Worker *w, Client *client) noexcept nogil:
+    """The server a client has waited for is there."""
+    cdef Server *server = <Server *>client.line.granted.owner
+    client.line.granted = NULL
+    client.owed = False
+    relaxed_add_u64(&client.pool.tallies[w.index].wait_us, w.now_us - client.line.since_us)
+    adopt(w, server)
+    if link(w, client, server):
+        watch_client(w, client)
+        relay_held(w, client)
+
+
+cdef void relay_request(Worker *w, Client *client, const uint8_t *data, size_t size) noexcept nogil:
+    """Forward the client's messages, as far as they are at hand and there is a server for them."""
+    cdef size_t start = 0  # of what is to be forwarded and has not been
+    cdef size_t pos = 0
+    cdef size_t part
+    cdef Frame frame
+    cdef FrameVerdict verdict
+    cdef Step step
+    while pos < size:
+        if client.remain:
+            part = min(<size_t>client.remain, size - pos)
+            client.remain -= <uint32_t>part
+            if client.remain_drop:
+                if not forward_request(w, client, data + start, pos - start):
+                    return
+                start = pos + part
+            pos += part
+            continue
+        verdict = next_frame(data + pos, size - pos, &frame)
+        if verdict == FRAME_NEED_HEADER:
+            break
+        if verdict == FRAME_BAD_LENGTH:
+            client_refuse(w, client, MESSAGE_LENGTH, b"")
+            return
+        step = request(w, client, &frame, data + pos)
+        if step == STEP_GONE:
+            return
+        if step == STEP_MORE or step == STEP_WAIT:
+            break
+        client.remain = frame.size - frame.here
+        client.remain_drop = step == STEP_DROP
+        if step == STEP_DROP:
+            if not forward_request(w, client, data + start, pos - start):
+                return
+            start = pos + frame.here
+        pos += frame.here
+    if not forward_request(w, client, data + start, pos - start):
+        return
+    if not hold(w, &client.held, data + pos, size - pos):
+        client_refuse(w, client, OUT_OF_MEMORY, b"")
+
+
+cdef Step request(Worker *w, Client *client, const Frame *frame, const uint8_t *message) noexcept nogil:
+    """The one switch over frontend message types."""
+    cdef uint8_t tag = frame.tag
+    cdef StatementName name
+    if frame.size > w.plan.max_packet_size:
+        client_refuse(w, client, MESSAGE_TOO_LARGE, b"")
+        return STEP_GONE
+    if tag == tags.QUERY:
+        client.parsed_unnamed = False
+        return forward_with(w, client, EXPECT_QUERY)
+    if tag == tags.PARSE:
+        name = parse_name(message + 5, frame.here - 5)
+        if name == NAME_CUT:
+            return STEP_MORE
+        if name == NAME_NAMED:
+            return pin_named(w, client, forward_with(w, client, EXPECT_PARSE))
+        client.parsed_unnamed = True
+        return forward_with(w, client, EXPECT_PARSE)
+    if tag == tags.BIND:
+        client.parsed_unnamed = False
+        return forward_with(w, client, EXPECT_BIND)
+    if tag == tags.EXECUTE:
+        return forward_with(w, client, EXPECT_EXECUTE)
+    if tag == tags.DESCRIBE:
+        return forward_with(w, client, EXPECT_DESCRIBE)
+    if tag == tags.SYNC:
+        if client.server == NULL:
+            return answer_sync(w, client)
+        return forward_with(w, client, EXPECT_SYNC)
+    if tag == tags.CLOSE:
+        return forward_with(w, client, EXPECT_CLOSE)
+    if tag == tags.FUNCTION_CALL:
+        return forward_with(w, client, EXPECT_FUNCTION)
+    if tag == tags.FLUSH or tag == tags.COPY_DATA_F:
+        # Without a server there is nothing to flush, and CopyData is the rest of a copy that has failed already.
+        return STEP_FORWARD if client.server != NULL else STEP_DROP
+    if tag == tags.COPY_DONE_F or tag == tags.COPY_FAIL:
+        return forward_with(w, client, EXPECT_COPY_END) if client.server != NULL else STEP_DROP
+    if tag == tags.TERMINATE:
+        client_leave(w, client, CLIENT_TERMINATE, b"")
+        return STEP_GONE
+    return unknown_message(w, client, tag)
+
+
+cdef Step unknown_message(Worker *w, Client *client, uint8_t tag) noexcept nogil:
+    cdef char[8] number
+    snprintf(number, sizeof(number), b"%d", <int>tag)
+    client_refuse(w, client, MESSAGE_TYPE, number)
+    return STEP_GONE
+
+
+cdef Step answer_sync(Worker *w, Client *client) noexcept nogil:
+    """A Sync outside of everything needs no server to be answered."""
+    cdef uint8_t[8] data
+    cdef Writer message = writer(data, sizeof(data))
+    compose_ready(&message, tags.IDLE)
+    if conn_send(&w.slab, &client.conn, data, message.used) == SEND_ERROR:
+        client_leave(w, client, CLIENT_RESET, strerror(client.conn.error))
+        return STEP_GONE
+    return STEP_DROP
+
+
+cdef Step forward_with(Worker *w, Client *client, uint8_t expected) noexcept nogil:
+    """Forward a message that is answered by `expected`, once there is a server for it."""
+    cdef Server *server
+    cdef Step step
+    if client.server == NULL:
+        step = get_server(w, client)
+        if step != STEP_FORWARD:
+            return step
+    server = client.server
+    if server.status == tags.IDLE and all_replied(&server.replies):
+        client.request_us = w.now_us  # a transaction begins
+    if expect(&server.replies, expected):
+        return STEP_FORWARD
+    client_refuse(w, client, TOO_MANY_REPLIES, b"")
+    return STEP_GONE
+
+
+cdef Step pin_named(Worker *w, Client *client, Step step) noexcept nogil:
+    """A named statement lives in one server session: the client keeps that server until it leaves."""
+    cdef Server *server = client.server
+    if step == STEP_FORWARD and not server.pins & (PIN_NAMED_STATEMENT | PIN_SESSION_MODE):
+        server.pins |= PIN_NAMED_STATEMENT
+        tell_client(w, EVENT_PIN, client, PINNED_NAMED, NULL, 0)
+    return step
+
+
+cdef Step get_server(Worker *w, Client *client) noexcept nogil:
+    """A server for the client: now, or a place in the line."""
+    cdef TakeVerdict verdict = take(&w.shared.pools, client.pool, &client.line, w.now_us)
+    cdef Server *server
+    client.request_us = w.now_us
+    if verdict == TAKE_GOT:
+        server = <Server *>client.line.granted.owner
+        client.line.granted = NULL
+        if client.line.moved_from != w.index:
+            move_here(w, server, client.line.moved_from)
+        return STEP_FORWARD if link(w, client, server) else STEP_GONE
+    client_move(client, CLIENT_WAITING)
+    if verdict == TAKE_REFUSED:
+        client_refused_by_pool(w, client)
+        return STEP_GONE
+    client.owed = True
+    client_watch_deadline(client)
+    if verdict == TAKE_OPEN:
+        open_server(w, client.pool)
+    return STEP_WAIT if client.state == CLIENT_WAITING else STEP_GONE
+
+
+cdef void move_here(Worker *w, Server *server, int from_worker) noexcept nogil:
+    """An idle server that last ran on another worker: from its epoll to ours."""
+    conn_unwatch(w.shared.workers[from_worker].epoll_fd, &server.conn)
+    watch_server(w, server)
+
+
+cdef bint link(Worker *w, Client *client, Server *server) noexcept nogil:
+    """Join the two.  Where the server's settings are not the client's, the query that makes them so goes first."""
+    client_move(client, CLIENT_ACTIVE)
+    server_move(server, SERVER_ACTIVE)
+    client.server = server
+    server.client = client
+    server.request_us = client.query_us = w.now_us
+    server.fatal_sent = False
+    relaxed_add_u64(&client.pool.tallies[w.index].server_assignments, 1)
+    if client.pool.mode == SESSION_MODE:
+        server.pins |= PIN_SESSION_MODE
+    return server.settings == client.settings or apply_settings(w, client, server)
+
+
+cdef bint forward_request(Worker *w, Client *client, const uint8_t *data, size_t size) noexcept nogil:
+    """Send a block to the server; False: the client is gone with it."""
+    cdef Server *server = client.server
+    cdef SendVerdict verdict
+    if server == NULL or (size == 0 and server.conn.out.size == 0):
+        return True
+    client.query_us = w.now_us
+    verdict = conn_send(&w.slab, &server.conn, data, size)
+    if verdict == SEND_PART:
+        verdict = conn_flush(&w.slab, &server.conn)
+    if verdict == SEND_ALL:
+        return True
+    if verdict == SEND_ERROR:
+        if server.conn.error == ENOMEM:
+            client_refuse(w, client, OUT_OF_MEMORY, b"")
+            return False
+        return True  # its last words may still be there to be read; the end of the connection is seen then
+    watch_both(w, client)
+    return True
+
+
+# ---- from the server -----------------------------------------------------------------------------------------------
+
+cdef void relay_server(Worker *w, Server *server, unsigned int events) noexcept nogil:
+    """Something happened on the socket of a server that is linked, or that answers questions of ours."""
+    cdef size_t have
+    cdef size_t got = 0
+    cdef FillVerdict verdict
+    if events & EPOLLOUT and conn_flush(&w.slab, &server.conn) == SEND_ALL:
+        watch_server(w, server)
+        if server.client != NULL:
+            watch_client(w, server.client)
+    if not events & ~<unsigned int>EPOLLOUT:
+        return
+    have = server.held.end if server.held != NULL else 0
+    verdict = conn_fill(&server.conn, w.buffer + have, READ_SIZE, &got)
+    if verdict == FILL_DATA:
+        unhold(w, &server.held)
+        relay_reply(w, server, w.buffer, have + got)
+    elif verdict != FILL_AGAIN:
+        server_went(w, server, verdict == FILL_EOF)
+    elif server.client == NULL:
+        recycle(w, server)  # a false alarm: nothing was there
+
+
+cdef void server_went(Worker *w, Server *server, bint closed) noexcept nogil:
+    """PostgreSQL has `closed` the connection, or it broke."""
+    cdef const char *detail = b""
+    if not closed:
+        detail = strerror(server.conn.error)
+    if server.fatal_sent:
+        server_lost(w, server, SERVER_TERMINATED, detail)
+    elif server.client != NULL or not all_replied(&server.replies):
+        server_lost(w, server, SERVER_CLOSED, detail)
+    else:
+        server_lost(w, server, SERVER_IDLE_CLOSED, detail)
+
+
+cdef void relay_reply(Worker *w, Server *server, const uint8_t *data, size_t size) noexcept nogil:
+    """Forward the server's messages, except for those the client never asked for."""
+    cdef size_t start = 0  # of what is to be forwarded and has not been
+    cdef size_t pos = 0
+    cdef size_t part
+    cdef Frame frame
+    cdef FrameVerdict verdict
+    cdef Step step
+    while pos < size:
+        if server.remain:
+            part = min(<size_t>server.remain, size - pos)
+            server.remain -= <uint32_t>part
+            if server.remain_drop:
+                forward_reply(w, server, data + start, pos - start)
+                start = pos + part
+            pos += part
+            continue
+        if data[pos] == tags.DATA_ROW or data[pos] == tags.COPY_DATA_B:
+            part = run_of_rows(server, data + pos, size - pos)
+            if part:
+                pos += part
+                continue
+        verdict = next_frame(data + pos, size - pos, &frame)
+        if verdict == FRAME_NEED_HEADER:
+            break
+        if verdict == FRAME_BAD_LENGTH:
+            forward_reply(w, server, data + start, pos - start)
+            server_lost(w, server, SERVER_PROTOCOL, b"a message of impossible length")
+            return
+        step = reply(w, server, &frame, data + pos)
+        if step == STEP_GONE:
+            return
+        if step == STEP_MORE:
+            break
+        server.remain = frame.size - frame.here
+        server.remain_drop = step == STEP_DROP
+        if step == STEP_DROP:
+            forward_reply(w, server, data + start, pos - start)
+            start = pos + frame.here
+        pos += frame.here
+        if frame.tag == tags.READY_FOR_QUERY and link_over(w, server):
+            forward_reply(w, server, data + start, pos - start)
+            start = pos
+            unlink(w, server)
+    forward_reply(w, server, data + start, pos - start)
+    if not hold(w, &server.held, data + pos, size - pos):
+        server_lost(w, server, OUT_OF_MEMORY, b"")
+    elif server.client == NULL:
+        recycle(w, server)
+    elif server.client.state == CLIENT_LOGIN_ACTIVE and all_replied(&server.replies):
+        set_ready(server.client)
+
+
+cdef size_t run_of_rows(Server *server, const uint8_t *data, size_t size) noexcept nogil:
+    """Bytes of whole DataRow or CopyData messages that go to the client unseen; 0: look closer."""
+    cdef size_t messages = 0
+    if server.client == NULL or first_expected(&server.replies) & EXPECT_SWALLOW:
+        return 0
+    return skip_run(data, size, data[0], &messages)
+
+
+cdef Step reply(Worker *w, Server *server, const Frame *frame, const uint8_t *message) noexcept nogil:
+    """The one switch over backend message types."""
+    cdef uint8_t tag = frame.tag
+    cdef bint whole = frame.here == frame.size
+    cdef uint8_t expected = first_expected(&server.replies)
+    cdef Step visible = STEP_DROP if server.client == NULL or expected & EXPECT_SWALLOW else STEP_FORWARD
+    if tag == tags.DATA_ROW or tag == tags.COPY_DATA_B or tag == tags.COPY_DONE_B or tag == tags.NOTICE_RESPONSE:
+        return visible
+    if tag == tags.NOTIFICATION_RESPONSE:
+        return STEP_FORWARD if server.client != NULL else STEP_DROP
+    if tag == tags.PARAMETER_STATUS:
+        if not whole:
+            return STEP_MORE if frame.size <= READ_SIZE else visible
+        parameter_changed(server, message + 5, frame.size - 5, visible == STEP_FORWARD)
+        return visible
+    if tag == tags.ERROR_RESPONSE:
+        if not whole and frame.size <= READ_SIZE:
+            return STEP_MORE
+        server.copying_in = False
+        reply_came(&server.replies, tag)
+        if whole:
+            error_came(w, server, message + 5, frame.size - 5, expected)
+        return visible if server.client != NULL else STEP_DROP
+    if tag == tags.READY_FOR_QUERY:
+        if not whole:
+            return STEP_MORE
+        if frame.size != 6:
+            return unexpected(w, server, tag)
+        server.status = message[5]
+        server.copying_in = False
+    elif tag == tags.COPY_IN_RESPONSE:
+        server.copying_in = True
+    elif tag == tags.COMMAND_COMPLETE:
+        server.copying_in = False
+    if reply_came(&server.replies, tag) == REPLY_UNEXPECTED:
+        return unexpected(w, server, tag)
+    if tag == tags.READY_FOR_QUERY and visible == STEP_FORWARD:
+        count_query(w, server)
+    return visible
+
+
+cdef Step unexpected(Worker *w, Server *server, uint8_t tag) noexcept nogil:
+    """The server is out of step with us; whatever the reason, it cannot be used any more."""
+    cdef char[32] text
+    snprintf(text, sizeof(text), b"message type %d", <int>tag)
+    server_lost(w, server, SERVER_PROTOCOL, text)
+    return STEP_GONE
+
+
+cdef void count_query(Worker *w, Server *server) noexcept nogil:
+    cdef Client *client = server.client
+    cdef Tally *tally = &client.pool.tallies[w.index]
+    relaxed_add_u64(&tally.queries, 1)
+    relaxed_add_u64(&tally.query_us, w.now_us - client.query_us)
+    if server.status == tags.IDLE:
+        relaxed_add_u64(&tally.transactions, 1)
+        relaxed_add_u64(&tally.transaction_us, w.now_us - client.request_us)
+
+
+cdef void parameter_changed(Server *server, const uint8_t *body, size_t size, bint visible) noexcept nogil:
+    """ParameterStatus: what the client's own statement set stays with the client."""
+    cdef const char *name = NULL
+    cdef const char *value = NULL
+    cdef Client *client = server.client
+    cdef Settings *changed
+    cdef Draft draft
+    if not read_parameter_status(body, size, &name, &value):
+        return
+    remember_parameter(server, name, value)
+    if not visible or all_replied(&server.replies) or not settable(name):
+        return
+    draft_from(&draft, client.settings)
+    if not draft_set(&draft, name, value):
+        return
+    changed = settings_new(&draft)
+    if changed == NULL:
+        return
+    settings_drop(client.settings)
+    settings_drop(server.settings)
+    client.settings = changed
+    server.settings = settings_hold(changed)
+
+
+cdef bint settable(const char *name) noexcept nogil:
+    """Reported parameters that no session can set, or that follow from others."""
+    return not (strcmp(name, "is_superuser") == 0 or strcmp(name, "session_authorization") == 0
+                or strcmp(name, "server_version") == 0 or strcmp(name, "server_encoding") == 0
+                or strcmp(name, "integer_datetimes") == 0 or strcmp(name, "in_hot_standby") == 0)
+
+
+cdef void error_came(Worker *w, Server *server, const uint8_t *body, size_t size, uint8_t expected) noexcept nogil:
+    """ErrorResponse: was it the server's last word, or about a question of ours?"""
+    cdef ErrorFields error
+    cdef Client *client = server.client
+    if not read_error(body, size, &error):
+        return
+    if strcmp(error.severity, "FATAL") == 0 or strcmp(error.severity, "PANIC") == 0:
+        server.fatal_sent = True
+    elif expected & EXPECT_SWALLOW and client != NULL:
+        server.settings_unsure = True
+        client_refuse_text(w, client, SETTINGS_REFUSED, error.sqlstate, error.message)
+
+
+cdef bint link_over(Worker *w, Server *server) noexcept nogil:
+    """After ReadyForQuery: has the client no more claim on this server?"""
+    cdef Client *client = server.client
+    if client == NULL or client.state != CLIENT_ACTIVE or not all_replied(&server.replies):
+        return False
+    if server.status != tags.IDLE:
+        if w.plan.idle_transaction_timeout_us:
+            client.query_us = w.now_us
+            client_watch_deadline(client)
+        return False
+    if client.parsed_unnamed:
+        server.pins |= PIN_UNNAMED_STATEMENT
+    else:
+        server.pins &= ~<uint8_t>PIN_UNNAMED_STATEMENT
+    return server.pins == 0 and client.remain == 0
+
+
+cdef void unlink(Worker *w, Server *server) noexcept nogil:
+    """The transaction is over: the client is idle; `recycle` gets the server when the last bytes read are dealt with."""
+    cdef Client *client = server.client
+    server.client = NULL
+    client.server = NULL
+    client_move(client, CLIENT_IDLE)
+    client.request_us = w.now_us
+    if w.plan.client_idle_timeout_us:
+        client_watch_deadline(client)
+    if client.held != NULL or w.draining or client.pool.removed:
+        set_ready(client)
+    if server.conn.out.size or not client.conn.interest & EPOLLIN:
+        watch_client(w, client)
+
+
+cdef void forward_reply(Worker *w, Server *server, const uint8_t *data, size_t size) noexcept nogil:
+    """Send a block to the client, if there still is one."""
+    cdef Client *client = server.client
+    cdef SendVerdict verdict
+    if size == 0 or client == NULL:
+        return
+    relaxed_add_u64(&client.pool.tallies[w.index].sent, size)
+    verdict = conn_send(&w.slab, &client.conn, data, size)
+    if verdict == SEND_ERROR:
+        client_leave(w, client, CLIENT_RESET, strerror(client.conn.error))
+    elif verdict == SEND_PART:
+        watch_both(w, client)
+
+
+# ---- the console ---------------------------------------------------------------------------------------------------
+
+cdef void relay_console(Worker *w, Client *client, unsigned int events) noexcept nogil:
+    """Hand whole messages of a console client to the control plane."""
+    cdef size_t have = client.held.end if client.held != NULL else 0
+    cdef size_t got = 0
+    cdef size_t pos = 0
+    cdef Frame frame
+    cdef FrameVerdict verdict
+    if events & EPOLLOUT and not client_flushed(w, client):
+        return
+    if not events & ~<unsigned int>EPOLLOUT:
+        return
+    if conn_fill(&client.conn, w.buffer + have, READ_SIZE - have, &got) not in (FILL_DATA, FILL_AGAIN):
+        client_leave(w, client, CLIENT_EOF, b"")
+        return
+    unhold(w, &client.held)
+    while pos < have + got:
+        verdict = next_frame(w.buffer + pos, have + got - pos, &frame)
+        if verdict == FRAME_BAD_LENGTH or (verdict == FRAME_PART and frame.size > LARGEST_CONSOLE // 2):
+            client_refuse(w, client, MESSAGE_LENGTH if verdict == FRAME_BAD_LENGTH else MESSAGE_TOO_LARGE, b"")
+            return
+        if verdict != FRAME_WHOLE:
+            break
+        if frame.tag == tags.TERMINATE:
+            client_leave(w, client, CLIENT_TERMINATE, b"")
+            return
+        pos += frame.size
+    if pos:
+        tell_client(w, CONSOLE_DATA, client, NONE, w.buffer, pos)
+    if not hold(w, &client.held, w.buffer + pos, have + got - pos):
+        client_refuse(w, client, OUT_OF_MEMORY, b"")

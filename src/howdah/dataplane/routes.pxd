@@ -1,0 +1,83 @@
+"""The plan as C structs: what a login maps to, and the numbers in force."""
+
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+cpdef enum RouteMode:
+    SESSION_MODE = 0
+    TRANSACTION_MODE = 1
+
+cdef struct Endpoint:
+    const char *sockaddr
+    uint32_t size
+    const char *text
+
+# One entry of [databases].
+cdef struct Route:
+    const char *name
+    const char *dbname  # NULL: the name asked for
+    const char *host
+    uint16_t port
+    Endpoint *endpoints
+    uint32_t endpoint_count
+    const char *resolve_error
+    const char *force_user  # NULL: the client's
+    int pool_size
+    int min_pool_size
+    int reserve_pool_size
+    uint8_t mode
+    int max_db_connections
+    uint64_t server_lifetime_us
+    const char *startup  # name and value strings for the server's startup packet
+    uint32_t startup_size
+
+# Overrides for one user; -1 keeps what the route or the settings say.
+cdef struct UserRule:
+    const char *name
+    int pool_size
+    int reserve_pool_size
+    int mode
+    int max_user_connections
+
+# Made by `plan_new` from the Python plan, freed by `plan_free` when no worker and no pool uses it any more.
+# Immutable in between, so any thread may read it.
+cdef struct CPlan:
+    uint64_t version
+    int max_client_conn
+    int max_user_connections
+    uint32_t max_packet_size
+    uint64_t query_wait_timeout_us
+    uint64_t client_idle_timeout_us
+    uint64_t idle_transaction_timeout_us
+    uint64_t client_login_timeout_us
+    uint64_t server_idle_timeout_us
+    uint64_t server_connect_timeout_us
+    uint64_t server_login_retry_us
+    uint64_t reserve_pool_timeout_us
+    bint tcp_keepalive
+    int tcp_keepidle
+    int tcp_keepintvl
+    int tcp_keepcnt
+    int tcp_user_timeout
+    const char *server_reset_query
+    bint log_connections
+    bint log_disconnections
+    const char *ignored_parameters  # strings, then an empty one
+    const char *console_users  # the same; empty: everybody
+    Route *routes
+    uint32_t route_count
+    Route *fallback  # the entry "*", or NULL
+    uint32_t *route_index  # open addressing by name; 0: free, else number of the route plus one
+    uint32_t route_slots
+    UserRule *users
+    uint32_t user_count
+    uint32_t *user_index
+    uint32_t user_slots
+    void **memory  # everything the plan points to
+    size_t memory_count
+
+cdef CPlan *plan_new(object plan) except NULL
+cdef void plan_free(CPlan *plan) noexcept nogil
+cdef Route *find_route(CPlan *plan, const char *database) noexcept nogil
+cdef UserRule *find_user(CPlan *plan, const char *user) noexcept nogil
+cdef bint listed(const char *names, const char *name) noexcept nogil
+cdef uint32_t text_hash(const char *text) noexcept nogil

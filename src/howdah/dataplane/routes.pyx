@@ -1,0 +1,203 @@
+"""What a login maps to.
+
+`plan_new` turns the published `howdah.dataplane.plan.Plan` into C structs once per configuration change; everything
+else here is lookup.  Called by `engine` (making and freeing) and `handshake` (lookup).
+"""
+
+from libc.stdint cimport uint32_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy, strcmp, strlen
+
+
+cdef uint32_t text_hash(const char *text) noexcept nogil:
+    """FNV-1a."""
+    cdef uint32_t h = 2166136261u
+    while text[0]:
+        h = (h ^ <unsigned char>text[0]) * 16777619u
+        text += 1
+    return h
+
+
+cdef class Memory:
+    """Everything one plan points to, so that it can be freed in one go."""
+
+    cdef list blocks
+
+    def __cinit__(self):
+        self.blocks = []
+
+    cdef void *take(self, size_t size) except NULL:
+        cdef void *block = calloc(1, max(size, <size_t>1))
+        if block == NULL:
+            raise MemoryError
+        self.blocks.append(<size_t>block)
+        return block
+
+    cdef const char *text(self, value) except? NULL:
+        """A NUL-terminated copy, NULL for None."""
+        if value is None:
+            return NULL
+        return self.octets(value.encode() + b"\0")
+
+    cdef const char *octets(self, bytes value) except NULL:
+        cdef char *copy = <char *>self.take(len(value))
+        memcpy(copy, <const char *>value, len(value))
+        return copy
+
+    cdef const char *names(self, values) except NULL:
+        return self.octets(b"".join(value.encode() + b"\0" for value in values) + b"\0")
+
+
+cdef uint32_t *index_of(Memory memory, list names, uint32_t *slots) except NULL:
+    """An open-addressing table from name to number plus one, at most half full."""
+    cdef uint32_t size = 8
+    cdef uint32_t at
+    cdef bytes name
+    while size < 2 * len(names):
+        size *= 2
+    cdef uint32_t *table = <uint32_t *>memory.take(size * sizeof(uint32_t))
+    for number, text in enumerate(names):
+        name = text.encode()
+        at = text_hash(name) & (size - 1)
+        while table[at]:
+            at = (at + 1) & (size - 1)
+        table[at] = number + 1
+    slots[0] = size
+    return table
+
+
+cdef int fill_route(Memory memory, Route *route, object entry) except -1:
+    cdef Endpoint *endpoint
+    route.name = memory.text(entry.name)
+    route.dbname = memory.text(entry.dbname)
+    route.host = memory.text(entry.host)
+    route.port = entry.port
+    route.endpoint_count = <uint32_t>len(entry.addresses)
+    route.endpoints = <Endpoint *>memory.take(len(entry.addresses) * sizeof(Endpoint))
+    for i, address in enumerate(entry.addresses):
+        endpoint = &route.endpoints[i]
+        endpoint.sockaddr = memory.octets(address.packed)
+        endpoint.size = <uint32_t>len(address.packed)
+        endpoint.text = memory.text(address.text)
+    route.resolve_error = memory.text(entry.resolve_error)
+    route.force_user = memory.text(entry.force_user)
+    route.pool_size = entry.pool_size
+    route.min_pool_size = entry.min_pool_size
+    route.reserve_pool_size = entry.reserve_pool_size
+    route.mode = entry.pool_mode
+    route.max_db_connections = entry.max_db_connections
+    route.server_lifetime_us = entry.server_lifetime_us
+    startup = b"".join(text.encode() + b"\0" for pair in entry.startup_parameters for text in pair)
+    route.startup = memory.octets(startup)
+    route.startup_size = <uint32_t>len(startup)
+    return 0
+
+
+cdef int fill_user(Memory memory, UserRule *rule, object entry) except -1:
+    rule.name = memory.text(entry.name)
+    rule.pool_size = -1 if entry.pool_size is None else entry.pool_size
+    rule.reserve_pool_size = -1 if entry.reserve_pool_size is None else entry.reserve_pool_size
+    rule.mode = -1 if entry.pool_mode is None else entry.pool_mode
+    rule.max_user_connections = -1 if entry.max_user_connections is None else entry.max_user_connections
+    return 0
+
+
+cdef int fill_settings(Memory memory, CPlan *plan, object settings) except -1:
+    plan.max_client_conn = settings.max_client_conn
+    plan.max_user_connections = settings.max_user_connections
+    plan.max_packet_size = settings.max_packet_size
+    plan.query_wait_timeout_us = settings.query_wait_timeout_us
+    plan.client_idle_timeout_us = settings.client_idle_timeout_us
+    plan.idle_transaction_timeout_us = settings.idle_transaction_timeout_us
+    plan.client_login_timeout_us = settings.client_login_timeout_us
+    plan.server_idle_timeout_us = settings.server_idle_timeout_us
+    plan.server_connect_timeout_us = settings.server_connect_timeout_us
+    plan.server_login_retry_us = settings.server_login_retry_us
+    plan.reserve_pool_timeout_us = settings.reserve_pool_timeout_us
+    plan.tcp_keepalive = settings.tcp_keepalive
+    plan.tcp_keepidle = settings.tcp_keepidle
+    plan.tcp_keepintvl = settings.tcp_keepintvl
+    plan.tcp_keepcnt = settings.tcp_keepcnt
+    plan.tcp_user_timeout = settings.tcp_user_timeout
+    plan.server_reset_query = memory.text(settings.server_reset_query)
+    plan.log_connections = settings.log_connections
+    plan.log_disconnections = settings.log_disconnections
+    plan.ignored_parameters = memory.names(settings.ignore_startup_parameters)
+    plan.console_users = memory.names(settings.console_users)
+    return 0
+
+
+cdef int fill_plan(Memory memory, CPlan *plan, object source) except -1:
+    plan.version = source.version
+    fill_settings(memory, plan, source.settings)
+    plan.route_count = <uint32_t>len(source.databases)
+    plan.routes = <Route *>memory.take(len(source.databases) * sizeof(Route))
+    for i, entry in enumerate(source.databases):
+        fill_route(memory, &plan.routes[i], entry)
+        if entry.name == "*":
+            plan.fallback = &plan.routes[i]
+    plan.route_index = index_of(memory, [entry.name for entry in source.databases], &plan.route_slots)
+    plan.user_count = <uint32_t>len(source.users)
+    plan.users = <UserRule *>memory.take(len(source.users) * sizeof(UserRule))
+    for i, entry in enumerate(source.users):
+        fill_user(memory, &plan.users[i], entry)
+    plan.user_index = index_of(memory, [entry.name for entry in source.users], &plan.user_slots)
+    return 0
+
+
+cdef CPlan *plan_new(object plan) except NULL:
+    """The C form of `plan`.  Raises what the plan's values are not fit for (a NUL in a name, a number out of range)."""
+    cdef Memory memory = Memory()
+    cdef CPlan *made = <CPlan *>memory.take(sizeof(CPlan))
+    try:
+        fill_plan(memory, made, plan)
+        made.memory_count = len(memory.blocks) + 1
+        made.memory = <void **>memory.take(made.memory_count * sizeof(void *))
+        for i, block in enumerate(memory.blocks):
+            made.memory[i] = <void *><size_t>block
+    except BaseException:
+        for block in memory.blocks:
+            free(<void *><size_t>block)
+        raise
+    return made
+
+
+cdef void plan_free(CPlan *plan) noexcept nogil:
+    # The struct itself is the first block and the list of blocks the last one.
+    cdef void **blocks = plan.memory
+    cdef size_t count = plan.memory_count
+    for i in range(count - 1):
+        free(blocks[i])
+    free(blocks)
+
+
+cdef Route *find_route(CPlan *plan, const char *database) noexcept nogil:
+    """The entry for `database`, else "*", else NULL."""
+    cdef uint32_t at = text_hash(database) & (plan.route_slots - 1)
+    cdef Route *route
+    while plan.route_index[at]:
+        route = &plan.routes[plan.route_index[at] - 1]
+        if strcmp(route.name, database) == 0:
+            return route
+        at = (at + 1) & (plan.route_slots - 1)
+    return plan.fallback
+
+
+cdef UserRule *find_user(CPlan *plan, const char *user) noexcept nogil:
+    cdef uint32_t at = text_hash(user) & (plan.user_slots - 1)
+    cdef UserRule *rule
+    while plan.user_index[at]:
+        rule = &plan.users[plan.user_index[at] - 1]
+        if strcmp(rule.name, user) == 0:
+            return rule
+        at = (at + 1) & (plan.user_slots - 1)
+    return NULL
+
+
+cdef bint listed(const char *names, const char *name) noexcept nogil:
+    """Is `name` among the strings that end with an empty one?"""
+    while names[0]:
+        if strcmp(names, name) == 0:
+            return True
+        names += strlen(names) + 1
+    return False

@@ -1,0 +1,182 @@
+"""A server connection: its life, its states, and what PostgreSQL told about the session.
+
+`server_move` is the only writer of `state`; LEGAL says which moves there are.  Called by `handshake`, `relay`,
+`recycle` and `engine`.
+"""
+
+from libc.stdint cimport uint8_t, uint32_t
+from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.string cimport memcpy, strcmp, strlen
+
+from howdah.cdefs.atomics cimport add_u64, store_i32
+from howdah.cdefs.threads cimport c_assert, pthread_mutex_lock, pthread_mutex_unlock
+from howdah.dataplane.buffers cimport block_free
+from howdah.dataplane.conn cimport CONN_SERVER, conn_init
+from howdah.dataplane.parties cimport (
+    SERVER_ACTIVE,
+    SERVER_CLOSING,
+    SERVER_CONNECTING,
+    SERVER_FREE,
+    SERVER_HELD,
+    SERVER_IDLE,
+    SERVER_LOGIN,
+    SERVER_RECYCLING,
+    SERVER_STATES,
+    Server,
+    ServerState,
+    Shared,
+    Worker,
+)
+from howdah.dataplane.reply_queue cimport replies_free, replies_init
+from howdah.dataplane.session_state cimport settings_drop
+from howdah.dataplane.timers cimport timer_disarm
+from howdah.wire.tags cimport IDLE
+
+cdef enum:
+    SERVERS_AT_ONCE = 16  # allocated together
+
+cdef uint32_t[SERVER_STATES] LEGAL
+LEGAL[<int>SERVER_FREE] = 1 << SERVER_CONNECTING
+LEGAL[<int>SERVER_CONNECTING] = 1 << SERVER_LOGIN | 1 << SERVER_CLOSING | 1 << SERVER_FREE
+LEGAL[<int>SERVER_LOGIN] = 1 << SERVER_RECYCLING | 1 << SERVER_CLOSING | 1 << SERVER_FREE
+LEGAL[<int>SERVER_IDLE] = (
+    1 << SERVER_ACTIVE | 1 << SERVER_RECYCLING | 1 << SERVER_CLOSING | 1 << SERVER_FREE)
+LEGAL[<int>SERVER_ACTIVE] = 1 << SERVER_RECYCLING | 1 << SERVER_CLOSING | 1 << SERVER_FREE
+LEGAL[<int>SERVER_RECYCLING] = (
+    1 << SERVER_IDLE | 1 << SERVER_HELD | 1 << SERVER_CLOSING | 1 << SERVER_FREE)
+LEGAL[<int>SERVER_HELD] = 1 << SERVER_RECYCLING | 1 << SERVER_CLOSING | 1 << SERVER_FREE
+LEGAL[<int>SERVER_CLOSING] = 1 << SERVER_FREE
+
+
+cdef bint new_servers(Shared *shared) noexcept nogil:
+    """Never given back before the end: a late event may still look at one."""
+    cdef Server **chunks
+    cdef Server *servers = <Server *>calloc(SERVERS_AT_ONCE, sizeof(Server))
+    if servers == NULL:
+        return False
+    chunks = <Server **>realloc(shared.server_chunks, (shared.server_chunk_count + 1) * sizeof(Server *))
+    if chunks == NULL:
+        free(servers)
+        return False
+    shared.server_chunks = chunks
+    chunks[shared.server_chunk_count] = servers
+    shared.server_chunk_count += 1
+    for i in range(SERVERS_AT_ONCE):
+        servers[i].pooled.worker = -1
+        servers[i].next_free = shared.free_servers
+        shared.free_servers = &servers[i]
+    return True
+
+
+cdef Server *server_new(Worker *w) noexcept nogil:
+    """A server in SERVER_CONNECTING, without a socket yet; NULL: out of memory."""
+    cdef Server *server = NULL
+    cdef Shared *shared = w.shared
+    pthread_mutex_lock(&shared.server_lock)
+    if shared.free_servers != NULL or new_servers(shared):
+        server = shared.free_servers
+        shared.free_servers = server.next_free
+        shared.servers_out += 1
+    pthread_mutex_unlock(&shared.server_lock)
+    if server == NULL:
+        return NULL
+    conn_init(&server.conn, -1, CONN_SERVER)
+    replies_init(&server.replies)
+    server.pooled.owner = server
+    server.timer.owner = server
+    server.client = NULL
+    server.held = NULL
+    server.remain = 0
+    server.remain_drop = server.fatal_sent = server.copying_in = False
+    server.settings_unsure = server.login_for_settings = False
+    server.status = IDLE
+    server.pins = 0
+    server.cancels = 0
+    server.backend_pid = 0
+    server.backend_secret = NULL
+    server.backend_secret_size = 0
+    server.settings = NULL
+    server.parameters = NULL
+    server.parameters_size = 0
+    server.endpoint = NULL
+    server.id = add_u64(&shared.last_id, 1)
+    server.connected_us = server.request_us = w.now_us
+    server_move(server, SERVER_CONNECTING)
+    return server
+
+
+cdef void server_free(Worker *w, Server *server) noexcept nogil:
+    """Back to the free structs; the socket is closed and nothing refers to the server any more."""
+    cdef Shared *shared = w.shared
+    timer_disarm(&server.timer)
+    if server.held != NULL:
+        block_free(&w.slab, server.held)
+        server.held = NULL
+    replies_free(&server.replies)
+    settings_drop(server.settings)
+    free(server.backend_secret)
+    free(server.parameters)
+    free(<void *>server.endpoint)
+    server.settings = NULL
+    server.backend_secret = NULL
+    server.parameters = NULL
+    server.endpoint = NULL
+    server_move(server, SERVER_FREE)
+    store_i32(&server.pooled.worker, -1)
+    pthread_mutex_lock(&shared.server_lock)
+    server.next_free = shared.free_servers
+    shared.free_servers = server
+    shared.servers_out -= 1
+    pthread_mutex_unlock(&shared.server_lock)
+
+
+cdef void server_move(Server *server, ServerState to) noexcept nogil:
+    c_assert(LEGAL[server.state] >> to & 1)
+    store_i32(&server.state, to)
+
+
+cdef bint remember_parameter(Server *server, const char *name, const char *value) noexcept nogil:
+    """Keep the latest ParameterStatus of each name."""
+    cdef size_t name_size = strlen(name) + 1
+    cdef size_t value_size = strlen(value) + 1
+    cdef char *at = server.parameters
+    cdef char *end = at + server.parameters_size if at != NULL else NULL
+    cdef char *made
+    cdef size_t size
+    cdef size_t kept = 0
+    made = <char *>malloc(server.parameters_size + name_size + value_size)
+    if made == NULL:
+        return False
+    while at < end:
+        size = strlen(at) + 1
+        size += strlen(at + size) + 1
+        if strcmp(at, name) != 0:
+            memcpy(made + kept, at, size)
+            kept += size
+        at += size
+    memcpy(made + kept, name, name_size)
+    memcpy(made + kept + name_size, value, value_size)
+    free(server.parameters)
+    server.parameters = made
+    server.parameters_size = <uint32_t>(kept + name_size + value_size)
+    return True
+
+
+cdef bint remember_key(Server *server, uint32_t pid, const uint8_t *secret, uint32_t size) noexcept nogil:
+    """Keep what a cancel request for this session needs."""
+    cdef uint8_t *copy = <uint8_t *>malloc(size)
+    if copy == NULL:
+        return False
+    memcpy(copy, secret, size)
+    free(server.backend_secret)
+    server.backend_pid = pid
+    server.backend_secret = copy
+    server.backend_secret_size = size
+    return True
+
+
+cdef void free_servers(Shared *shared) noexcept nogil:
+    """Give the structs back; the workers are gone."""
+    for i in range(shared.server_chunk_count):
+        free(shared.server_chunks[i])
+    free(shared.server_chunks)

@@ -1,0 +1,38 @@
+"""The settings of a session that differ from the server's own, as values that can be compared by pointer."""
+
+from libc.stdint cimport int32_t, uint8_t, uint32_t
+
+from howdah.wire.bytes cimport Writer
+
+cpdef enum:
+    MOST_SETTINGS = 64
+    LARGEST_SETTINGS = 8192  # bytes of names and values together
+
+# Made by `settings_new` and its like, counted by whoever holds it, freed with the last `settings_drop`.
+# Immutable, and only one exists for the same names and values: equal means the same pointer.
+cdef struct Settings:
+    Settings *next  # in the table
+    Settings *plain  # the same without application_name (itself where there is none); counted
+    int32_t holders
+    uint32_t hash
+    uint32_t count
+    uint32_t size
+    # name and value strings, sorted by name, follow the struct
+
+# Names and values on their way to become a Settings; lives on the caller's stack and points to the caller's strings.
+cdef struct Draft:
+    const char *names[MOST_SETTINGS]
+    const char *values[MOST_SETTINGS]
+    uint32_t count
+    uint32_t size
+
+cdef const char *settings_data(const Settings *settings) noexcept nogil
+cdef void draft_init(Draft *draft) noexcept nogil
+cdef void draft_from(Draft *draft, const Settings *settings) noexcept nogil
+cdef bint draft_set(Draft *draft, const char *name, const char *value) noexcept nogil
+cdef Settings *settings_new(const Draft *draft) noexcept nogil
+cdef Settings *settings_hold(Settings *settings) noexcept nogil
+cdef void settings_drop(Settings *settings) noexcept nogil
+cdef const char *settings_value(const Settings *settings, const char *name) noexcept nogil
+cdef void compose_change(Writer *w, const Settings *now, const Settings *wanted) noexcept nogil
+cdef bint plain_text(const char *text) noexcept nogil

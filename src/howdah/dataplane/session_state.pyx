@@ -1,0 +1,267 @@
+"""The settings of a session that differ from the server's own.
+
+A client's settings follow it from server to server: where the client's pointer and the server's differ, the relay puts
+one query in front of the client's first message that makes them equal.  Sets are interned, so the comparison that every
+transaction pays is of two pointers.  Holds no socket and calls no one.  Called by `handshake`, `relay`, `recycle`.
+"""
+
+from libc.stdint cimport uint8_t, uint32_t
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcmp, memcpy, strcmp, strlen
+
+from howdah.cdefs.atomics cimport add_i32
+from howdah.cdefs.threads cimport pthread_mutex_init, pthread_mutex_lock, pthread_mutex_t, pthread_mutex_unlock
+from howdah.wire cimport tags
+from howdah.wire.bytes cimport Writer, begin_message, end_message, write_bytes, write_u8
+
+cdef enum:
+    TABLE_SIZE = 4096
+
+# All sets in use, by hash.  Changes under the lock; logins and SETs go through it, transactions do not.
+cdef Settings *table[TABLE_SIZE]
+cdef pthread_mutex_t table_lock
+pthread_mutex_init(&table_lock, NULL)
+
+
+cdef const char *settings_data(const Settings *settings) noexcept nogil:
+    return <const char *>(settings + 1)
+
+
+cdef bint same_name(const char *a, const char *b) noexcept nogil:
+    """Names of settings are compared as PostgreSQL does: ASCII letters without regard to case."""
+    cdef uint8_t x, y
+    while True:
+        x = a[0]
+        y = b[0]
+        if c'A' <= x <= c'Z':
+            x += 32
+        if c'A' <= y <= c'Z':
+            y += 32
+        if x != y:
+            return False
+        if x == 0:
+            return True
+        a += 1
+        b += 1
+
+
+cdef void draft_init(Draft *draft) noexcept nogil:
+    draft.count = draft.size = 0
+
+
+cdef void draft_from(Draft *draft, const Settings *settings) noexcept nogil:
+    """Start from an existing set (which must outlive the draft)."""
+    cdef const char *at = settings_data(settings)
+    cdef const char *value
+    draft_init(draft)
+    for i in range(settings.count):
+        value = at + strlen(at) + 1
+        draft.names[i] = at
+        draft.values[i] = value
+        at = value + strlen(value) + 1
+    draft.count = settings.count
+    draft.size = settings.size
+
+
+cdef bint draft_set(Draft *draft, const char *name, const char *value) noexcept nogil:
+    """Set one name; a later value replaces an earlier one.  False: more names or bytes than a session may have."""
+    cdef uint32_t at = 0
+    cdef uint32_t i
+    cdef int order
+    draft.size += <uint32_t>(strlen(name) + strlen(value) + 2)
+    if draft.size > LARGEST_SETTINGS:
+        return False
+    while at < draft.count:
+        if same_name(draft.names[at], name):
+            draft.size -= <uint32_t>(strlen(name) + strlen(draft.values[at]) + 2)
+            draft.values[at] = value
+            return True
+        order = strcmp(draft.names[at], name)
+        if order > 0:
+            break
+        at += 1
+    # Sorted by bytes, so a name in another case may stand further on.
+    for i in range(at, draft.count):
+        if same_name(draft.names[i], name):
+            draft.size -= <uint32_t>(strlen(name) + strlen(draft.values[i]) + 2)
+            draft.values[i] = value
+            return True
+    if draft.count == MOST_SETTINGS:
+        return False
+    for i in range(draft.count, at, -1):
+        draft.names[i] = draft.names[i - 1]
+        draft.values[i] = draft.values[i - 1]
+    draft.names[at] = name
+    draft.values[at] = value
+    draft.count += 1
+    return True
+
+
+cdef uint32_t write_draft(const Draft *draft, char *to) noexcept nogil:
+    cdef uint32_t at = 0
+    cdef size_t size
+    for i in range(draft.count):
+        size = strlen(draft.names[i]) + 1
+        memcpy(to + at, draft.names[i], size)
+        at += <uint32_t>size
+        size = strlen(draft.values[i]) + 1
+        memcpy(to + at, draft.values[i], size)
+        at += <uint32_t>size
+    return at
+
+
+cdef uint32_t data_hash(const char *data, uint32_t size) noexcept nogil:
+    cdef uint32_t h = 2166136261u
+    for i in range(size):
+        h = (h ^ <uint8_t>data[i]) * 16777619u
+    return h
+
+
+cdef Settings *intern(const Draft *draft, Settings *plain) noexcept nogil:
+    """The one set with these names and values, held for the caller.  Takes over the caller's hold on `plain`
+    (NULL: the set is its own plain form)."""
+    cdef char[LARGEST_SETTINGS] data
+    cdef uint32_t size = write_draft(draft, data)
+    cdef uint32_t h = data_hash(data, size)
+    cdef Settings *found
+    cdef bint made = False
+    pthread_mutex_lock(&table_lock)
+    found = table[h % TABLE_SIZE]
+    while found != NULL:
+        if found.hash == h and found.size == size and memcmp(settings_data(found), data, size) == 0:
+            break
+        found = found.next
+    if found == NULL:
+        found = <Settings *>malloc(sizeof(Settings) + size)
+        if found != NULL:
+            made = True
+            found.plain = found if plain == NULL else plain
+            found.holders = 0
+            found.hash = h
+            found.count = draft.count
+            found.size = size
+            memcpy(<char *>settings_data(found), data, size)
+            found.next = table[h % TABLE_SIZE]
+            table[h % TABLE_SIZE] = found
+    if found != NULL:
+        add_i32(&found.holders, 1)
+    pthread_mutex_unlock(&table_lock)
+    if not made:
+        settings_drop(plain)
+    return found
+
+
+cdef Settings *settings_new(const Draft *draft) noexcept nogil:
+    """The set with what is in the draft, held once for the caller; NULL: out of memory."""
+    cdef Draft rest
+    cdef Settings *plain
+    draft_init(&rest)
+    for i in range(draft.count):
+        if not same_name(draft.names[i], "application_name"):
+            draft_set(&rest, draft.names[i], draft.values[i])
+    if rest.count == draft.count:
+        return intern(draft, NULL)
+    plain = intern(&rest, NULL)
+    return intern(draft, plain) if plain != NULL else NULL
+
+
+cdef Settings *settings_hold(Settings *settings) noexcept nogil:
+    add_i32(&settings.holders, 1)
+    return settings
+
+
+cdef void settings_drop(Settings *settings) noexcept nogil:
+    cdef Settings **link
+    cdef Settings *plain = NULL
+    if settings == NULL:
+        return
+    pthread_mutex_lock(&table_lock)
+    if add_i32(&settings.holders, -1) == 0:
+        link = &table[settings.hash % TABLE_SIZE]
+        while link[0] != settings:
+            link = &link[0].next
+        link[0] = settings.next
+        if settings.plain != settings:
+            plain = settings.plain
+        free(settings)
+    pthread_mutex_unlock(&table_lock)
+    settings_drop(plain)
+
+
+cdef const char *settings_value(const Settings *settings, const char *name) noexcept nogil:
+    """The value of `name`, NULL where the session has the server's own."""
+    cdef const char *at = settings_data(settings)
+    cdef const char *value
+    for _ in range(settings.count):
+        value = at + strlen(at) + 1
+        if same_name(at, name):
+            return value
+        at = value + strlen(value) + 1
+    return NULL
+
+
+cdef bint plain_text(const char *text) noexcept nogil:
+    """Printable ASCII of fewer than 64 bytes: PostgreSQL takes such an application_name as it stands."""
+    cdef size_t size = strlen(text)
+    if size > 63:
+        return False
+    for i in range(size):
+        if not 32 <= <uint8_t>text[i] <= 126:
+            return False
+    return True
+
+
+cdef void write_literal(Writer *w, const char *text) noexcept nogil:
+    """An E'' literal of ASCII alone: whatever client_encoding is in force, no byte of `text` can end it."""
+    cdef const char *digits = b"0123456789abcdef"
+    cdef uint8_t byte
+    write_bytes(w, b"E'", 2)
+    while text[0]:
+        byte = text[0]
+        if byte >= 127 or byte < 32 or byte == c"'" or byte == c"\\":
+            write_bytes(w, b"\\x", 2)
+            write_u8(w, digits[byte >> 4])
+            write_u8(w, digits[byte & 15])
+        else:
+            write_u8(w, byte)
+        text += 1
+    write_u8(w, c"'")
+
+
+cdef void write_assignment(Writer *w, const char *name, const char *value, bint *first) noexcept nogil:
+    write_bytes(w, b"SELECT " if first[0] else b", ", 7 if first[0] else 2)
+    write_bytes(w, b"pg_catalog.set_config(", 22)
+    first[0] = False
+    write_literal(w, name)
+    write_u8(w, c",")
+    if value == NULL:
+        write_bytes(w, b"NULL", 4)
+    else:
+        write_literal(w, value)
+    write_bytes(w, b",false)", 7)
+
+
+cdef void compose_change(Writer *w, const Settings *now, const Settings *wanted) noexcept nogil:
+    """The Query message that takes a session from `now` to `wanted`: one SELECT, so all of it or nothing.
+
+    `set_config(name, NULL, false)` is RESET (src/backend/utils/misc/guc_funcs.c).
+    """
+    cdef size_t mark = begin_message(w, tags.QUERY)
+    cdef bint first = True
+    cdef const char *at = settings_data(now)
+    cdef const char *value
+    cdef const char *other
+    for _ in range(now.count):
+        value = at + strlen(at) + 1
+        if settings_value(wanted, at) == NULL:
+            write_assignment(w, at, NULL, &first)
+        at = value + strlen(value) + 1
+    at = settings_data(wanted)
+    for _ in range(wanted.count):
+        value = at + strlen(at) + 1
+        other = settings_value(now, at)
+        if other == NULL or strcmp(other, value) != 0:
+            write_assignment(w, at, value, &first)
+        at = value + strlen(value) + 1
+    write_u8(w, 0)
+    end_message(w, mark)

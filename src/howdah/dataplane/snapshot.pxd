@@ -1,0 +1,32 @@
+"""Rows about clients, collected by their workers for the control plane."""
+
+from libc.stdint cimport uint16_t, uint64_t
+
+from howdah.dataplane.parties cimport Client, Worker
+
+cdef struct ClientSnap:
+    uint64_t id
+    int state
+    int worker
+    const char *database  # of the pool, which outlives the snapshot; NULL: none yet
+    const char *user
+    char[64] address
+    uint16_t port
+    char[64] local_address
+    uint16_t local_port
+    uint64_t connected_us
+    uint64_t request_us
+    uint64_t wait_us
+    uint64_t link
+    int pins
+    char[64] application_name
+
+# Made by `engine`, filled by each worker in turn under its lock, freed by `engine`.
+cdef struct Snapshot:
+    ClientSnap *rows
+    size_t count
+    size_t room
+    bint failed  # out of memory: some rows are missing
+    int done_fd
+
+cdef void take_snapshot(Worker *w, Snapshot *snapshot) noexcept nogil

@@ -1,0 +1,18 @@
+"""Counters."""
+
+from libc.stdint cimport uint64_t
+
+# One for each pool and worker, written by that worker alone, read by anybody for display.
+cdef struct Tally:
+    uint64_t server_assignments
+    uint64_t transactions
+    uint64_t queries
+    uint64_t received  # bytes from clients
+    uint64_t sent  # bytes to clients
+    uint64_t transaction_us
+    uint64_t query_us
+    uint64_t wait_us
+    uint64_t logins
+    uint64_t[7] padding  # two cache lines, so that workers do not share one
+
+cdef void tally_add(Tally *total, Tally *part) noexcept nogil

@@ -1,0 +1,498 @@
+"""One worker thread: waits for events, hands each to the part of the spine that its party's state names.
+
+Called by `engine`, once, for the life of the thread.
+"""
+
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
+
+from howdah.cdefs.atomics cimport add_i32, load_i32, store_i32
+from howdah.cdefs.clock cimport CLOCK_MONOTONIC, clock_us
+from howdah.cdefs.epoll cimport (
+    EFD_CLOEXEC,
+    EFD_NONBLOCK,
+    EPOLL_CLOEXEC,
+    EPOLLIN,
+    epoll_create1,
+    epoll_event,
+    epoll_wait,
+    eventfd,
+)
+from howdah.cdefs.sockets cimport close, write
+from howdah.cdefs.threads cimport (
+    pthread_mutex_destroy,
+    pthread_mutex_init,
+    pthread_mutex_lock,
+    pthread_mutex_unlock,
+)
+from howdah.dataplane.buffers cimport slab_clear
+from howdah.dataplane.canceller cimport CANCEL_ENDED, cancel_end, cancel_event, cancel_start
+from howdah.dataplane.cancels cimport same_secret, slot_of_pid
+from howdah.dataplane.client cimport client_at, client_deadline, next_ready
+from howdah.dataplane.conn cimport (
+    CONN_CANCEL,
+    CONN_CLIENT,
+    CONN_LISTENER,
+    CONN_MAILBOX,
+    CONN_SERVER,
+    FILL_AGAIN,
+    FILL_DATA,
+    SEND_ERROR,
+    Conn,
+    conn_close,
+    conn_fill,
+    conn_init,
+    conn_send,
+    conn_unwatch,
+    conn_watch,
+)
+from howdah.dataplane.handshake cimport (
+    client_refused_by_pool,
+    client_startup,
+    login_answered,
+    login_granted,
+    open_server,
+    server_login,
+    server_login_failed,
+)
+from howdah.dataplane.listener cimport accept_clients, watch_listeners
+from howdah.dataplane.mailbox cimport mail_fetch, mail_free, mail_new, mail_send
+from howdah.dataplane.parties cimport (
+    CLIENT_ACTIVE,
+    CLIENT_CANCEL,
+    CLIENT_CLOSING,
+    CLIENT_CONSOLE,
+    CLIENT_FREE,
+    CLIENT_IDLE,
+    CLIENT_LOGIN_ACTIVE,
+    CLIENT_LOGIN_WAITING,
+    CLIENT_STARTUP,
+    CLIENT_WAITING,
+    MAIL_CANCEL,
+    MAIL_CANCEL_DONE,
+    MAIL_CONSOLE,
+    MAIL_DRAIN,
+    MAIL_GRANT,
+    MAIL_PLAN,
+    MAIL_REFUSED,
+    MAIL_SNAPSHOT,
+    MAIL_STOP,
+    READ_SIZE,
+    SERVER_ACTIVE,
+    SERVER_CLOSING,
+    SERVER_CONNECTING,
+    SERVER_HELD,
+    SERVER_IDLE,
+    SERVER_LOGIN,
+    SERVER_RECYCLING,
+    Cancel,
+    Client,
+    Mail,
+    Server,
+    Shared,
+    Worker,
+)
+from howdah.dataplane.pool cimport Pool, PooledServer, claim, next_outdated, next_to_open
+from howdah.dataplane.recycle cimport (
+    client_leave,
+    client_lingers,
+    client_refuse,
+    grant_not_wanted,
+    recycle,
+    server_close,
+    server_ended,
+    server_lost,
+    watch_client,
+)
+from howdah.dataplane.relay cimport relay_client, relay_console, relay_granted, relay_held, relay_server
+from howdah.dataplane.reply_queue cimport all_replied
+from howdah.dataplane.routes cimport CPlan
+from howdah.dataplane.server cimport server_move
+from howdah.dataplane.snapshot cimport Snapshot, take_snapshot
+from howdah.dataplane.timers cimport Timer, next_expired, timer_arm, wait_ms, wheel_init
+
+from howdah.reasons import ReasonCode
+
+cdef enum:
+    EVENTS_AT_ONCE = 256
+    HOUSEKEEPING_US = 100000
+    HELD_ROOM = 2 * READ_SIZE  # the most a client can have held back
+
+cdef int NONE = ReasonCode.NONE
+cdef int SHUTDOWN = ReasonCode.SHUTDOWN
+cdef int DATABASE_REMOVED = ReasonCode.DATABASE_REMOVED
+cdef int CONSOLE_CLOSED = ReasonCode.CONSOLE_CLOSED
+cdef int WAIT_TIMEOUT = ReasonCode.QUERY_WAIT_TIMEOUT
+cdef int UNREACHABLE = ReasonCode.SERVER_UNREACHABLE
+cdef int CONNECT_TIMEOUT = ReasonCode.SERVER_CONNECT_TIMEOUT
+cdef int UNRECOVERABLE = ReasonCode.ABANDONED_UNRECOVERABLE
+cdef int IDLE_TIMEOUT = ReasonCode.SERVER_IDLE_TIMEOUT
+cdef int EVICTED = ReasonCode.SERVER_EVICTED
+
+
+cdef bint worker_init(Worker *w, Shared *shared, int index) noexcept nogil:
+    w.shared = shared
+    w.index = index
+    w.now_us = clock_us(CLOCK_MONOTONIC)
+    w.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
+    w.mail_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)
+    w.buffer = <unsigned char *>malloc(HELD_ROOM + READ_SIZE)
+    pthread_mutex_init(&w.inbox_lock, NULL)
+    wheel_init(&w.wheel, w.now_us)
+    conn_init(&w.mail_conn, w.mail_fd, CONN_MAILBOX)
+    return (w.epoll_fd >= 0 and w.mail_fd >= 0 and w.buffer != NULL
+            and conn_watch(w.epoll_fd, &w.mail_conn, EPOLLIN))
+
+
+cdef void worker_free(Worker *w) noexcept nogil:
+    """Everything but the clients and servers, which are gone."""
+    slab_clear(&w.slab)
+    for i in range(w.chunk_count):
+        free(w.chunks[i])
+    free(w.chunks)
+    free(w.buffer)
+    free(w.listeners)
+    if w.epoll_fd >= 0:
+        close(w.epoll_fd)
+    if w.mail_fd >= 0:
+        close(w.mail_fd)
+    pthread_mutex_destroy(&w.inbox_lock)
+
+
+cdef void worker_run(Worker *w) noexcept nogil:
+    """Turn after turn until told to stop."""
+    cdef epoll_event[EVENTS_AT_ONCE] events
+    cdef int count
+    watch_listeners(w, True)
+    while not w.stopping:
+        count = epoll_wait(w.epoll_fd, events, EVENTS_AT_ONCE, wait_ms(&w.wheel, w.now_us))
+        w.now_us = clock_us(CLOCK_MONOTONIC)
+        for i in range(count):
+            dispatch(w, <Conn *>events[i].data.ptr, events[i].events)
+            go_on(w)
+        expire(w)
+        if w.index == 0 and w.now_us >= w.housekeeping_us:
+            housekeeping(w)
+        if w.open_wanted:
+            w.open_wanted = False
+            open_servers(w, False)
+        go_on(w)
+        if w.accept_paused and not w.draining:
+            resume_accepting(w)
+    part_from_all(w)
+
+
+cdef void dispatch(Worker *w, Conn *conn, uint32_t events) noexcept nogil:
+    """An event for one of the things that are registered with epoll."""
+    if conn.kind == CONN_CLIENT:
+        client_event(w, <Client *>conn, events)
+    elif conn.kind == CONN_SERVER:
+        server_event(w, <Server *>conn, events)
+    elif conn.kind == CONN_MAILBOX:
+        deliver_mail(w)
+    elif conn.kind == CONN_LISTENER:
+        if not w.draining:
+            accept_clients(w, conn)
+    elif cancel_event(w, <Cancel *>conn, events) == CANCEL_ENDED:
+        cancel_over(w, <Cancel *>conn)
+
+
+cdef void client_event(Worker *w, Client *client, uint32_t events) noexcept nogil:
+    if client.conn.fd < 0:
+        return
+    if client.state == CLIENT_IDLE or client.state == CLIENT_ACTIVE or client.state == CLIENT_WAITING:
+        relay_client(w, client, events)
+    elif client.state == CLIENT_STARTUP:
+        client_startup(w, client)
+    elif client.state == CLIENT_LOGIN_WAITING or client.state == CLIENT_LOGIN_ACTIVE:
+        relay_client(w, client, events)
+    elif client.state == CLIENT_CONSOLE:
+        relay_console(w, client, events)
+    elif client.state == CLIENT_CANCEL:
+        client_leave(w, client, NONE, b"")
+    elif client.state == CLIENT_CLOSING:
+        client_lingers(w, client)
+
+
+cdef void server_event(Worker *w, Server *server, uint32_t events) noexcept nogil:
+    """The state is read before the owner: a worker that takes an idle server writes them the other way round."""
+    cdef int32_t state = load_i32(&server.state)
+    cdef size_t got = 0
+    if load_i32(&server.pooled.worker) != w.index or server.conn.fd < 0:
+        return
+    if state == SERVER_ACTIVE or state == SERVER_RECYCLING or state == SERVER_HELD:
+        relay_server(w, server, events)
+    elif state == SERVER_IDLE:
+        if claim(&w.shared.pools, &server.pooled, w.index):
+            server_move(server, SERVER_RECYCLING)
+            relay_server(w, server, events)
+    elif state == SERVER_CONNECTING or state == SERVER_LOGIN:
+        server_login(w, server)
+    elif state == SERVER_CLOSING:
+        if conn_fill(&server.conn, w.buffer, READ_SIZE, &got) not in (FILL_DATA, FILL_AGAIN):
+            server_ended(w, server)
+
+
+cdef void cancel_over(Worker *w, Cancel *cancel) noexcept nogil:
+    """A cancel request has been delivered or given up: its target may go on."""
+    cdef Server *target = cancel_end(w, cancel)
+    if target.cancels:
+        return
+    if target.state == SERVER_HELD:
+        recycle(w, target)
+    elif target.state == SERVER_CLOSING and target.conn.fd < 0:
+        server_ended(w, target)
+
+
+cdef void go_on(Worker *w) noexcept nogil:
+    """Clients that were given a server, or have bytes left to deal with."""
+    cdef Client *client = next_ready(w)
+    while client != NULL:
+        if client.state == CLIENT_WAITING:
+            relay_granted(w, client)
+        elif client.state == CLIENT_LOGIN_WAITING:
+            login_granted(w, client)
+        elif client.state == CLIENT_LOGIN_ACTIVE:
+            login_answered(w, client)
+        elif client.state == CLIENT_CLOSING:
+            grant_not_wanted(w, client)
+        elif client.state == CLIENT_IDLE and w.draining:
+            client_refuse(w, client, SHUTDOWN, b"")
+        elif client.state == CLIENT_IDLE and client.pool.removed:
+            client_refuse(w, client, DATABASE_REMOVED, b"")
+        elif client.state == CLIENT_IDLE or client.state == CLIENT_ACTIVE:
+            relay_held(w, client)
+        client = next_ready(w)
+
+
+# ---- time ----------------------------------------------------------------------------------------------------------
+
+cdef void expire(Worker *w) noexcept nogil:
+    cdef Timer *timer = next_expired(&w.wheel, w.now_us)
+    cdef Conn *conn
+    while timer != NULL:
+        conn = <Conn *>timer.owner
+        if conn.kind == CONN_CLIENT:
+            client_expired(w, <Client *>conn)
+        elif conn.kind == CONN_SERVER:
+            server_expired(w, <Server *>conn)
+        elif conn.kind == CONN_CANCEL:
+            cancel_over(w, <Cancel *>conn)
+        timer = next_expired(&w.wheel, w.now_us)
+
+
+cdef void client_expired(Worker *w, Client *client) noexcept nogil:
+    """The timer fired; the state says what the true deadline is."""
+    cdef int reason = NONE
+    cdef uint64_t deadline = client_deadline(client, &reason)
+    cdef char[256] why
+    if deadline == 0 or client.conn.fd < 0:
+        return
+    if deadline > w.now_us:
+        timer_arm(&w.wheel, &client.timer, deadline)
+        return
+    why[0] = 0
+    if reason == NONE:
+        client_leave(w, client, NONE, b"")
+        return
+    if reason == WAIT_TIMEOUT:
+        pthread_mutex_lock(&w.shared.pools.lock)
+        if client.pool.failing:
+            reason = UNREACHABLE
+            memcpy(why, client.pool.failure, sizeof(client.pool.failure))
+        pthread_mutex_unlock(&w.shared.pools.lock)
+    client_refuse(w, client, reason, why)
+
+
+cdef void server_expired(Worker *w, Server *server) noexcept nogil:
+    if server.state == SERVER_CONNECTING or server.state == SERVER_LOGIN:
+        server_login_failed(w, server, CONNECT_TIMEOUT, False, b"08001",
+                            b"PostgreSQL did not answer within server_connect_timeout")
+    elif server.state == SERVER_RECYCLING:
+        server_lost(w, server, UNRECOVERABLE, b"")
+    elif server.state == SERVER_CLOSING:
+        server_ended(w, server)
+
+
+cdef void housekeeping(Worker *w) noexcept nogil:
+    """What no event asks for: servers that are too old, pools below their minimum, retries, the reserve."""
+    cdef PooledServer *pooled = next_outdated(&w.shared.pools, w.now_us)
+    w.housekeeping_us = w.now_us + HOUSEKEEPING_US
+    while pooled != NULL:
+        close_idle(w, pooled, IDLE_TIMEOUT)
+        pooled = next_outdated(&w.shared.pools, w.now_us)
+    open_servers(w, True)
+
+
+cdef void close_idle(Worker *w, PooledServer *pooled, int reason) noexcept nogil:
+    """Close a server just taken out of the idle list, whosever it was."""
+    cdef Server *server = <Server *>pooled.owner
+    cdef int owner = load_i32(&pooled.worker)
+    if owner != w.index:
+        conn_unwatch(w.shared.workers[owner].epoll_fd, &server.conn)
+        store_i32(&pooled.worker, w.index)
+    server_close(w, server, reason)
+
+
+cdef void open_servers(Worker *w, bint fill) noexcept nogil:
+    cdef PooledServer *victim = NULL
+    cdef Pool *pool = next_to_open(&w.shared.pools, fill, w.now_us, &victim)
+    while pool != NULL or victim != NULL:
+        if pool != NULL:
+            open_server(w, pool)
+        else:
+            close_idle(w, victim, EVICTED)
+        pool = next_to_open(&w.shared.pools, fill, w.now_us, &victim)
+
+
+cdef void resume_accepting(Worker *w) noexcept nogil:
+    """After a tick without: file descriptors may be free again."""
+    w.accept_paused = False
+    watch_listeners(w, True)
+
+
+# ---- mail ----------------------------------------------------------------------------------------------------------
+
+cdef void deliver_mail(Worker *w) noexcept nogil:
+    cdef Mail *mail = mail_fetch(w)
+    cdef Mail *next_mail
+    while mail != NULL:
+        next_mail = mail.next
+        deliver(w, mail)
+        mail = next_mail
+
+
+cdef void deliver(Worker *w, Mail *mail) noexcept nogil:
+    """One mail, which is freed or sent on.  (A client's own mail may be used again as soon as this is called.)"""
+    cdef uint8_t kind = mail.kind
+    if kind == MAIL_GRANT:
+        granted(w, mail.client)
+        return
+    if kind == MAIL_REFUSED:
+        refused(w, mail.client)
+        return
+    if kind == MAIL_SNAPSHOT:
+        snapshot_here(w, mail)
+        return
+    if kind == MAIL_CANCEL:
+        cancel_wanted(w, mail)
+    elif kind == MAIL_CANCEL_DONE:
+        if mail.client.id == mail.client_id and mail.client.state == CLIENT_CANCEL:
+            client_leave(w, mail.client, NONE, b"")
+    elif kind == MAIL_CONSOLE:
+        console_answer(w, mail)
+    elif kind == MAIL_PLAN:
+        new_plan(w, <CPlan *>mail.data, <int32_t *>mail.client)
+    elif kind == MAIL_DRAIN:
+        drain(w)
+    elif kind == MAIL_STOP:
+        w.stopping = True
+    mail_free(mail)
+
+
+cdef void granted(Worker *w, Client *client) noexcept nogil:
+    if client.state == CLIENT_WAITING:
+        relay_granted(w, client)
+    elif client.state == CLIENT_LOGIN_WAITING:
+        login_granted(w, client)
+    else:
+        grant_not_wanted(w, client)
+
+
+cdef void refused(Worker *w, Client *client) noexcept nogil:
+    if client.state == CLIENT_WAITING or client.state == CLIENT_LOGIN_WAITING:
+        client_refused_by_pool(w, client)
+    else:
+        grant_not_wanted(w, client)
+
+
+cdef void cancel_wanted(Worker *w, Mail *mail) noexcept nogil:
+    """Somebody holds the key of a client of this worker: cancel what it runs, if it runs anything."""
+    cdef Client *client = client_at(w, slot_of_pid(mail.pid))
+    cdef uint32_t size
+    cdef bint begun = False
+    cdef Mail *answer
+    if client != NULL and client.cancel_pid == mail.pid and client.state == CLIENT_ACTIVE:
+        size = 32 if client.version >= 196610 else 4
+        if mail.size == size and same_secret(client.secret, mail.secret, size):
+            if not all_replied(&client.server.replies):
+                begun = cancel_start(w, client.server, mail.client, mail.client_id, mail.from_worker)
+    if begun:
+        return
+    answer = mail_new(MAIL_CANCEL_DONE)
+    if answer != NULL:
+        answer.client = mail.client
+        answer.client_id = mail.client_id
+        mail_send(&w.shared.workers[mail.from_worker], answer)
+
+
+cdef void console_answer(Worker *w, Mail *mail) noexcept nogil:
+    """Bytes from the control plane for a console client; `data` is freed here."""
+    cdef Client *client = client_at(w, mail.pid)
+    if client != NULL and client.id == mail.client_id and client.state == CLIENT_CONSOLE:
+        if conn_send(&w.slab, &client.conn, mail.data, mail.size) == SEND_ERROR:
+            client_leave(w, client, NONE, b"")
+        elif mail.flag:
+            client_leave(w, client, CONSOLE_CLOSED, b"")
+        else:
+            watch_client(w, client)
+    free(mail.data)
+
+
+cdef void new_plan(Worker *w, CPlan *plan, int32_t *left) noexcept nogil:
+    """Use the new plan from here on; `left` counts the workers that still use the old one."""
+    cdef Client *client = w.clients
+    cdef Client *next_client
+    w.plan = plan
+    add_i32(left, -1)
+    while client != NULL:
+        next_client = client.next
+        if client.pool != NULL and client.pool.removed and client.server == NULL and client.state != CLIENT_CLOSING:
+            client_refuse(w, client, DATABASE_REMOVED, b"")
+        client = next_client
+
+
+cdef void drain(Worker *w) noexcept nogil:
+    """Accept nobody any more; whoever is not in a transaction is sent away, the others when theirs is over."""
+    cdef Client *client = w.clients
+    cdef Client *next_client
+    w.draining = True
+    watch_listeners(w, False)
+    while client != NULL:
+        next_client = client.next
+        if client.state == CLIENT_IDLE or client.state == CLIENT_WAITING or client.state == CLIENT_STARTUP or (
+                client.state == CLIENT_LOGIN_WAITING):
+            client_refuse(w, client, SHUTDOWN, b"")
+        client = next_client
+
+
+cdef void snapshot_here(Worker *w, Mail *mail) noexcept nogil:
+    """Add our rows and send the mail on; the last worker tells who asked."""
+    cdef Snapshot *snapshot = <Snapshot *>mail.data
+    cdef uint64_t one = 1
+    take_snapshot(w, snapshot)
+    if w.index + 1 < w.shared.worker_count:
+        mail_send(&w.shared.workers[w.index + 1], mail)
+        return
+    mail_free(mail)
+    write(snapshot.done_fd, &one, sizeof(one))
+
+
+# ---- the end -------------------------------------------------------------------------------------------------------
+
+cdef void part_from_all(Worker *w) noexcept nogil:
+    """Send the last word to every client that is still there; their servers are left to `engine`."""
+    cdef Client *client = w.clients
+    cdef Client *next_client
+    while client != NULL:
+        next_client = client.next
+        if client.state != CLIENT_CLOSING:
+            client_refuse(w, client, SHUTDOWN, b"")
+        client = next_client
+    client = w.clients
+    while client != NULL:
+        next_client = client.next
+        if client.conn.fd >= 0:
+            client_leave(w, client, NONE, b"")
+        client = next_client

@@ -1,0 +1,177 @@
+"""Messages that howdah itself sends, to clients and to servers.
+
+Writes into the caller's buffer and nothing else.  The texts of errors come from `howdah.reasons`, copied into a C
+table when the module is imported.  Called by `handshake`, `relay`, `recycle`, `canceller` and `listener`.
+"""
+
+from libc.stdint cimport uint8_t, uint32_t
+from libc.string cimport strlen, strncmp, strstr
+
+from howdah.wire cimport tags
+from howdah.wire.bytes cimport (
+    Writer,
+    begin_message,
+    end_message,
+    write_bytes,
+    write_string,
+    write_u8,
+    write_u32,
+)
+from howdah.wire.startup cimport next_parameter
+
+from howdah.reasons import REASONS
+
+cdef enum:
+    MOST_REASONS = 256
+    PROTOCOL_3_0 = 196608
+    CANCEL_CODE = 80877102
+
+cdef struct ErrorText:
+    const char *severity
+    const char *sqlstate
+    const char *message
+    const char *hint
+
+cdef ErrorText[MOST_REASONS] errors
+cdef list texts = []  # keeps the bytes of `errors` alive
+
+
+cdef const char *kept(str text):
+    cdef bytes encoded = text.encode()
+    texts.append(encoded)
+    return encoded
+
+
+def load_reasons():
+    for number, reason in enumerate(REASONS):
+        errors[number].severity = kept(reason.severity)
+        errors[number].sqlstate = kept(reason.sqlstate)
+        errors[number].message = kept(reason.message)
+        errors[number].hint = kept(reason.hint)
+
+
+load_reasons()
+
+
+cdef void write_field(Writer *w, uint8_t code, const char *text) noexcept nogil:
+    write_u8(w, code)
+    write_string(w, text)
+
+
+cdef void write_filled(Writer *w, const char *message, const char *detail) noexcept nogil:
+    """The message, with `detail` (at most 400 bytes of it) where it says %s."""
+    cdef const char *hole = strstr(message, "%s")
+    if hole == NULL:
+        write_string(w, message)
+        return
+    write_bytes(w, message, hole - message)
+    write_bytes(w, detail, min(strlen(detail), <size_t>400))
+    write_string(w, hole + 2)
+
+
+cdef void compose_error(Writer *w, int reason, const char *detail) noexcept nogil:
+    """ErrorResponse for one of `howdah.reasons.REASONS`, by number."""
+    cdef ErrorText *text = &errors[reason]
+    cdef size_t mark = begin_message(w, tags.ERROR_RESPONSE)
+    write_field(w, c'S', text.severity)
+    write_field(w, c'V', text.severity)
+    write_field(w, c'C', text.sqlstate)
+    write_u8(w, c'M')
+    write_filled(w, text.message, detail)
+    if text.hint[0]:
+        write_field(w, c'H', text.hint)
+    write_u8(w, 0)
+    end_message(w, mark)
+
+
+cdef void compose_error_text(Writer *w, const char *severity, const char *sqlstate, const char *message) noexcept nogil:
+    """ErrorResponse with a text that is not ours, such as the one PostgreSQL gave."""
+    cdef size_t mark = begin_message(w, tags.ERROR_RESPONSE)
+    write_field(w, c'S', severity)
+    write_field(w, c'V', severity)
+    write_field(w, c'C', sqlstate)
+    write_field(w, c'M', message)
+    write_u8(w, 0)
+    end_message(w, mark)
+
+
+cdef void compose_authentication_ok(Writer *w) noexcept nogil:
+    cdef size_t mark = begin_message(w, tags.AUTHENTICATION)
+    write_u32(w, 0)
+    end_message(w, mark)
+
+
+cdef void compose_parameter_status(Writer *w, const char *name, const char *value) noexcept nogil:
+    cdef size_t mark = begin_message(w, tags.PARAMETER_STATUS)
+    write_string(w, name)
+    write_string(w, value)
+    end_message(w, mark)
+
+
+cdef void compose_backend_key_data(Writer *w, uint32_t pid, const uint8_t *secret, uint32_t size) noexcept nogil:
+    cdef size_t mark = begin_message(w, tags.BACKEND_KEY_DATA)
+    write_u32(w, pid)
+    write_bytes(w, secret, size)
+    end_message(w, mark)
+
+
+cdef void compose_ready(Writer *w, uint8_t status) noexcept nogil:
+    cdef size_t mark = begin_message(w, tags.READY_FOR_QUERY)
+    write_u8(w, status)
+    end_message(w, mark)
+
+
+cdef void compose_negotiate(Writer *w, uint32_t version, const char *parameters, uint32_t size,
+                            uint32_t unknown) noexcept nogil:
+    """NegotiateProtocolVersion: the newest version we speak and the `_pq_.` parameters we do not know."""
+    cdef size_t mark = begin_message(w, tags.NEGOTIATE_PROTOCOL_VERSION)
+    cdef const char *at = parameters
+    cdef const char *name = NULL
+    cdef const char *value = NULL
+    write_u32(w, version)
+    write_u32(w, unknown)
+    while next_parameter(&at, parameters + size, &name, &value):
+        if strncmp(name, "_pq_.", 5) == 0:
+            write_string(w, name)
+    end_message(w, mark)
+
+
+cdef void compose_startup(Writer *w, const char *user, const char *database, const char *extra,
+                          uint32_t extra_size) noexcept nogil:
+    """StartupMessage; `extra` is more name and value strings."""
+    cdef size_t start = w.used
+    write_u32(w, 0)
+    write_u32(w, PROTOCOL_3_0)
+    write_string(w, "user")
+    write_string(w, user)
+    write_string(w, "database")
+    write_string(w, database)
+    write_bytes(w, extra, extra_size)
+    write_u8(w, 0)
+    end_message(w, start)
+
+
+cdef void compose_cancel(Writer *w, uint32_t pid, const uint8_t *secret, uint32_t size) noexcept nogil:
+    cdef size_t start = w.used
+    write_u32(w, 0)
+    write_u32(w, CANCEL_CODE)
+    write_u32(w, pid)
+    write_bytes(w, secret, size)
+    end_message(w, start)
+
+
+cdef void compose_query(Writer *w, const char *text) noexcept nogil:
+    cdef size_t mark = begin_message(w, tags.QUERY)
+    write_string(w, text)
+    end_message(w, mark)
+
+
+cdef void compose_bare(Writer *w, uint8_t tag) noexcept nogil:
+    """A message without a body: Sync, Terminate."""
+    end_message(w, begin_message(w, tag))
+
+
+cdef void compose_copy_fail(Writer *w, const char *message) noexcept nogil:
+    cdef size_t mark = begin_message(w, tags.COPY_FAIL)
+    write_string(w, message)
+    end_message(w, mark)

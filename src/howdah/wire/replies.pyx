@@ -1,0 +1,49 @@
+"""Contents of the few backend messages that howdah reads: errors, ParameterStatus, BackendKeyData.
+
+Takes bytes, gives pointers into them.  False means that the contents do not fit the message's type.  Called by
+`handshake`, `relay` and `recycle`.
+"""
+
+from libc.stdint cimport uint8_t, uint32_t
+
+from howdah.wire.bytes cimport Reader, left, read_bytes, read_string, read_u8, read_u32, reader
+
+
+cdef bint read_error(const uint8_t *body, size_t size, ErrorFields *fields) noexcept nogil:
+    """ErrorResponse or NoticeResponse; fields the server left out are empty strings."""
+    cdef Reader r = reader(body, size)
+    cdef uint8_t code
+    cdef const char *text
+    cdef size_t length = 0
+    fields.severity = fields.sqlstate = fields.message = b""
+    while True:
+        code = read_u8(&r)
+        if code == 0:
+            return r.ok
+        text = read_string(&r, &length)
+        if not r.ok:
+            return False
+        if code == c'V' or (code == c'S' and fields.severity[0] == 0):
+            fields.severity = text
+        elif code == c'C':
+            fields.sqlstate = text
+        elif code == c'M':
+            fields.message = text
+
+
+cdef bint read_parameter_status(const uint8_t *body, size_t size, const char **name, const char **value) noexcept nogil:
+    cdef Reader r = reader(body, size)
+    cdef size_t length = 0
+    name[0] = read_string(&r, &length)
+    value[0] = read_string(&r, &length)
+    return r.ok and left(&r) == 0
+
+
+cdef bint read_key_data(const uint8_t *body, size_t size, uint32_t *pid, const uint8_t **secret,
+                        uint32_t *secret_size) noexcept nogil:
+    """BackendKeyData; the secret is 4 bytes in protocol 3.0 and up to 256 in 3.2."""
+    cdef Reader r = reader(body, size)
+    pid[0] = read_u32(&r)
+    secret_size[0] = <uint32_t>left(&r)
+    secret[0] = read_bytes(&r, secret_size[0])
+    return r.ok and 4 <= secret_size[0] <= 256

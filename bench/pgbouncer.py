@@ -64,12 +64,13 @@ def _packages() -> None:
     if not missing:
         return
     install = ["apt-get", "install", "-y", "--no-install-recommends", *missing]
-    prefix = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    if prefix and shutil.which("sudo") is None:
-        prefix = ["false"]
-    done = subprocess.run([*prefix, *install], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
-    if done.returncode:
-        raise NotHere(f"building PgBouncer needs packages that are not installed; run as root: {' '.join(install)}")
+    message = f"building PgBouncer needs packages that are not installed; run as root: {' '.join(install)}"
+    if os.geteuid() != 0:
+        if shutil.which("sudo") is None:
+            raise NotHere(message)
+        install = ["sudo", "-n", *install]
+    if subprocess.run(install, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode:
+        raise NotHere(message)
 
 
 def _mirror() -> str:

@@ -1,7 +1,10 @@
 """What a person at a terminal is told when howdah is ready: where it listens, how to connect, how to stop."""
 
+import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import quote, urlencode
 
 import howdah
@@ -23,7 +26,8 @@ def connection_string(door: Door, database: str, user: str = "") -> str:
     login = f"{quote(user, safe='')}@" if user else ""
     name = quote(database, safe="")
     if door.host.startswith(("/", "@")):
-        return f"postgresql://{login}/{name}?{urlencode({'host': door.host, 'port': door.port}, safe='/@')}"
+        where = urlencode({"host": door.host, "port": door.port}, safe="/@", quote_via=quote)
+        return f"postgresql://{login}/{name}?{where}"
     host = _ANY.get(door.host, door.host)
     return f"postgresql://{login}{f'[{host}]' if ':' in host else host}:{door.port}/{name}"
 
@@ -62,6 +66,13 @@ class Greeting:
         width = max(len(label) for label, _ in rows)
         body = [f"  {label:<{width}}  {text}" for label, text in rows if text]
         return [f"howdah {howdah.__version__} is ready after {self.seconds:.2f} s", "", *body, ""]
+
+
+def seconds_since_start() -> float:
+    """How long this process has been running, the interpreter's own start included."""
+    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    started = int(fields[19]) / os.sysconf("SC_CLK_TCK")  # starttime, the 22nd of all, in ticks since boot
+    return max(time.clock_gettime(time.CLOCK_BOOTTIME) - started, 0.0)
 
 
 def describe_upstream(plan: Plan) -> str:

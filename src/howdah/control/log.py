@@ -49,7 +49,7 @@ def _for_machines() -> list[Processor]:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
         structlog.processors.format_exc_info,
-        structlog.processors.EventRenamer("message"),
+        _leading,
         structlog.processors.JSONRenderer(),
     ]
 
@@ -63,6 +63,11 @@ def _for_people(colors: bool) -> list[Processor]:
             colors=colors, pad_event_to=40, sort_keys=False, exception_formatter=structlog.dev.plain_traceback
         ),
     ]
+
+
+def _leading(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Time, level and message first: JSON is read by people, too."""
+    return {"time": event.pop("time"), "level": event.pop("level"), "message": event.pop("event"), **event}
 
 
 def _printable(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

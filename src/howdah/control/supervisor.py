@@ -20,7 +20,7 @@ from howdah.control.console.desk import Desk
 from howdah.control.console.setting_rows import setting_rows
 from howdah.control.console.show import ConsoleUse, Facts
 from howdah.control.files import raise_file_limit, shortage
-from howdah.control.greeting import Door, Greeting, connection_string, describe_upstream
+from howdah.control.greeting import Door, Greeting, connection_string, describe_upstream, seconds_since_start
 from howdah.control.inbox import Inbox
 from howdah.control.journal import Journal
 from howdah.control.keeper import keep_running, with_embedded
@@ -47,7 +47,6 @@ def run(config: Config, reread: Callable[[], Config] | None = None) -> int:
 
 class _Supervisor:
     def __init__(self, config: Config, reread: Callable[[], Config] | None) -> None:
-        self._began = time.monotonic()
         self._config = config
         self._reread = reread
         self._embedded: EmbeddedPostgres | None = None
@@ -158,9 +157,9 @@ class _Supervisor:
             pool=f"{pool}, {settings.workers} worker threads",
             connect=connection_string(doors[0], database, user) if database else "",
             console=connection_string(doors[0], "pgbouncer", user),
-            seconds=time.monotonic() - self._began,
+            seconds=seconds_since_start(),
         )
-        if self._screen.live and settings.log_format == "text":
+        if self._screen.live and settings.log_format == "text" and settings.log_level in ("debug", "info"):
             for line in greeting.lines():
                 self._screen.write(line + "\n")
         else:
@@ -186,7 +185,7 @@ class _Supervisor:
             if config.embedded and self._embedded is None:
                 raise StartError("it names no database any more; the embedded PostgreSQL needs a restart")
         except StartError as failure:
-            self._log.error("configuration not reloaded, the old one stays in force", problem=str(failure))  # noqa: TRY400
+            self._log.error("configuration not reloaded, the old one stays in force", problem=str(failure))
             return
         if config.embedded and self._embedded is not None:
             config = with_embedded(config, self._embedded)
@@ -212,8 +211,7 @@ class _Supervisor:
         deadline = time.monotonic() + settings.shutdown_timeout
         if clients := self._engine.totals().clients:
             self._log.info(
-                f"stopping: waiting up to {settings.shutdown_timeout:g} s for running transactions; "
-                "another SIGTERM or Ctrl-C stops at once",
+                f"stopping: up to {settings.shutdown_timeout:g} s for running transactions; Ctrl-C or SIGTERM: at once",
                 clients=clients,
             )
         while self._engine.totals().clients and time.monotonic() < deadline:

@@ -1,0 +1,15 @@
+"""SHOW CONFIG's rows come from the schema."""
+
+from howdah.control.config.schema import GlobalSettings
+from howdah.control.console.setting_rows import setting_rows
+
+
+def test_every_setting_is_shown_as_pgbouncer_would() -> None:
+    settings = GlobalSettings(default_pool_size=7, listen_addr=("127.0.0.1", "::1"), tcp_keepalive=False)
+    rows = {row.key: row for row in setting_rows(settings)}
+    assert set(rows) == set(GlobalSettings.model_fields)
+    assert rows["default_pool_size"][1:] == ("7", "20", True)
+    assert rows["listen_addr"].value == "127.0.0.1, ::1"
+    assert (rows["tcp_keepalive"].value, rows["tcp_keepalive"].default) == ("0", "1")
+    assert (rows["unix_socket_mode"].value, rows["query_wait_timeout"].value) == ("0777", "120")
+    assert not rows["listen_port"].changeable

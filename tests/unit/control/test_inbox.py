@@ -1,0 +1,115 @@
+"""The inbox: every event reaches the right one, thousands of them without holding up the loop."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from howdah.control.inbox import BATCH, Inbox
+from howdah.dataplane.rows import Event, EventKind
+
+
+class Engine:
+    """Events behind an eventfd."""
+
+    def __init__(self) -> None:
+        self._fd = os.eventfd(0, os.EFD_NONBLOCK)
+        self._events: list[Event] = []
+
+    def put(self, *events: Event) -> None:
+        self._events += events
+        os.eventfd_write(self._fd, 1)
+
+    def event_fd(self) -> int:
+        return self._fd
+
+    def events(self) -> list[Event]:
+        try:
+            os.eventfd_read(self._fd)
+        except BlockingIOError:
+            pass  # asked although nothing has come
+        taken, self._events = self._events, []
+        return taken
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+class Reader:
+    """A desk and a journal in one."""
+
+    def __init__(self) -> None:
+        self.handled: list[Event] = []
+        self.written: list[Event] = []
+
+    def handle(self, event: Event) -> None:
+        self.handled.append(event)
+
+    def write(self, event: Event, _: float) -> None:
+        self.written.append(event)
+
+
+def _event(kind: EventKind, number: int) -> Event:
+    return Event(kind, 0, 0, number, "", "", "", "", 0, b"")
+
+
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    engine = Engine()
+    yield engine
+    engine.close()
+
+
+def _inbox(engine: Engine, reader: Any) -> Inbox:
+    return Inbox(engine, reader, reader)
+
+
+def test_console_events_go_to_the_desk_others_to_the_journal(engine: Engine) -> None:
+    async def story() -> None:
+        reader = Reader()
+        inbox = _inbox(engine, reader)
+        inbox.open()
+        events = [_event(kind, int(kind)) for kind in EventKind]
+        engine.put(*events)
+        async with asyncio.timeout(10):
+            while len(reader.handled) + len(reader.written) < len(events):  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        assert [event.kind.name for event in reader.handled] == ["CONSOLE_OPEN", "CONSOLE_DATA", "CONSOLE_CLOSED"]
+        assert all(not event.kind.name.startswith("CONSOLE") for event in reader.written)
+        inbox.close()
+
+    asyncio.run(story())
+
+
+def test_a_flood_of_events_leaves_the_loop_its_turns(engine: Engine) -> None:
+    async def story() -> None:
+        reader = Reader()
+        inbox = _inbox(engine, reader)
+        inbox.open()
+        total = BATCH * 20 + 3
+        engine.put(*(_event(EventKind.CLIENT_CLOSED, number) for number in range(total)))
+        turns = 0
+        async with asyncio.timeout(10):
+            while len(reader.written) < total:
+                await asyncio.sleep(0)
+                turns += 1
+        assert turns >= 20
+        assert [event.id for event in reader.written] == list(range(total))
+        inbox.close()
+
+    asyncio.run(story())
+
+
+def test_closing_handles_what_has_come(engine: Engine) -> None:
+    async def story() -> None:
+        reader = Reader()
+        inbox = _inbox(engine, reader)
+        inbox.open()
+        engine.put(_event(EventKind.CLIENT_CLOSED, 1))
+        inbox.close()
+        inbox.close()
+        assert [event.id for event in reader.written] == [1]
+
+    asyncio.run(story())

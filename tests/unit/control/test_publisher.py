@@ -1,0 +1,76 @@
+"""New plans: published when names or the configuration have news, and only then."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from howdah.control import publisher
+from howdah.control.config import Config, DatabaseSettings, GlobalSettings
+from howdah.control.log import logger
+from howdah.control.plan import Resolved
+from howdah.control.publisher import Publisher, restart_needed
+from howdah.dataplane.plan import Plan
+
+
+class Engine:
+    def __init__(self) -> None:
+        self.plans: list[Plan] = []
+
+    def publish(self, plan: Plan) -> None:
+        self.plans.append(plan)
+
+
+def _config(host: str = "db.test", **settings: object) -> Config:
+    return Config(settings=GlobalSettings(**settings), databases={"app": DatabaseSettings(host=(host,))})
+
+
+async def _watch_until(publisher_: Publisher, done: Callable[[], bool]) -> None:
+    watching = asyncio.ensure_future(publisher_.watch_names())
+    async with asyncio.timeout(10):
+        while not done():  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+    watching.cancel()
+    await asyncio.wait((watching,))
+
+
+def test_a_name_that_appears_later_is_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publisher, "RETRY_S", 0.001)
+    answers = [Resolved((), "no such name"), Resolved((), "no such name"), Resolved(("192.0.2.9",))]
+    asked: list[str] = []
+
+    def lookup(host: str) -> Resolved:
+        asked.append(host)
+        return answers[min(len(asked), len(answers)) - 1]
+
+    async def story() -> None:
+        subject, engine = Publisher(_config(), logger(), lookup), Engine()
+        first = await subject.first_plan()
+        assert (first.version, first.databases[0].addresses) == (1, ())
+        assert "no such name" in first.databases[0].resolve_error
+        subject.attach(engine)
+        await _watch_until(subject, lambda: bool(engine.plans))
+        assert [plan.version for plan in engine.plans] == [2]
+        assert [address.text for address in subject.plan.databases[0].addresses] == ["192.0.2.9:5432"]
+
+    asyncio.run(story())
+
+
+def test_another_configuration_is_published_with_its_names() -> None:
+    async def story() -> None:
+        subject, engine = Publisher(_config(), logger(), lambda host: Resolved((f"192.0.2.{len(host)}",))), Engine()
+        await subject.first_plan()
+        subject.attach(engine)
+        await subject.use(_config("longer.test", default_pool_size=3))
+        (plan,) = engine.plans
+        assert (plan.version, plan.databases[0].pool_size) == (2, 3)
+        assert plan.databases[0].addresses[0].text == "192.0.2.11:5432"
+
+    asyncio.run(story())
+
+
+def test_settings_that_need_a_restart_are_named() -> None:
+    before = GlobalSettings(listen_port=6000, default_pool_size=5)
+    after = GlobalSettings(listen_port=6001, default_pool_size=6)
+    assert restart_needed(before, after).endswith(": listen_port")
+    assert not restart_needed(before, before)

@@ -8,7 +8,7 @@ What several settings must agree on is in `agreement`, not here.
 import os
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
@@ -27,7 +27,6 @@ from howdah.control.config.units import (
     between,
     count,
     one_of,
-    seconds,
     text,
     words,
 )
@@ -70,12 +69,6 @@ def _not_empty(value: str) -> str:
     return value
 
 
-def _not_zero(value: float) -> float:
-    if not value:
-        raise ValueError("must be more than 0")
-    return value
-
-
 def usable_workers() -> int:
     """The cores this process may run on, at most four: more are seldom of use to a pooler."""
     return max(1, min(4, len(os.sched_getaffinity(0))))
@@ -111,7 +104,18 @@ class Table(BaseModel):
 class GlobalSettings(Table):
     """Table [howdah]."""
 
-    # where clients come in
+    #: Headings of the reference, each before the setting that it starts with.
+    SECTIONS: ClassVar[Mapping[str, str]] = {
+        "listen_addr": "Where clients come in",
+        "admin_users": "Clients",
+        "pool_mode": "Pools and limits",
+        "query_wait_timeout": "Time limits of clients",
+        "server_idle_timeout": "Servers",
+        "tcp_keepalive": "Sockets",
+        "workers": "The process",
+        "embedded_data_dir": "The embedded PostgreSQL",
+    }
+
     listen_addr: ListenAddresses = setting(
         ("127.0.0.1", "::1"),
         "TCP addresses to listen on: IP addresses, host names, or `*` for all. Empty: Unix socket only. "
@@ -149,7 +153,6 @@ class GlobalSettings(Table):
     ignore_startup_parameters: Words = setting(
         (), "Startup parameters that are accepted from clients and dropped, such as `extra_float_digits`."
     )
-    # pools and limits
     pool_mode: PoolMode = setting(
         "transaction",
         "When a server goes back to the pool: after each transaction, or when its client leaves (`session`). "
@@ -169,7 +172,6 @@ class GlobalSettings(Table):
     max_db_connections: Count = setting(0, "Most server connections of one database over all its pools. 0: no limit.")
     max_user_connections: Count = setting(0, "Most server connections of one user over all databases. 0: no limit.")
     max_packet_size: Size = setting(2**31 - 1, "Largest message a client may send.", shown="2147483647")
-    # time limits of clients
     query_wait_timeout: Seconds = setting(
         120.0, "How long a query may wait for a server before its client is disconnected. 0: no limit."
     )
@@ -180,7 +182,6 @@ class GlobalSettings(Table):
     idle_transaction_timeout: Seconds = setting(
         0.0, "Disconnect clients that are idle inside a transaction for this long. 0: never."
     )
-    # servers
     server_idle_timeout: Seconds = setting(600.0, "Close server connections that nobody used for this long. 0: never.")
     server_lifetime: Seconds = setting(
         3600.0, "Close server connections older than this as soon as they are idle. 0: use each only once."
@@ -194,7 +195,6 @@ class GlobalSettings(Table):
         "Run before a server that was one client's own (`session` mode, or pinned) goes to the next. Empty: nothing.",
     )
     dns_max_ttl: Seconds = setting(15.0, "How long the address of a database's host name is kept.")
-    # sockets
     tcp_keepalive: Switch = setting(True, "Whether TCP keepalive is on.")
     tcp_keepidle: WholeSeconds = setting(0, "Idle time before the first keepalive probe. 0: the system's default.")
     tcp_keepintvl: WholeSeconds = setting(0, "Time between keepalive probes. 0: the system's default.")
@@ -202,7 +202,6 @@ class GlobalSettings(Table):
     tcp_user_timeout: Milliseconds = setting(
         0, "How long sent data may stay unacknowledged before the connection ends. 0: the system's default."
     )
-    # the process
     workers: Annotated[int, BeforeValidator(count), AfterValidator(between(1, 64)), Kind("number")] = setting(
         usable_workers, "Worker threads.", restart=True, shown="usable cores, at most 4"
     )
@@ -210,7 +209,7 @@ class GlobalSettings(Table):
         30.0, "How long running transactions may take to finish after SIGTERM. 0: they are not waited for."
     )
     log_level: LogLevel = setting("info", "Least severe log lines to write.")
-    log_format: LogFormat = setting("text", "Log lines for people, or one JSON object a line.", restart=True)
+    log_format: LogFormat = setting("text", "Log lines for people, or one JSON object a line.")
     log_connections: Switch = setting(False, "Log each client that logs in. PgBouncer's default is on.")
     log_disconnections: Switch = setting(
         False, "Log each client that leaves, with the reason. PgBouncer's default is on."
@@ -218,21 +217,12 @@ class GlobalSettings(Table):
     live_line: Switch = setting(
         True, "On a terminal, show a line with the numbers of clients, servers and transactions.", restart=True
     )
-    stats_period: Annotated[float, BeforeValidator(seconds), AfterValidator(_not_zero), Kind("duration", "s")] = (
-        setting(60.0, "The time over which SHOW STATS takes its averages.")
-    )
     embedded_data_dir: Text = setting(
         "",
         "Where the embedded PostgreSQL keeps its data, when it is used. Empty: `/var/lib/howdah/postgres-18` for root, "
         "else `$XDG_DATA_HOME/howdah/postgres-18` or `~/.local/share/howdah/postgres-18`.",
         restart=True,
         shown="the user's data directory",
-    )
-    embedded_user: Text = setting(
-        "",
-        "System user that the embedded PostgreSQL runs as when howdah runs as root. Empty: the owner of the data, "
-        "else the first of howdah, postgres and nobody that exists.",
-        restart=True,
     )
 
 

@@ -13,7 +13,7 @@ from tests.kit.watch import MemoryWatch
 MB = 1 << 20
 ENDLESS = "SELECT repeat('x', 1000) FROM generate_series(1, 2000000)"  # 2 GB
 #: For one connection that is held up, beyond the kernel's own buffers.
-BOUND = 2 * MB
+BOUND = 4 * MB
 
 
 def wait_until_stuck(postgres: Postgres, count: int) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.kit import wire
-from tests.kit.client import Gone
+from tests.kit.client import Client, Gone
 from tests.kit.crowd import crowd
 from tests.kit.deadline import wait_until
 from tests.kit.pooler import Pooler
@@ -96,10 +96,11 @@ def test_cancel_requests_over_a_broken_network_hurt_nobody(
 ) -> None:
     pooler_behind.run_with(server_connect_timeout=0.5)
     with pooler_behind.client() as client, pooler_behind.client() as other:
-        client.send(wire.query("SELECT pg_sleep(1.5)"))
+        client.send(wire.query("SELECT pg_sleep(60)"))
         postgres.wait_for_backends(1, "state = 'active'")
         other.query("SELECT 1")
         network.blackhole()
-        client.cancel()
+        with Client(pooler_behind.address) as request:
+            request.send(wire.cancel_request(client.process_id, client.secret_key))
         network.heal()
         wait_until(lambda: other.query("SELECT 1").shape == "T D C Z", "the other client to work on")

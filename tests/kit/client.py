@@ -52,11 +52,11 @@ class Client:
 
     def close(self) -> None:
         """Say goodbye where the other side still listens, and go."""
-        self.socket.setblocking(False)
         try:
+            self.socket.setblocking(False)
             self.socket.sendall(wire.terminate())
         except OSError:
-            pass  # it has gone first or takes nothing, which many tests want
+            pass  # it has gone first, takes nothing or is closed, all of which tests want
         self.socket.close()
 
     def vanish(self) -> None:

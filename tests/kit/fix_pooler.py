@@ -43,6 +43,7 @@ def _no_client_is_left() -> Iterator[None]:
 @pytest.fixture
 def pooler(postgres: Postgres) -> Iterator[Pooler]:
     """A pooler of this test's own, to be started by the test: ``pooler.run_with(...)``."""
+    postgres.count_from_now()
     yield from _pooler(postgres)
 
 

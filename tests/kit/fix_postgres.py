@@ -26,6 +26,7 @@ def cluster(pytestconfig: pytest.Config) -> Iterator[Postgres]:
 def postgres(cluster: Postgres) -> Iterator[Postgres]:
     """A running PostgreSQL.  A test may stop, kill or restart it."""
     cluster.ensure_running()
+    cluster.not_ours = set()
     yield cluster
     cluster.ensure_running()
 

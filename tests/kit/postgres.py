@@ -85,6 +85,7 @@ class Postgres:
             os.chown(self.folder, self._identity["user"], self._identity["group"])
         self._process: subprocess.Popen[bytes] | None = None
         self._observer: psycopg.Connection[Any] | None = None
+        self.not_ours: set[int] = set()
 
     # life
 
@@ -195,11 +196,18 @@ class Postgres:
 
     def backends(self, where: str = "true") -> set[int]:
         """Process ids of all client backends but the kit's own; `where` is SQL over pg_stat_activity."""
-        rows = self.sql(
+        return {pid for (pid,) in self.sql(self.backends_query(where))} - self.not_ours
+
+    def backends_query(self, where: str) -> str:
+        return (
             "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'"
             f" AND application_name <> '{OBSERVER}' AND ({where})"
         )
-        return {pid for (pid,) in rows}
+
+    def count_from_now(self) -> None:
+        """Leave the backends there are now out of `backends`: an earlier test's, or the shared pooler's idle ones."""
+        self.not_ours = set()
+        self.not_ours = self.backends()
 
     def wait_for_backends(self, count: int, where: str = "true", within: float = 15.0) -> set[int]:
         """Wait until there are exactly `count` such backends."""

@@ -123,11 +123,10 @@ class Network:
         await self._reset_all()
 
     async def _finish(self) -> None:
+        await self._change(delay=0.0, rate=0.0)
         await self._shut()
-        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(tasks, timeout=10)
 
     async def _reset_all(self) -> None:
         for pair in list(self._pairs):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from tests.kit.postgres import OBSERVER, Postgres
+from tests.kit.postgres import Postgres
 
 SAMPLE_EVERY = 0.002
 
@@ -55,13 +55,11 @@ class BackendWatch(_Sampler):
         self.samples = 0
         self._last: set[int] = set()
         self._connection = postgres.connect()
-        self._query = (
-            "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'"
-            f" AND application_name <> '{OBSERVER}' AND ({where})"
-        )
+        self._query = postgres.backends_query(where)
+        self._not_ours = postgres.not_ours
 
     def sample(self) -> None:
-        now = {pid for (pid,) in self._connection.execute(self._query)}
+        now = {pid for (pid,) in self._connection.execute(self._query)} - self._not_ours
         self.peak = max(self.peak, len(now & self._last))
         self._last = now
         self.samples += 1

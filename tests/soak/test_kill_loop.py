@@ -1,4 +1,4 @@
-"""Kill -9 of backends and the postmaster, again and again under load: howdah stays, everybody is answered, nothing leaks."""
+"""Kill -9 of backends and the postmaster again and again under load: howdah stays, all are answered, nothing leaks."""
 
 import random
 import threading
@@ -105,7 +105,7 @@ def test_kill_9_in_a_loop(pooler: Pooler, postgres: Postgres, pytestconfig: pyte
         disaster(postgres, dice)
     tally.over.set()
     load.wait(within=90)
-    assert tally.results > 0 and tally.errors > 0
+    assert tally.results > 0 and tally.errors + tally.ends > 0
     pooler.wait_until_idle()
     agree(pooler, postgres)
     wait_until(

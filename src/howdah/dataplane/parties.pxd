@@ -86,7 +86,7 @@ cdef struct Note:
     uint64_t at_us
     uint64_t id
     uint64_t age_us
-    char[64] address
+    char[80] address
     char *database
     char *user
     uint32_t size

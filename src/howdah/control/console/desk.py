@@ -27,11 +27,11 @@ class Desk:
     def handle(self, event: Event) -> None:
         if event.kind == EventKind.CONSOLE_OPEN:
             self._sessions[event.id] = Session(self._commands)
+            self._use.users[event.id] = event.user or _startup_parameter(event.detail, b"user")
         elif event.kind == EventKind.CONSOLE_DATA:
             self._answer(event)
         else:
-            self._sessions.pop(event.id, None)
-        self._use.sessions = len(self._sessions)
+            self._forget(event.id)
 
     def _answer(self, event: Event) -> None:
         session = self._sessions.get(event.id)
@@ -41,9 +41,13 @@ class Desk:
         answer = self._receive(session, event)
         self._use.statements += session.statements - before
         if answer.close:
-            del self._sessions[event.id]
+            self._forget(event.id)
         if answer.data or answer.close:
             self._post.console_send(event.id, answer.data, answer.close)
+
+    def _forget(self, client: int) -> None:
+        self._sessions.pop(client, None)
+        self._use.users.pop(client, None)
 
     def _receive(self, session: Session, event: Event) -> Answer:
         """A fault of ours ends the session, not the control plane."""
@@ -53,3 +57,9 @@ class Desk:
             logger().exception("console session failed", client=event.address, id=event.id)
             failure = ConsoleError("XX000", "internal error in the console", "See howdah's log.", severity="FATAL")
             return Answer(messages.error(failure), True)
+
+
+def _startup_parameter(parameters: bytes, name: bytes) -> str:
+    """A value of the startup packet: names and values in turn, each ended by a NUL."""
+    parts = parameters.split(b"\0")
+    return dict(zip(parts[::2], parts[1::2], strict=False)).get(name, b"").decode(errors="replace")

@@ -4,8 +4,9 @@ Each table is its columns and a function from `Facts` to rows; `TABLES` is the l
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 import howdah
@@ -50,7 +51,7 @@ class Setting(NamedTuple):
 class ConsoleUse:
     """What the console itself adds to SHOW POOLS and SHOW STATS: it is a database there, as in PgBouncer."""
 
-    sessions: int = 0
+    users: dict[int, str] = field(default_factory=dict)  # by client id: one entry a session
     statements: int = 0
 
 
@@ -88,6 +89,14 @@ def _pointer(number: int) -> str:
     return f"0x{number:x}" if number else ""
 
 
+def _place(address: str, port: int) -> tuple[str, int]:
+    """A Unix socket is "unix" in PgBouncer's tables, and its port the number its name ends with."""
+    if not address.startswith("unix"):
+        return address, port
+    ending = address.rpartition(".")[2]
+    return "unix", int(ending) if ending.isdigit() else port
+
+
 def _version(_: Facts) -> Rows:
     return [(f"howdah {howdah.__version__}",)]
 
@@ -99,16 +108,19 @@ def _pools(facts: Facts) -> Rows:
             counts = pool[3:14]
             own = pool.pool_size, pool.pinned
             yield (pool.database, pool.user, *counts, seconds, rest_us, pool.pool_mode, None, *own)
-    yield (CONSOLE_DATABASE, CONSOLE_DATABASE, facts.use.sessions, *(0,) * 10, 0, 0, "statement", None, 2, 0)
+    yield (CONSOLE_DATABASE, CONSOLE_DATABASE, len(facts.use.users), *(0,) * 10, 0, 0, "statement", None, 2, 0)
 
 
 def _clients(facts: Facts) -> Rows:
     for client in facts.engine.clients():
         wait, wait_us = divmod(client.wait_us, 1_000_000)
-        state = "active" if client.state == "console" else client.state
+        who = client.user, client.database, client.state
+        if client.state == "console":
+            who = facts.use.users.get(client.id, client.user), CONSOLE_DATABASE, "active"
+        user, database, state = who
         yield (
-            *("C", client.user, client.database, "none", state),
-            *(client.address, client.port, client.local_address, client.local_port),
+            *("C", user, database, "none", state),
+            *(*_place(client.address, client.port), *_place(client.local_address, client.local_port)),
             *(_time(client.connect_at_us), _time(client.request_at_us), wait, wait_us, 0),
             *(_pointer(client.id), _pointer(client.link), 0, "", client.application_name, 0, client.id),
             *(client.worker, client.pin),
@@ -119,8 +131,8 @@ def _servers(facts: Facts) -> Rows:
     for server in facts.engine.servers():
         yield (
             *("S", server.user, server.database, "none", server.state),
-            *(server.address, server.port, server.local_address, server.local_port),
-            *(_time(server.connect_at_us), _time(server.request_at_us), 0, 0, server.close_needed),
+            *(*_place(server.address, server.port), *_place(server.local_address, server.local_port)),
+            *(_time(server.connect_at_us), _time(server.request_at_us), 0, 0, int(server.close_needed)),
             *(_pointer(server.id), _pointer(server.link), server.remote_pid, "", server.application_name, 0, server.id),
             *(server.worker, ""),
         )
@@ -148,13 +160,19 @@ def _config(facts: Facts) -> Rows:
 
 
 def _databases(facts: Facts) -> Rows:
-    servers = [server.database for server in facts.engine.servers()]
-    clients = [client.database for client in facts.engine.clients()]
-    for entry in facts.plan().databases:
-        yield _database(entry, servers.count(entry.name), clients.count(entry.name))
+    entries = facts.plan().databases
+    names = {entry.name for entry in entries}
+    # What has no entry of its own came in by "*".
+    servers = Counter(row.database if row.database in names else "*" for row in facts.engine.servers())
+    clients = Counter(
+        row.database if row.database in names else "*" for row in facts.engine.clients() if row.state != "console"
+    )
+    for entry in entries:
+        yield _database(entry, servers[entry.name], clients[entry.name])
+    port = next((int(setting.value) for setting in facts.settings() if setting.key == "listen_port"), None)
     yield (
-        *(CONSOLE_DATABASE, None, 6432, CONSOLE_DATABASE, CONSOLE_DATABASE, 2, 0, 0, 0, "statement", None, 0, 0),
-        *(0, facts.use.sessions, 0, 0),
+        *(CONSOLE_DATABASE, None, port, CONSOLE_DATABASE, CONSOLE_DATABASE, 2, 0, 0, 0, "statement", None, 0, 0),
+        *(0, len(facts.use.users), 0, 0),
     )
 
 

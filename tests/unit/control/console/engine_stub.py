@@ -69,7 +69,7 @@ def facts(engine: EngineStub | None = None, averages: Averages | None = None) ->
             Setting("listen_port", "6432", "6432", False),
         ],
         averages=averages or Averages(0.0),
-        use=ConsoleUse(sessions=1, statements=5),
+        use=ConsoleUse({11: "alice"}, statements=5),
     )
 
 

@@ -25,9 +25,9 @@ def test_each_client_has_its_own_session() -> None:
     desk.handle(_event(EventKind.CONSOLE_DATA, 1, wire.query("BEGIN")))
     desk.handle(_event(EventKind.CONSOLE_DATA, 2, wire.query("SHOW VERSION")))
     assert [(client, data[-1:], close) for client, data, close in engine.sent] == [(1, b"T", False), (2, b"I", False)]
-    assert (use.sessions, use.statements) == (2, 2)
+    assert (use.users, use.statements) == ({1: "alice", 2: "alice"}, 2)
     desk.handle(_event(EventKind.CONSOLE_CLOSED, 1))
-    assert use.sessions == 1
+    assert use.users == {2: "alice"}
 
 
 def test_terminate_closes_and_later_bytes_are_dropped() -> None:
@@ -37,7 +37,7 @@ def test_terminate_closes_and_later_bytes_are_dropped() -> None:
     desk.handle(_event(EventKind.CONSOLE_DATA, 1, wire.terminate()))
     desk.handle(_event(EventKind.CONSOLE_DATA, 1, wire.query("SHOW VERSION")))
     assert engine.sent == [(1, b"", True)]
-    assert use.sessions == 0
+    assert not use.users
 
 
 def test_a_fault_of_ours_ends_that_session_only() -> None:

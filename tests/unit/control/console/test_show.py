@@ -1,15 +1,18 @@
 """SHOW's tables: PgBouncer's columns, in its order and with its types, and values where they belong."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from howdah.control.console.averages import Averages
 from howdah.control.console.columns import INT4, INT8, NUMERIC, TEXT
 from howdah.control.console.show import TABLES, Table
+from howdah.dataplane.plan import Plan
 from howdah.dataplane.rows import StatsRow
-from tests.unit.control.console.engine_stub import STATS, EngineStub, facts
+from tests.unit.control.console.engine_stub import CLIENT, DATABASE, SERVER, SETTINGS, STATS, EngineStub, facts
 
 BY_NAME = {table.name: table for table in TABLES}
 LETTERS = {TEXT: "t", INT4: "i", INT8: "q", NUMERIC: "n"}
@@ -57,10 +60,10 @@ PGBOUNCER = {
 }
 
 
-def _rows(name: str, **engine: list[object]) -> list[dict[str, object]]:
+def _rows(name: str, **engine: Any) -> list[dict[str, object]]:
     table = BY_NAME[name]
     names = [column.name for column in table.columns]
-    stub = EngineStub(**engine)  # type: ignore[arg-type]
+    stub = EngineStub(**engine)
     return [dict(zip(names, row, strict=True)) for row in table.rows(facts(stub))]
 
 
@@ -100,6 +103,26 @@ def test_times_are_written_as_pgbouncer_does() -> None:
     (client,) = _rows("CLIENTS")
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S+", str(client["connect_time"]))
     assert client["request_time"] is None
+
+
+def test_a_unix_socket_is_shown_as_pgbouncer_does() -> None:
+    server = SERVER._replace(address="unix:/run/postgresql/.s.PGSQL.5433", port=0)
+    (row,) = _rows("SERVERS", server_rows=[server])
+    assert (row["addr"], row["port"]) == ("unix", 5433)
+
+
+def test_a_console_client_is_active_in_its_database() -> None:
+    console = CLIENT._replace(id=11, state="console", user="", database="")
+    (row,) = _rows("CLIENTS", client_rows=[console])
+    assert (row["user"], row["database"], row["state"]) == ("alice", "pgbouncer", "active")
+
+
+def test_connections_without_an_entry_count_for_the_star() -> None:
+    star = replace(DATABASE, name="*")
+    known = facts(EngineStub(client_rows=[CLIENT, CLIENT._replace(database="other"), CLIENT._replace(state="console")]))
+    rows = BY_NAME["DATABASES"].rows(replace(known, plan=lambda: Plan(1, SETTINGS, (DATABASE, star), ())))
+    at = [column.name for column in BY_NAME["DATABASES"].columns].index("current_client_connections")
+    assert {row[0]: row[at] for row in rows} == {"app": 1, "*": 1, "pgbouncer": 1}
 
 
 def test_stats_hold_totals_and_the_console_itself() -> None:

@@ -101,7 +101,9 @@ class Pooler:
     def spawn(self, *arguments: str) -> None:
         """Start ``howdah`` with these arguments; its output goes to the log."""
         preload = os.environ.get("HOWDAH_TEST_PRELOAD")  # a sanitizer's runtime, for the pooler alone
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
+        # HOWDAH_* would be settings: those of the shell that runs the tests are not meant for the pooler.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("HOWDAH_")}
+        environment |= {"PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
         if preload:
             environment["LD_PRELOAD"] = preload
         with self.log.open("ab") as log:

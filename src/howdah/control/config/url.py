@@ -132,17 +132,23 @@ def parse(url: str) -> Url:
     decoded = {name: _decode(value, name) for name, value in parts.items()}
     if decoded["host"].startswith("[") and decoded["host"].endswith("]"):
         decoded["host"] = decoded["host"][1:-1]
+    # First: with a raw '?' in a password the parameters are a part of it, and must not be shown in a message.
+    _check_place(host, decoded["port"])
     parameters, ignored = _parameters(query)
     for name in [name for name in parameters if _DATABASE_KEYS.get(name) in decoded]:
         decoded[_DATABASE_KEYS[name]] = parameters.pop(name)
-    if "," in decoded["host"]:
+    _check_place(decoded["host"], decoded["port"])
+    return Url(**decoded, parameters=parameters, ignored=ignored)
+
+
+def _check_place(host: str, port: str) -> None:
+    if "," in host or "," in port:
         raise UrlError(
             "several hosts in one URL are not supported by this version; name one, or list them in howdah.toml "
             '([databases."*"], host = ["a", "b"])'
         )
-    if decoded["port"] and not re.fullmatch(r"[0-9]+", decoded["port"]):
+    if port and not re.fullmatch(r"[0-9]+", port):
         raise UrlError("the port is not a number; write '/', '@', ':' and '?' in a password as %2F, %40, %3A and %3F")
-    return Url(**decoded, parameters=parameters, ignored=ignored)
 
 
 def _host_and_port(place: str) -> tuple[str, str]:

@@ -30,6 +30,8 @@ COMMON = [
     "-Wall",
     "-Wno-unreachable-code",
     "-Wno-unused-function",
+    "-Wno-unknown-warning-option",  # of clang, about the next one, which is gcc's
+    "-Wno-format-truncation",  # addresses are cut to fit on purpose
 ]
 CHECKS = ["-UNDEBUG", "-DHOWDAH_DEBUG=1"]
 ADDRESS = ["-O1", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]

@@ -308,7 +308,8 @@ class Pooler:
 
     def _listens(self) -> bool:
         if self.process is not None and self.process.poll() is not None:
-            raise AssertionError(f"the pooler ended with status {self.process.returncode}; its log:\n{self.log_tail}")
+            status, self.process = self.process.returncode, None
+            raise AssertionError(f"the pooler ended with status {status}; its log:\n{self.log_tail}")
         # Looked up, not tried: a connection just to see would leave its line in the log.
         listening = re.compile(rf"^ *\d+: [0-9A-F]+:{self.port:04X} [0-9A-F]+:0000 0A ", re.MULTILINE)
         return any(listening.search(Path(f"/proc/net/{table}").read_text()) for table in ("tcp", "tcp6"))

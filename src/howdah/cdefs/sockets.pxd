@@ -15,6 +15,7 @@ cdef extern from "<sys/socket.h>" nogil:
         SO_KEEPALIVE
         MSG_NOSIGNAL
         MSG_DONTWAIT
+        SHUT_RDWR
         SHUT_WR
     ctypedef unsigned int socklen_t
     struct sockaddr:

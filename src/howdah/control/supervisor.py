@@ -207,6 +207,8 @@ class _Supervisor:
         """Let running transactions end, for a while; new clients are turned away meanwhile."""
         settings = self._publisher.config.settings
         self._engine.drain()
+        # A moment for the workers to take their hands off the listening sockets; then the kernel refuses for us.
+        await asyncio.sleep(_DRAIN_POLL_S)
         self._listeners.refuse()
         deadline = time.monotonic() + settings.shutdown_timeout
         if clients := self._engine.totals().clients:

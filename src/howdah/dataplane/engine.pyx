@@ -4,7 +4,7 @@ Starts and stops the worker threads, turns the Python plan into the C one, and t
 rows.  Nothing in here runs once per message.  Called by `howdah.control`.
 """
 
-from libc.stdint cimport int32_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, strcmp, strdup
 
@@ -56,7 +56,7 @@ from howdah.dataplane.pool cimport (
 from howdah.dataplane.routes cimport CPlan, Route, SESSION_MODE, find_route, plan_free, plan_new
 from howdah.dataplane.server cimport free_servers, server_free
 from howdah.dataplane.session_state cimport settings_value
-from howdah.dataplane.snapshot cimport ClientSnap, Snapshot
+from howdah.dataplane.snapshot cimport ClientSnap, Snapshot, local_end
 from howdah.dataplane.stats cimport Tally, tally_add
 from howdah.dataplane.timers cimport timer_disarm
 from howdah.dataplane.welcome cimport welcomes_free
@@ -444,15 +444,21 @@ cdef void zero(Tally *sum) noexcept nogil:
 
 
 cdef object server_row(Shared *shared, Pool *pool, Server *server):
-    cdef const char *name = NULL
+    """A row from a server that its worker may be changing: only what can be read at any moment."""
     cdef Client *client = server.client
+    cdef char[64] local
+    cdef uint16_t local_port = 0
+    local_end(server.conn.fd, local, sizeof(local), &local_port)
+    address, _, port = text(server.endpoint).rpartition(":")
+    if not port.isdigit():
+        address, port = text(server.endpoint), "0"
     return ServerRow(
         server.id, text(pool.server_user), text(pool.server_database),
         SERVER_STATES.get(load_i32(&server.state), ""),
-        text(server.endpoint), 0, "", 0,
+        address.strip("[]"), int(port), text(local), local_port,
         server.connected_us + shared.wall_offset_us, server.request_us + shared.wall_offset_us,
-        server.pooled.generation != pool.generation, client.id if client != NULL else 0,
-        server.backend_pid, text(name), load_i32(&server.pooled.worker))
+        int(server.pooled.generation != pool.generation), client.id if client != NULL else 0,
+        server.backend_pid, "", load_i32(&server.pooled.worker))
 
 
 cdef void drop_notes(Shared *shared) noexcept nogil:

@@ -411,7 +411,7 @@ cdef bint let_in(Worker *w, Client *client) noexcept nogil:
         tell_client(w, EVENT_CLIENT_LOGIN, client, NONE, NULL, 0)
     watch_client(w, client)
     client_watch_deadline(client)
-    if client.held != NULL:
+    if client.held != NULL or w.draining:
         set_ready(client)
     return True
 

@@ -34,6 +34,7 @@ from howdah.reasons import ReasonCode
 
 cdef enum:
     AT_ONCE = 32  # clients accepted in one go before others get a turn
+    PAUSE_US = 200000  # when there are no file descriptors left
 
 cdef unsigned char WORKER_FAILED = EventKind.WORKER_FAILED
 cdef int ACCEPT_FAILED = ReasonCode.ACCEPT_FAILED
@@ -72,6 +73,7 @@ cdef void accept_clients(Worker *w, Conn *listening) noexcept nogil:
             tell_worker(w, WORKER_FAILED, ACCEPT_FAILED, strerror(errno))
             watch_listeners(w, False)
             w.accept_paused = True
+            w.accept_again_us = w.now_us + PAUSE_US
             return
 
 

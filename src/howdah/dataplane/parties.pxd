@@ -199,8 +199,8 @@ cdef struct Worker:
     Mail *last_mail
     Conn *listeners
     int listener_count
-    bint accepting
     bint accept_paused
+    uint64_t accept_again_us
     uint64_t housekeeping_us
     bint draining
     bint open_wanted  # a server is gone: some pool may be allowed another

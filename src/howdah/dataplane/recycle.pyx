@@ -230,6 +230,9 @@ cdef void abandon(Worker *w, Client *client) noexcept nogil:
     if client.remain and not client.remain_drop:
         server_close(w, server, UNRECOVERABLE)  # half a message was sent; nothing can complete it
         return
+    if w.stopping:
+        server_close(w, server, NONE)
+        return
     if server.remain:
         server.remain_drop = True
     server_move(server, SERVER_RECYCLING)
@@ -363,7 +366,8 @@ cdef void client_lingers(Worker *w, Client *client) noexcept nogil:
 cdef void server_lost(Worker *w, Server *server, int reason, const char *detail) noexcept nogil:
     """The connection to PostgreSQL is gone or of no use any more; so is the client that was linked to it."""
     cdef Client *client = server.client
-    tell_server(w, SERVER_CLOSED, server, reason, detail, strlen(detail))
+    if reason != NONE:
+        tell_server(w, SERVER_CLOSED, server, reason, detail, strlen(detail))
     conn_close(&w.slab, &server.conn)
     if client != NULL:
         server.client = NULL

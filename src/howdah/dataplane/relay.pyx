@@ -11,6 +11,7 @@ from libc.string cimport memcpy, strcmp, strerror
 
 from howdah.cdefs.atomics cimport relaxed_add_u64
 from howdah.cdefs.epoll cimport EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP
+from howdah.cdefs.sockets cimport SHUT_RDWR, shutdown
 from howdah.dataplane.buffers cimport Block, block_data, block_free, block_new
 from howdah.dataplane.client cimport client_move, client_watch_deadline, set_ready
 from howdah.dataplane.conn cimport (
@@ -36,6 +37,7 @@ from howdah.dataplane.parties cimport (
     CLIENT_FREE,
     CLIENT_IDLE,
     CLIENT_LOGIN_ACTIVE,
+    CLIENT_LOGIN_WAITING,
     CLIENT_WAITING,
     PIN_NAMED_STATEMENT,
     PIN_SESSION_MODE,
@@ -153,7 +155,8 @@ cdef void relay_client(Worker *w, Client *client, unsigned int events) noexcept 
     cdef FillVerdict verdict
     if events & EPOLLOUT and not client_flushed(w, client):
         return
-    if client.state == CLIENT_WAITING or client.state == CLIENT_LOGIN_ACTIVE or client.conn.interest & EPOLLIN == 0:
+    if (client.state == CLIENT_WAITING or client.state == CLIENT_LOGIN_WAITING or client.state == CLIENT_LOGIN_ACTIVE
+            or client.conn.interest & EPOLLIN == 0):
         # Nothing is read now; all there is to know is whether the client is still there.
         if events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR):
             client_leave(w, client, CLIENT_EOF, b"")
@@ -654,7 +657,11 @@ cdef void unlink(Worker *w, Server *server) noexcept nogil:
 
 
 cdef void forward_reply(Worker *w, Server *server, const uint8_t *data, size_t size) noexcept nogil:
-    """Send a block to the client, if there still is one."""
+    """Send a block to the client, if there still is one.
+
+    A client that cannot be sent to is not taken leave of here, in the middle of its server's bytes: its own socket
+    tells in a moment.
+    """
     cdef Client *client = server.client
     cdef SendVerdict verdict
     if size == 0 or client == NULL:
@@ -662,7 +669,7 @@ cdef void forward_reply(Worker *w, Server *server, const uint8_t *data, size_t s
     relaxed_add_u64(&client.pool.tallies[w.index].sent, size)
     verdict = conn_send(&w.slab, &client.conn, data, size)
     if verdict == SEND_ERROR:
-        client_leave(w, client, CLIENT_RESET, strerror(client.conn.error))
+        shutdown(client.conn.fd, SHUT_RDWR)
     elif verdict == SEND_PART:
         watch_both(w, client)
 

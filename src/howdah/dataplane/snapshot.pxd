@@ -30,3 +30,4 @@ cdef struct Snapshot:
     int done_fd
 
 cdef void take_snapshot(Worker *w, Snapshot *snapshot) noexcept nogil
+cdef void local_end(int fd, char *to, size_t size, uint16_t *port) noexcept nogil

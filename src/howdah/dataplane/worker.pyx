@@ -178,8 +178,9 @@ cdef void worker_run(Worker *w) noexcept nogil:
             w.open_wanted = False
             open_servers(w, False)
         go_on(w)
-        if w.accept_paused and not w.draining:
-            resume_accepting(w)
+        if w.accept_paused and w.now_us >= w.accept_again_us and not w.draining:
+            w.accept_paused = False
+            watch_listeners(w, True)
     part_from_all(w)
 
 
@@ -344,12 +345,6 @@ cdef void open_servers(Worker *w, bint fill) noexcept nogil:
         else:
             close_idle(w, victim, EVICTED)
         pool = next_to_open(&w.shared.pools, fill, w.now_us, &victim)
-
-
-cdef void resume_accepting(Worker *w) noexcept nogil:
-    """After a tick without: file descriptors may be free again."""
-    w.accept_paused = False
-    watch_listeners(w, True)
 
 
 # ---- mail ----------------------------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ _ALSO_KNOWN_AS = {
     "listen_addresses": "listen_addr",
     "listen": "listen_addr",
     "port": "listen_port",
+    "pool_size": "default_pool_size",
     "max_connections": "max_client_conn",
     "reserve_pool": "reserve_pool_size",
 }
@@ -75,9 +76,11 @@ def _unknown(key: KeyPath, value: Any) -> tuple[str, str]:
     table = str(key[0])
     if name in NOT_HERE[table]:
         return "this setting of PgBouncer is not in this version of howdah", "remove it"
-    home = next((other for other, model in _TABLES.items() if other != table and name in model.model_fields), None)
     fields = _TABLES[table].model_fields
-    close = [_ALSO_KNOWN_AS[name]] if _ALSO_KNOWN_AS.get(name) in fields else difflib.get_close_matches(name, fields, 1)
+    if _ALSO_KNOWN_AS.get(name) in fields:
+        return "unknown setting", f"did you mean {_ALSO_KNOWN_AS[name]}?"
+    home = next((other for other, model in _TABLES.items() if other != table and name in model.model_fields), None)
+    close = difflib.get_close_matches(name, fields, 1)
     if close and (home is None or close[0] in name):
         return "unknown setting", f"did you mean {close[0]}?"
     if home is not None:

@@ -1,5 +1,6 @@
 """Durations, sizes and the other ways in which a setting can be written."""
 
+import contextlib
 import math
 from collections.abc import Callable
 
@@ -144,7 +145,5 @@ def test_no_value_whatsoever_raises_anything_else(value: object) -> None:
         units.words,
     ]  # fmt: skip
     for reader in readers:
-        try:
+        with contextlib.suppress(units.BadValueError):
             reader(value)
-        except units.BadValueError as error:
-            assert str(error)

@@ -1,5 +1,6 @@
 """Connection URLs, by libpq's rules; libpq itself is the judge where psycopg has it."""
 
+import contextlib
 from urllib.parse import quote
 
 import psycopg
@@ -150,7 +151,5 @@ def test_any_name_and_password_survives_encoding(user: str, password: str, dbnam
 
 @given(st.text(st.sampled_from("ab:/@?&=%[],.2F "), max_size=30))
 def test_no_url_raises_anything_else(rest: str) -> None:
-    try:
-        parse(f"postgresql://{rest}")
-    except UrlError as error:
-        assert str(error)
+    with contextlib.suppress(UrlError):
+        assert parse(f"postgresql://{rest}").shown.startswith("postgresql://")

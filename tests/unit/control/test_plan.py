@@ -1,0 +1,130 @@
+"""From configuration to plan: precedence, units, addresses."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from howdah.control.config.schema import Config
+from howdah.control.plan import Resolved, build_plan, host_names, microseconds
+from howdah.control.sockaddr import ip_address, unix_address
+from howdah.dataplane.plan import DatabasePlan, Plan, PoolMode, UserPlan
+
+
+def plan(databases: dict[str, Any], resolved: dict[str, Resolved] | None = None, **settings: Any) -> Plan:
+    config = Config.model_validate({"databases": databases, "settings": settings})
+    return build_plan(config, resolved or {}, version=7)
+
+
+def database(table: dict[str, Any], resolved: dict[str, Resolved] | None = None, **settings: Any) -> DatabasePlan:
+    (only,) = plan({"app": table}, resolved, **settings).databases
+    return only
+
+
+def test_settings_arrive_in_the_plans_units() -> None:
+    built = plan({}, query_wait_timeout="1500ms", tcp_user_timeout="2s", tcp_keepidle="1min", max_packet_size="1kB")
+    assert built.version == 7
+    settings = built.settings
+    assert (settings.query_wait_timeout_us, settings.tcp_user_timeout) == (1_500_000, 2000)
+    assert (settings.tcp_keepidle, settings.max_packet_size) == (60, 1024)
+
+
+@given(st.floats(0, 3e9, allow_subnormal=True))
+def test_only_nothing_becomes_nothing(seconds: float) -> None:
+    assert (microseconds(seconds) == 0) == (seconds == 0)
+    assert abs(microseconds(seconds) - seconds * 1e6) <= 1
+
+
+@pytest.mark.parametrize(
+    "table_key, settings_key, general, own, attribute, expected",
+    [
+        ("pool_size", "default_pool_size", 5, 6, "pool_size", (5, 6)),
+        ("min_pool_size", "min_pool_size", 5, 0, "min_pool_size", (5, 0)),
+        ("reserve_pool_size", "reserve_pool_size", 5, 0, "reserve_pool_size", (5, 0)),
+        ("max_db_connections", "max_db_connections", 5, 0, "max_db_connections", (5, 0)),
+        ("server_lifetime", "server_lifetime", 5, 6, "server_lifetime_us", (5_000_000, 6_000_000)),
+        ("pool_mode", "pool_mode", "session", "transaction", "pool_mode", (PoolMode.SESSION, PoolMode.TRANSACTION)),
+    ],
+)
+def test_a_databases_own_value_wins(
+    table_key: str, settings_key: str, general: object, own: object, attribute: str, expected: tuple[object, object]
+) -> None:
+    inherited = database({}, **{settings_key: general})
+    overridden = database({table_key: own}, **{settings_key: general})
+    assert (getattr(inherited, attribute), getattr(overridden, attribute)) == expected
+
+
+def test_a_users_values_are_handed_on_and_the_rest_left_open() -> None:
+    users = {"bob": {"pool_size": 3, "pool_mode": "session"}, "eve": {"max_user_connections": 0}}
+    config = Config.model_validate({"users": users})
+    assert build_plan(config, {}, 1).users == (
+        UserPlan("bob", 3, None, PoolMode.SESSION, None),
+        UserPlan("eve", None, None, None, 0),
+    )
+
+
+def test_without_a_reserve_timeout_there_is_no_reserve() -> None:
+    assert database({}, reserve_pool_size=5, reserve_pool_timeout=0).reserve_pool_size == 0
+
+
+def test_a_lifetime_of_zero_means_used_once_not_forever() -> None:
+    assert database({}, server_lifetime=0).server_lifetime_us == 1
+
+
+def test_what_a_server_connection_starts_with() -> None:
+    found = database({"timezone": "UTC", "application_name": "", "options": "-c a=b", "user": "bob", "dbname": "real"})
+    assert found.startup_parameters == (("timezone", "UTC"), ("application_name", ""), ("options", "-c a=b"))
+    assert (found.force_user, found.dbname) == ("bob", "real")
+    assert (database({}).force_user, database({}).dbname) == (None, None)
+
+
+def test_everybody_who_may_see_the_console_once() -> None:
+    assert plan({}, admin_users="a,b", stats_users="b,c").settings.console_users == ("a", "b", "c")
+
+
+# addresses
+
+
+def test_addresses_and_sockets_need_no_resolving() -> None:
+    found = database({"host": "10.0.0.1, ::1, /run, @x", "port": 5433})
+    assert found.addresses == (
+        ip_address("10.0.0.1", 5433), ip_address("::1", 5433), unix_address("/run", 5433), unix_address("@x", 5433),
+    )  # fmt: skip
+    assert (found.resolve_error, found.host) == ("", "10.0.0.1,::1,/run,@x")
+
+
+def test_without_a_host_it_is_the_socket_directory() -> None:
+    found = database({}, unix_socket_dir="/run/pg")
+    assert found.addresses == (unix_address("/run/pg", 5432),)
+    assert found.host == ""
+
+
+def test_names_are_resolved_to_all_their_addresses_once_each() -> None:
+    resolved = {"db": Resolved(("10.0.0.1", "::1")), "db2": Resolved(("10.0.0.1", "10.0.0.2"))}
+    found = database({"host": ["db", "db2"]}, resolved)
+    assert [address.text for address in found.addresses] == ["10.0.0.1:5432", "[::1]:5432", "10.0.0.2:5432"]
+
+
+def test_one_unknown_name_among_several_hosts_is_passed_over() -> None:
+    found = database({"host": ["db", "10.0.0.1"]}, {"db": Resolved((), "cannot resolve host name 'db'")})
+    assert [address.text for address in found.addresses] == ["10.0.0.1:5432"]
+    assert found.resolve_error == ""
+
+
+@pytest.mark.parametrize(
+    "resolved, error",
+    [
+        ({}, "host name 'db' is not resolved yet"),
+        ({"db": Resolved((), "no such name")}, "no such name"),
+        ({"db": Resolved(())}, "host name 'db' is not resolved yet"),
+    ],
+)
+def test_a_database_without_addresses_says_why(resolved: dict[str, Resolved], error: str) -> None:
+    found = database({"host": "db"}, resolved)
+    assert (found.addresses, found.resolve_error) == ((), error)
+
+
+def test_only_names_are_to_be_resolved() -> None:
+    tables = {"a": {"host": "db, 10.0.0.1, /run, @x, ::1"}, "b": {"host": "db, localhost"}, "c": {}}
+    assert host_names(Config.model_validate({"databases": tables})) == {"db", "localhost"}

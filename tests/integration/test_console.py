@@ -1,0 +1,165 @@
+"""The console database as real clients use it: psql, psycopg in both protocols, asyncpg."""
+
+import asyncio
+import contextlib
+import shutil
+import subprocess
+from typing import Any
+
+import asyncpg
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from tests.kit import wire
+from tests.kit.deadline import wait_until
+from tests.kit.pooler import Pooler
+
+TABLES = ("VERSION", "POOLS", "CLIENTS", "SERVERS", "STATS", "CONFIG", "DATABASES", "LISTS", "STATE")
+
+
+def _console(pooler: Pooler, **options: Any) -> psycopg.Connection[Any]:
+    return pooler.connect(dbname="pgbouncer", user="boss", row_factory=dict_row, **options)
+
+
+@pytest.fixture(scope="module", params=[psycopg.ClientCursor, psycopg.Cursor], ids=["simple", "extended"])
+def kind(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_each_table_is_answered_in_both_protocols(howdah: Pooler, kind: Any, table: str) -> None:
+    howdah.value("SELECT 1")  # so that there is a server to show
+    with _console(howdah) as console:
+        cursor = kind(console, row_factory=dict_row)
+        assert cursor.execute(f"SHOW {table}").fetchall()
+
+
+def test_numbers_come_as_numbers(howdah: Pooler) -> None:
+    howdah.value("SELECT 1")
+    with _console(howdah) as console:
+        for binary in (False, True):
+            cursor = psycopg.Cursor(console, row_factory=dict_row)
+            (row,) = [row for row in cursor.execute("SHOW STATS", binary=binary) if row["database"] == "app"]
+            assert row["total_query_count"] >= 1
+            (pool,) = [row for row in cursor.execute("SHOW POOLS", binary=binary) if row["database"] == "app"]
+            assert (pool["pool_mode"], type(pool["sv_idle"])) == ("transaction", int)
+
+
+def test_a_prepared_statement_is_used_again(howdah: Pooler) -> None:
+    with _console(howdah, prepare_threshold=1) as console:
+        for _ in range(3):
+            assert console.execute("SHOW VERSION").fetchone()
+        console.execute("DEALLOCATE ALL")
+        assert console.execute("SHOW VERSION").fetchone()
+
+
+def test_a_driver_s_transaction_is_harmless(howdah: Pooler) -> None:
+    with _console(howdah, autocommit=False) as console:
+        assert console.execute("SHOW VERSION").fetchone()
+        with pytest.raises(psycopg.errors.SyntaxError, match="unknown console command: NONSENSE"):
+            console.execute("NONSENSE")
+        with pytest.raises(psycopg.errors.InFailedSqlTransaction):
+            console.execute("SHOW VERSION")
+        console.rollback()
+        assert console.execute("SHOW VERSION").fetchone()
+        console.commit()
+
+
+def test_what_it_does_not_know_is_refused_with_a_hint(howdah: Pooler, kind: Any) -> None:
+    with _console(howdah) as console:
+        cursor = kind(console)
+        for sql, sqlstate in (("SHOW ELEPHANTS", "42601"), ("PAUSE", "0A000"), ("SELECT version()", "0A000")):
+            with pytest.raises(psycopg.Error) as raised:
+                cursor.execute(sql)
+            assert raised.value.sqlstate == sqlstate
+            assert raised.value.diag.message_hint
+        assert cursor.execute("SHOW VERSION").fetchone()
+
+
+def test_asyncpg_can_use_it(howdah: Pooler) -> None:
+    async def story() -> None:
+        console = await asyncpg.connect(
+            host=howdah.host, port=howdah.port, user="boss", database="pgbouncer", timeout=20
+        )
+        try:
+            howdah_version = await console.fetchval("SHOW VERSION")
+            assert howdah_version.startswith("howdah ")
+            pools = await console.fetch("SHOW POOLS")
+            assert {"database", "cl_active", "maxwait"} <= set(pools[0].keys())
+            for row in await console.fetch("SHOW STATS"):
+                assert int(row["total_query_count"]) >= 0
+            with pytest.raises(asyncpg.PostgresSyntaxError):
+                await console.fetch("NONSENSE")
+            async with console.transaction():
+                assert await console.fetch("SHOW LISTS")
+        finally:
+            await console.close(timeout=10)
+
+    asyncio.run(story())
+
+
+@pytest.mark.skipif(shutil.which("psql") is None, reason="needs psql")
+def test_psql_shows_tables_help_and_errors(howdah: Pooler) -> None:
+    where = f"host={howdah.folder} port={howdah.port} user=boss dbname=pgbouncer"
+    commands = ("SHOW POOLS; SHOW VERSION", "SHOW HELP", "\\l", "SHOW LISTS")
+    arguments = [part for command in commands for part in ("-c", command)]
+    done = subprocess.run(["psql", "-X", where, *arguments], capture_output=True, text=True, timeout=60, check=False)
+    assert "cl_active" in done.stdout
+    assert "used_clients" in done.stdout
+    assert "NOTICE:  Console usage" in done.stderr
+    assert "HINT:" in done.stderr
+    assert done.returncode == 0
+
+
+def test_clients_and_servers_are_shown_as_they_are(pooler: Pooler) -> None:
+    pooler.run_with(default_pool_size=1)
+    with pooler.client() as busy, pooler.client() as waiting:
+        busy.query("BEGIN")
+        waiting.send(wire.query("SELECT 1"))
+        pooler.wait_for_pool(cl_active=1, cl_waiting=1, sv_active=1)
+        clients = {row["state"]: row for row in pooler.admin("SHOW CLIENTS") if row["database"] == "app"}
+        (server,) = pooler.admin("SHOW SERVERS")
+        assert set(clients) == {"active", "waiting"}
+        assert (clients["active"]["link"], server["link"]) == (server["ptr"], clients["active"]["ptr"])
+        assert clients["active"]["port"] == busy.socket.getsockname()[1]
+        assert server["remote_pid"] in pooler.postgres.backends()
+        first = clients["waiting"]
+        later = [row for row in pooler.admin("SHOW CLIENTS") if row["state"] == "waiting"]
+        assert (later[0]["wait"], later[0]["wait_us"]) > (first["wait"], first["wait_us"])
+        busy.query("COMMIT")
+        waiting.read_until("Z")
+    wait_until(lambda: [row["user"] for row in pooler.admin("SHOW CLIENTS")] == ["pgbouncer"], "only ourselves")
+
+
+def test_who_may_use_it_can_be_limited(pooler: Pooler) -> None:
+    pooler.run_with(admin_users=["boss"], stats_users=["watcher"])
+    for user in ("boss", "watcher"):
+        with pooler.connect(dbname="pgbouncer", user=user) as console:
+            assert console.execute("SHOW VERSION").fetchone()
+    with pytest.raises(psycopg.OperationalError, match="user alice may not use the console"):
+        pooler.connect(dbname="pgbouncer", user="alice")
+
+
+def test_any_bytes_leave_the_pooler_and_other_sessions_undisturbed(pooler: Pooler) -> None:
+    pooler.run()
+    rubbish = (
+        b"Q\0\0\0\2", b"!\0\0\0\4", wire.message(b"P", b"no end"), wire.message(b"B", b"\0\0"), b"\0" * 64,
+        wire.parse("SHOW POOLS") * 50 + wire.sync(), b"Q\x7f\xff\xff\xff", wire.query(b"\xff\xfe"),
+    )  # fmt: skip
+    with pooler.client(database="pgbouncer") as other:
+        for bytes_ in rubbish:
+            with contextlib.closing(pooler.client(database="pgbouncer")) as client:
+                client.send(bytes_, wire.sync())
+                assert client.read().tag in "1EZ"
+        assert other.query("SHOW VERSION").shape == "T D C Z"
+
+
+def test_many_sessions_at_once(howdah: Pooler) -> None:
+    clients = [howdah.client(database="pgbouncer") for _ in range(50)]
+    for client in clients:
+        client.send(wire.query("SHOW CLIENTS") * 5)
+    for client in clients:
+        assert client.read_ready(5).statuses == "IIIII"
+        client.close()
+    howdah.wait_until_idle()

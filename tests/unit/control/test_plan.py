@@ -48,7 +48,7 @@ def test_only_nothing_becomes_nothing(seconds: float) -> None:
     ],
 )
 def test_a_databases_own_value_wins(
-    table_key: str, settings_key: str, general: object, own: object, attribute: str, expected: tuple[object, object]
+    table_key: str, settings_key: str, general: Any, own: Any, attribute: str, expected: tuple[object, object]
 ) -> None:
     inherited = database({}, **{settings_key: general})
     overridden = database({table_key: own}, **{settings_key: general})

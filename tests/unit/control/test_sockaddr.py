@@ -15,7 +15,7 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def connect(family: socket.AddressFamily, address: Address) -> None:
-    """As connect(2) sees it: the bytes as they are."""
+    """Hand the bytes to the system call as they are."""
     with socket.socket(family) as sock:
         result = LIBC.connect(sock.fileno(), address.packed, len(address.packed))
         assert result == 0, ctypes.get_errno()

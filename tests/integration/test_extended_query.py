@@ -22,7 +22,7 @@ def test_parameters_are_described(server: Server) -> None:
 def test_null_and_empty_values_differ(server: Server) -> None:
     with server.client() as client:
         replies = client.ask(wire.extended("SELECT $1::text, $2::text", None, ""), wire.sync())
-    assert replies.rows == [(None, "")]
+    assert (replies.shape, replies.rows) == ("1 2 T D C Z", [(None, "")])
 
 
 def test_a_statement_without_rows(server: Server) -> None:

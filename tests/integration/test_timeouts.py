@@ -1,6 +1,8 @@
 """Each time-out ends what it is for, says so with its SQLSTATE, and touches nothing else."""
 
+import itertools
 import time
+from datetime import datetime
 
 import pytest
 
@@ -84,7 +86,7 @@ def test_idle_transaction_timeout_spares_work_and_idle_clients(pooler: Pooler) -
         assert idle.query("SELECT 1").value == "1"
 
 
-@pytest.mark.parametrize("sent", [b"", b"\0", wire.startup(user="alice")[:20]], ids=["nothing", "a byte", "a part"])
+@pytest.mark.parametrize("sent", [b"", b"\0", wire.startup(user="alice")[:15]], ids=["nothing", "a byte", "a part"])
 def test_client_login_timeout(pooler: Pooler, sent: bytes) -> None:
     pooler.run_with(client_login_timeout=0.5)
     with pooler.stranger() as slow, pooler.client() as client:
@@ -119,7 +121,7 @@ def test_server_idle_timeout(pooler: Pooler, postgres: Postgres) -> None:
         assert len(postgres.backends()) == 1
         postgres.wait_for_backends(0)
         assert client.query("SELECT 1").value == "1"
-    assert pooler.logged("server_idle_timeout")
+    wait_until(lambda: pooler.logged("server_idle_timeout"), "the log line")
 
 
 def test_server_idle_timeout_keeps_the_minimum(pooler: Pooler, postgres: Postgres) -> None:
@@ -138,7 +140,7 @@ def test_server_lifetime(pooler: Pooler, postgres: Postgres) -> None:
     with pooler.client() as client:
         first = client.query("SELECT pg_backend_pid()").value
         wait_until(lambda: client.query("SELECT pg_backend_pid()").value != first, "a younger server")
-    assert pooler.logged("server_lifetime")
+    wait_until(lambda: pooler.logged("server_lifetime"), "the log line")
 
 
 def test_server_lifetime_never_ends_a_transaction(pooler: Pooler) -> None:
@@ -167,10 +169,9 @@ def test_server_login_retry(pooler_behind: Pooler, network: Network) -> None:
     clients = [pooler_behind.stranger() for _ in range(10)]
     for client in clients:
         client.send(wire.startup(user="alice", database="app"))
-    wait_until(lambda: pooler_behind.logged("server_unreachable"), "the first failure")
-    started = time.monotonic()
-    wait_until(lambda: len(pooler_behind.logged("server_unreachable")) > 1, "the second failure")
-    assert time.monotonic() - started > 0.8
+    wait_until(lambda: len(pooler_behind.logged("server_unreachable")) >= 4, "four failures")
+    times = [datetime.fromisoformat(line["time"]) for line in pooler_behind.logged("server_unreachable")]
+    assert all((later - earlier).total_seconds() > 0.8 for earlier, later in itertools.pairwise(times))
 
 
 def test_without_time_outs_nobody_is_sent_away(pooler: Pooler) -> None:

@@ -54,16 +54,6 @@ def test_a_waiting_clients_pipeline_is_kept(pooler: Pooler) -> None:
         assert [int(row[0] or "") for row in client.read_ready(1000).rows] == list(range(1000))
 
 
-def test_a_client_that_pipelines_does_not_starve_the_others(pooler: Pooler) -> None:
-    pooler.run_with(default_pool_size=1, workers=1)
-    with pooler.client() as greedy, pooler.client() as modest:
-        greedy.send(*(wire.query("SELECT pg_sleep(0.005)") for _ in range(400)))
-        greedy.read_until("Z")
-        modest.send(wire.query("SELECT 'served'"))
-        assert modest.read_until("Z", within=1.5).value == "served"
-        greedy.read_ready(399)
-
-
 def test_show_pools_tells_how_long_the_first_has_waited(pooler: Pooler) -> None:
     pooler.run_with(default_pool_size=1)
     with pooler.client() as holder:

@@ -134,13 +134,18 @@ class Client:
 
     def read_to_end(self, within: float = READ_WITHIN) -> Replies:
         """All messages up to the end of the connection, which must come at a message's end."""
+        replies, piece = self.read_to_cut(within)
+        assert not piece, f"the connection ended inside a message: {piece!r}"
+        return replies
+
+    def read_to_cut(self, within: float = READ_WITHIN) -> tuple[Replies, bytes]:
+        """All whole messages up to the end of the connection, and the piece of one that came last."""
         replies = Replies()
         while True:
             try:
                 replies.append(self.read(within))
             except Gone:
-                assert not self._unread, f"the connection ended inside a message: {bytes(self._unread)!r}"
-                return replies
+                return replies, bytes(self._unread)
 
     def read_bytes(self, count: int, within: float = READ_WITHIN) -> bytes:
         """Exactly `count` bytes, whatever they are."""

@@ -59,6 +59,8 @@ class Pooler:
             "unix_socket_dir": str(self.folder),
             "pool_mode": "transaction",
             "workers": 2,
+            "log_connections": True,
+            "log_disconnections": True,
         }
         upstream: dict[str, Value] = {"host": postgres.host, "port": postgres.port}
         self.databases: dict[str, dict[str, Value]] = {"app": dict(upstream), "other": dict(upstream)}

@@ -179,10 +179,12 @@ class Postgres:
 
     def sql(self, query: LiteralString | str, *values: Any) -> list[tuple[Any, ...]]:
         """All rows, or nothing for a statement without any."""
-        if self._observer is None or self._observer.closed or self._observer.broken:
-            self._observer = self.connect()
-        cursor = self._observer.execute(query, values or None)
-        return cursor.fetchall() if cursor.description else []
+        try:
+            return self._ask(query, values)
+        except psycopg.OperationalError:
+            # Our own session went when the test killed PostgreSQL's: once more, on a new one.
+            self._forget_observer()
+            return self._ask(query, values)
 
     def sql_in(self, database: str, query: str) -> list[tuple[Any, ...]]:
         """All rows, asked in another database than the superuser's own."""
@@ -238,6 +240,12 @@ class Postgres:
         return text in self.log.read_text(errors="replace")
 
     # inner
+
+    def _ask(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        if self._observer is None:
+            self._observer = self.connect()
+        cursor = self._observer.execute(query, values or None)
+        return cursor.fetchall() if cursor.description else []
 
     def _run(self, program: str, *arguments: str) -> None:
         subprocess.run(

@@ -74,9 +74,6 @@ def bar(results: Results) -> list[Mark]:
         ours = targets.get("howdah")
         if ours is not None:
             marks += _marks(scenario, ours, targets)
-    alone = results.get("64 alone", {}).get("howdah", {})
-    among = results.get("64 among 5000 idle", {}).get("howdah", {})
-    _compare(marks, "64 among 5000 idle", "p99, against 64 alone", ratio(among, alone, "p99_us"), 1.2)
     return marks
 
 
@@ -92,6 +89,8 @@ def _marks(scenario: str, ours: Metrics, targets: Mapping[str, Metrics]) -> list
         )
     elif scenario.startswith("reconnect"):
         _compare(marks, scenario, "connections/s, against PgBouncer", ratio(ours, pgbouncer, "tps"), 1.2, at_least=True)
+    elif scenario.endswith("among 5000 idle"):
+        _compare(marks, scenario, "p99, against the same without the idle", ours.get("p99_growth"), 1.2)
     elif scenario == "10000 idle":
         _compare(marks, scenario, "KiB a client", ours.get("client_kib"), 2.0)
         _compare(marks, scenario, "MiB of the empty process", ours.get("empty_rss_kib", 0.0) / 1024, 60.0)

@@ -22,6 +22,8 @@ COLUMNS = (
     ("p50_us", "p50 ms", 0.001, 2),
     ("p95_us", "p95 ms", 0.001, 2),
     ("p99_us", "p99 ms", 0.001, 2),
+    ("alone_p99_us", "alone ms", 0.001, 2),
+    ("p99_growth", "growth", 1.0, 2),
     ("cpu_us", "CPU µs/tx", 1.0, 2),
     ("user_us", "user", 1.0, 2),
     ("system_us", "system", 1.0, 2),
@@ -67,7 +69,7 @@ def ratio_table(results: Mapping[str, Mapping[str, Metrics]]) -> Table:
     table.add_column("")
     for ours, other in pairs:
         for _, heading in RATIOS:
-            table.add_column(f"{ours}/{other}\n{heading}", justify="right")
+            table.add_column(f"{ours}\n÷ {other}\n{heading}", justify="right")
     for scenario, targets in results.items():
         values = [
             ratio(targets.get(ours, {}), targets.get(other, {}), metric)

@@ -19,6 +19,7 @@ def main(port: int, server_port: int, servers: int = 20) -> None:
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 45)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted sockets inherit it
     listener.bind(("127.0.0.1", port))
     listener.listen(4096)
     listener.setblocking(False)

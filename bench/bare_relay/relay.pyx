@@ -316,7 +316,7 @@ cdef void watch(Relay* r, int fd, int kind) noexcept nogil:
     cdef Conn* c = &r.conns[fd]
     c.fd, c.kind, c.owed, c.head_len, c.body = fd, kind, 0, 0, 0
     c.stash_len, c.stash, c.peer, c.next = 0, NULL, NULL, NULL
-    if kind != LISTENER:
+    if kind == SERVER:  # clients inherit it from the listener
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one))
     event.events, event.data.ptr = EPOLLIN, c
     epoll_ctl(r.epoll, EPOLL_CTL_ADD, fd, &event)

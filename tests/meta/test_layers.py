@@ -28,7 +28,7 @@ STEPS = (
     {"reply_queue", "statements", "session_state", "pool", "routes", "cancels"},
     {"parties", "client", "server", "mailbox", "welcome"},
     {"handshake", "relay", "recycle", "canceller"},
-    {"listener", "worker"},
+    {"listener", "worker", "snapshot"},
     {"engine"},
 )
 RIBS = STEPS[1]

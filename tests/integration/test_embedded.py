@@ -20,6 +20,7 @@ import pytest
 from howdah.control.config.errors import StartError
 from howdah.control.embedded import EmbeddedPostgres, default_home
 from tests.kit.deadline import wait_until
+from tests.kit.ports import take_port
 
 #: Starts a server in the directory given, tells its pid, and waits to be killed.
 HOLDER = """
@@ -292,3 +293,67 @@ def test_it_lives_in_the_users_data_directory(monkeypatch: pytest.MonkeyPatch, t
     assert default_home() == Path("/data/howdah/postgres-18")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert default_home() == Path("/var/lib/howdah/postgres-18")
+
+
+@contextlib.contextmanager
+def _howdah(home: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """`howdah run` without a server given, as it is started for the first look."""
+    port, settings = take_port(), {"embedded_data_dir": str(home), "unix_socket_dir": ""}
+    options = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("HOWDAH_", "DATABASE_"))}
+    with tempfile.TemporaryDirectory() as empty:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "howdah", "run", "--port", str(port), *options],
+            cwd=empty, env=environment, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        try:
+            yield process, port
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _answers(port: int) -> bool:
+    where = f"postgresql://postgres@127.0.0.1:{port}/postgres?connect_timeout=5"
+    try:
+        with psycopg.connect(where, autocommit=True) as connection:
+            return connection.execute("select 1").fetchone() == (1,)
+    except psycopg.OperationalError:
+        return False
+
+
+def _postmaster(home: Path) -> int:
+    try:
+        return int((home / "data" / "postmaster.pid").read_text().split("\n")[0])
+    except (OSError, ValueError):
+        return 0
+
+
+def test_howdah_starts_it_and_takes_it_down(made: Path) -> None:
+    with _howdah(made) as (process, port):
+        wait_until(lambda: _answers(port), "an answer through howdah", 30)
+        pid = _postmaster(made)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+        assert not _is_alive(pid)
+        assert _postmaster(made) == 0
+
+
+def test_howdah_starts_it_again_when_it_dies(made: Path) -> None:
+    with _howdah(made) as (process, port):
+        wait_until(lambda: _answers(port), "an answer through howdah", 30)
+        first = _postmaster(made)
+        os.kill(first, signal.SIGKILL)
+        wait_until(lambda: _postmaster(made) not in (0, first), "another postmaster", 30)
+        wait_until(lambda: _answers(port), "an answer from the new one", 60)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+
+def test_a_signal_during_the_start_leaves_nothing(made: Path) -> None:
+    with _howdah(made) as (process, _):
+        wait_until(lambda: _postmaster(made), "PostgreSQL to be on its way", 30)
+        pid = _postmaster(made)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+        assert not _is_alive(pid)

@@ -37,7 +37,7 @@ class Screen:
 
     def show(self, line: str) -> None:
         """Replace the live line; "" removes it.  Cut to the terminal's width: a wrapped line could not be erased."""
-        if not self.live:
+        if not self.live or line == self._line == "":
             return
         line = line[: self._width() - 1]
         self._line = f"{_DIM}{line}{_PLAIN}" if line else ""

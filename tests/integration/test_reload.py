@@ -1,0 +1,72 @@
+"""SIGHUP reads the configuration again: at once, whole, and without disturbing anybody."""
+
+import signal
+
+from tests.kit import wire
+from tests.kit.deadline import wait_until
+from tests.kit.pooler import Pooler, toml
+
+
+def _rewrite(pooler: Pooler, text: str | None = None) -> None:
+    pooler.config.write_text(toml(pooler._tables()) if text is None else text)
+    pooler.signal(signal.SIGHUP)
+
+
+def _setting(pooler: Pooler, key: str) -> str:
+    (row,) = [row for row in pooler.admin("SHOW CONFIG") if row["key"] == key]
+    return str(row["value"])
+
+
+def test_a_larger_pool_serves_those_who_wait(pooler: Pooler) -> None:
+    pooler.run_with(default_pool_size=1)
+    with pooler.client() as busy, pooler.client() as waiting:
+        busy.query("BEGIN")
+        waiting.send(wire.query("SELECT 'served'"))
+        pooler.wait_for_pool(cl_waiting=1)
+        pooler.settings["default_pool_size"] = 2
+        _rewrite(pooler)
+        assert waiting.read_until("Z").value == "served"
+        assert busy.query("SELECT 'undisturbed'").value == "undisturbed"
+        busy.query("COMMIT")
+    assert _setting(pooler, "default_pool_size") == "2"
+
+
+def test_a_new_database_can_be_used(pooler: Pooler) -> None:
+    pooler.run()
+    pooler.databases["alias"] = {**pooler.databases["app"], "dbname": "app"}
+    _rewrite(pooler)
+    wait_until(lambda: pooler.log_contains("configuration reloaded"), "the reload")
+    assert pooler.value("SELECT current_database()", dbname="alias") == "app"
+
+
+def test_a_bad_file_is_refused_whole_and_the_old_one_stays(pooler: Pooler) -> None:
+    pooler.run_with(default_pool_size=3)
+    with pooler.client() as client:
+        client.query("BEGIN")
+        good = pooler.config.read_text()
+        bad = good.replace("default_pool_size = 3", 'default_pool_size = 9\nquery_wait_timeout = "soon"')
+        assert bad != good
+        _rewrite(pooler, bad)
+        wait_until(lambda: pooler.log_contains("configuration not reloaded"), "the refusal")
+        (refusal,) = [event for event in pooler.events if "not reloaded" in event["message"]]
+        assert refusal["level"] == "error"
+        assert "query_wait_timeout" in refusal["problem"]
+        assert client.query("COMMIT").command_tags == ["COMMIT"]
+    assert _setting(pooler, "default_pool_size") == "3"
+    _rewrite(pooler, good)
+    wait_until(lambda: pooler.log_contains("configuration reloaded"), "a good file to be taken again")
+
+
+def test_what_needs_a_restart_is_said(pooler: Pooler) -> None:
+    pooler.run()
+    pooler.settings["listen_backlog"] = 7
+    _rewrite(pooler)
+    wait_until(lambda: pooler.log_contains("take effect at the next start: listen_backlog"), "the warning")
+    assert pooler.value("SELECT 1") == 1
+
+
+def test_the_log_level_changes_at_once(pooler: Pooler) -> None:
+    pooler.run_with(log_level="warning")
+    pooler.settings["log_level"] = "info"
+    _rewrite(pooler)
+    wait_until(lambda: pooler.log_contains("configuration reloaded"), "a line of level info")

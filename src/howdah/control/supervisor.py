@@ -6,6 +6,7 @@ names, engine.  The stop takes down in the opposite order whatever had come up, 
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 import time
@@ -26,7 +27,7 @@ from howdah.control.journal import Journal
 from howdah.control.keeper import keep_running, with_embedded
 from howdah.control.listen import Endpoints, open_listeners
 from howdah.control.live import Screen
-from howdah.control.log import FilteringBoundLogger, configure, logger
+from howdah.control.log import configure, logger
 from howdah.control.publisher import Publisher, restart_needed
 from howdah.control.pulse import Pulse
 from howdah.dataplane.engine import Engine
@@ -51,10 +52,13 @@ class _Supervisor:
         self._reread = reread
         self._embedded: EmbeddedPostgres | None = None
         self._screen = Screen(sys.stderr)
-        self._log = _set_up_log(config, self._screen)
+        self._json = config.settings.log_format == "json"
+        self._set_up_log(config)
+        self._log = logger()
         self._stop_asked = asyncio.Event()
         self._stop_at_once = asyncio.Event()
         self._reloading: asyncio.Task[None] | None = None
+        self._started = False
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
@@ -65,10 +69,16 @@ class _Supervisor:
         async with AsyncExitStack() as stack:
             stack.callback(self._screen.show, "")
             if await self._unless_stopped(self._start(stack)):
+                self._started = True
                 await self._stop_asked.wait()
                 await self._drain()
         self._log.info("howdah has stopped")
         return 0
+
+    def _set_up_log(self, config: Config) -> None:
+        """At the start, and for another log_level; the format stays what it was."""
+        colors = self._screen.live and not os.environ.get("NO_COLOR")
+        configure(level=config.settings.log_level, json=self._json, stream=self._screen, colors=colors)
 
     # --- start
 
@@ -159,7 +169,7 @@ class _Supervisor:
             console=connection_string(doors[0], "pgbouncer", user),
             seconds=seconds_since_start(),
         )
-        if self._screen.live and settings.log_format == "text" and settings.log_level in ("debug", "info"):
+        if self._screen.live and not self._json and settings.log_level in ("debug", "info"):
             for line in greeting.lines():
                 self._screen.write(line + "\n")
         else:
@@ -172,7 +182,7 @@ class _Supervisor:
     # --- reload
 
     def _asked_to_reload(self) -> None:
-        if self._reloading is None or self._reloading.done():
+        if self._started and (self._reloading is None or self._reloading.done()):
             self._reloading = asyncio.ensure_future(self._reload())
 
     async def _reload(self) -> None:
@@ -190,7 +200,7 @@ class _Supervisor:
         if config.embedded and self._embedded is not None:
             config = with_embedded(config, self._embedded)
         self._warn(*map(str, config.warnings), restart_needed(self._config.settings, config.settings))
-        _set_up_log(config, self._screen)
+        self._set_up_log(config)
         await self._publisher.use(config)
         self._config = config
         self._log.info("configuration reloaded", source=config.source)
@@ -237,12 +247,6 @@ def _raise_in_loop(task: asyncio.Task[None]) -> None:
     """Background work ends by cancellation only; anything else goes to the loop's exception handler."""
     if not task.cancelled() and (failure := task.exception()) is not None:
         raise failure
-
-
-def _set_up_log(config: Config, screen: Screen) -> FilteringBoundLogger:
-    settings = config.settings
-    configure(level=settings.log_level, json=settings.log_format == "json", stream=screen, colors=screen.live)
-    return logger()
 
 
 def _endpoints(config: Config) -> Endpoints:

@@ -67,11 +67,9 @@ def columns(spec: str) -> tuple[Column, ...]:
     return tuple(Column(name, _BY_LETTER[letter]) for name, letter in pairs)
 
 
-def encode(column: Column, value: Cell, binary: bool) -> bytes | None:
-    """`value` as it goes into a DataRow; None for NULL."""
-    if value is None:
-        return None
-    if column.type is INT4 and isinstance(value, int):
+def encode(column: Column, value: str | int, binary: bool) -> bytes:
+    """`value` as it goes into a DataRow."""
+    if column.type is INT4 and isinstance(value, int) and not -_INT4_MAX <= value <= _INT4_MAX:
         # A count past int4 (2,147,483,647) must not break the message: PgBouncer's type cannot say more.
-        value = max(-_INT4_MAX - 1, min(value, _INT4_MAX))
+        value = _INT4_MAX if value > 0 else -_INT4_MAX - 1
     return column.type.binary(value) if binary else str(value).encode()

@@ -67,6 +67,7 @@ CLOSE_COMPLETE = message(b"3")
 NO_DATA = message(b"n")
 EMPTY_QUERY = message(b"I")
 PORTAL_SUSPENDED = message(b"s")
+_NULL = b"\xff\xff\xff\xff"  # a length of -1
 NO_PARAMETERS = message(b"t", b"\0\0")
 
 
@@ -91,10 +92,13 @@ def row_description(columns: Sequence[Column], binary: Sequence[bool]) -> bytes:
 
 
 def data_row(columns: Sequence[Column], binary: Sequence[bool], cells: Sequence[Cell]) -> bytes:
-    parts = [struct.pack("!h", len(columns))]
+    parts = [len(columns).to_bytes(2, "big")]
     for column, wanted, cell in zip(columns, binary, cells, strict=True):
-        value = encode(column, cell, wanted)
-        parts.append(struct.pack("!i", -1) if value is None else struct.pack("!i", len(value)) + value)
+        if cell is None:
+            parts.append(_NULL)
+        else:
+            value = encode(column, cell, wanted)
+            parts += (len(value).to_bytes(4, "big"), value)
     return message(b"D", b"".join(parts))
 
 

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 import howdah
@@ -81,7 +82,13 @@ class Table(NamedTuple):
 
 def _time(at_us: int) -> str | None:
     """As PgBouncer writes it; NULL for a time that has not come."""
-    return time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(at_us / 1_000_000)) if at_us else None
+    return _second(at_us // 1_000_000) if at_us else None
+
+
+@lru_cache(maxsize=4096)
+def _second(at: int) -> str:
+    """Kept: thousands of clients connect in the same few seconds, and a time zone's rules take long to ask."""
+    return time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(at))
 
 
 def _pointer(number: int) -> str:

@@ -9,9 +9,8 @@ Key = TypeVar("Key", bound=Hashable)
 
 @dataclass(slots=True)
 class _Flow:
-    second_began: float
-    in_second: int = 0
-    quiet_since: float | None = None  # when lines began to be held back
+    began: float
+    lines: int = 0
     held_back: int = 0
 
 
@@ -22,33 +21,29 @@ class HeldBack(NamedTuple, Generic[Key]):
 
 
 class Flood(Generic[Key]):
-    """Up to `per_second` lines of one key a second; beyond that silence for `period` seconds, then one summary."""
+    """Up to `most` lines of one key in `period` seconds; the rest of the period is silent and ends with a summary."""
 
-    def __init__(self, per_second: int, period: float = 10.0) -> None:
-        self._per_second = per_second
+    def __init__(self, most: int, period: float = 10.0) -> None:
+        self._most = most
         self._period = period
         self._flows: dict[Key, _Flow] = {}
 
     def admits(self, key: Key, now: float) -> bool:
         flow = self._flows.get(key)
-        if flow is None:
+        if flow is None or (now - flow.began >= self._period and not flow.held_back):
             flow = self._flows[key] = _Flow(now)
-        if flow.quiet_since is None:
-            if now - flow.second_began >= 1.0:
-                flow.second_began, flow.in_second = now, 0
-            flow.in_second += 1
-            if flow.in_second <= self._per_second:
-                return True
-            flow.quiet_since = now
+        if flow.lines < self._most:
+            flow.lines += 1
+            return True
         flow.held_back += 1
         return False
 
     def summaries(self, now: float, *, final: bool = False) -> list[HeldBack[Key]]:
-        """What has been held back for a whole period (or at all, when `final`); those keys start afresh."""
+        """What was held back in periods that are over (in all of them, when `final`); those keys start afresh."""
         due = [
-            HeldBack(key, flow.held_back, now - flow.quiet_since)
+            HeldBack(key, flow.held_back, now - flow.began)
             for key, flow in self._flows.items()
-            if flow.quiet_since is not None and (final or now - flow.quiet_since >= self._period)
+            if flow.held_back and (final or now - flow.began >= self._period)
         ]
         for summary in due:
             del self._flows[summary.key]

@@ -11,12 +11,12 @@ from howdah.control.flood import Flood
 from howdah.control.log import FilteringBoundLogger
 from howdah.dataplane.plan import Settings
 from howdah.dataplane.rows import Event, EventKind
-from howdah.reasons import BY_CODE, Level, Reason
+from howdah.reasons import BY_CODE, Fault, Level, Reason
 
-#: Lines a second of one kind and reason.  Lines somebody asked for by a setting may be many; others tell their
+#: Lines of one kind and reason in ten seconds.  Those somebody asked for by a setting may be many; others tell their
 #: story with a few.
-UNASKED_PER_SECOND = 20
-ASKED_PER_SECOND = 500
+MOST_UNASKED = 50
+MOST_ASKED = 5000
 
 _ABNORMAL = (Level.WARNING, Level.ERROR)
 _SUBJECT = {
@@ -43,8 +43,8 @@ class Journal:
     def __init__(self, log: FilteringBoundLogger, settings: Callable[[], Settings]) -> None:
         self._log = log
         self._settings = settings
-        self._unasked: Flood[_Key] = Flood(UNASKED_PER_SECOND)
-        self._asked: Flood[_Key] = Flood(ASKED_PER_SECOND)
+        self._unasked: Flood[_Key] = Flood(MOST_UNASKED)
+        self._asked: Flood[_Key] = Flood(MOST_ASKED)
 
     def write(self, event: Event, now: float) -> None:
         reason = BY_CODE.get(event.reason, BY_CODE["none"])
@@ -54,7 +54,7 @@ class Journal:
             return
         flood = self._asked if asked else self._unasked
         if flood.admits(_Key(event.kind, event.reason), now):
-            self._line(level, _text(event, reason), _fields(event))
+            self._line(level, _text(event, reason), _fields(event, reason))
 
     def _wanted(self, kind: EventKind) -> bool:
         settings = self._settings()
@@ -87,10 +87,12 @@ def _text(event: Event, reason: Reason) -> str:
         message = message.replace("%s", detail)
     elif detail:
         message = f"{message}: {detail}" if message else detail
+    if event.kind == EventKind.WORKER_FAILED and reason.message:
+        return message  # it says it all
     return f"{subject}: {message}" if message else subject
 
 
-def _fields(event: Event) -> dict[str, Any]:
+def _fields(event: Event, reason: Reason) -> dict[str, Any]:
     """Only what the event knows."""
     side = "server" if event.kind.name.startswith("SERVER") else "client"
     fields: dict[str, Any] = {"reason": event.reason} if event.reason else {}
@@ -104,6 +106,8 @@ def _fields(event: Event) -> dict[str, Any]:
         )
         if value
     }
+    if reason.fault == Fault.OPERATOR and reason.hint:
+        fields["hint"] = reason.hint  # the reader of the log is the one to act
     if event.kind in _ENDS:
         fields["age"] = round(event.age_us / 1_000_000, 3)
     return fields

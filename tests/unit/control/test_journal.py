@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from howdah.control.journal import UNASKED_PER_SECOND, Journal
+from howdah.control.journal import MOST_UNASKED, Journal
 from howdah.control.log import configure, logger
 from howdah.dataplane.rows import Event, EventKind
 from tests.unit.control.console.engine_stub import SETTINGS
@@ -81,12 +81,20 @@ def test_texts_and_levels_come_from_the_table_of_reasons(
     assert (line["level"], line["message"], line.get("reason", "")) == (level, message, reason)
 
 
+def test_what_the_operator_must_do_is_in_the_line() -> None:
+    log = Log()
+    log.journal.write(_event(EventKind.WORKER_FAILED, "accept_failed", b"Too many open files"), 0.0)
+    (line,) = log.lines
+    assert line["message"] == "cannot accept more clients: Too many open files"
+    assert "ulimit" in line["hint"]
+
+
 def test_a_storm_becomes_a_few_lines_and_a_count() -> None:
     log = Log()
-    for number in range(UNASKED_PER_SECOND + 1234):
+    for number in range(MOST_UNASKED + 1234):
         log.journal.write(_event(EventKind.CLIENT_CLOSED, "startup_too_short", id=number), number / 10_000)
     log.journal.write(_event(EventKind.CLIENT_CLOSED, "max_client_conn"), 0.2)
-    assert len(log.lines) == UNASKED_PER_SECOND + 1
+    assert len(log.lines) == MOST_UNASKED + 1
     log.journal.summarize(11.0)
     assert log.lines[-1]["message"] == "client closed: and 1,234 more like this in 11 s"
     assert (log.lines[-1]["reason"], log.lines[-1]["held_back"]) == ("startup_too_short", 1234)

@@ -235,10 +235,13 @@ def _bind_file(listener: UnixListener, path: Path, endpoints: Endpoints) -> None
     listener.lock = SocketLock(path)
     _remove_stale(path)
     listener.lock.claim()
-    listener.socket.bind(str(path))
+    # The right permissions from the first moment, and little time between bind and listen: scripts wait for the file.
+    umask = os.umask(0o777 & ~endpoints.socket_mode)
+    try:
+        listener.socket.bind(str(path))
+    finally:
+        os.umask(umask)
     listener.path, listener.inode = path, _inode(path)
-    # Before listen(): nobody gets in under the permissions that the umask gave.
-    path.chmod(endpoints.socket_mode)
     if endpoints.socket_group:
         _change_group(path, endpoints.socket_group)
 

@@ -106,7 +106,7 @@ cdef Client *client_new(Worker *w, int fd) noexcept nogil:
     client.held = NULL
     client.remain = 0
     client.remain_drop = client.is_ready = client.counted = client.owed = False
-    client.asked_ssl = client.asked_gssenc = client.parsed_unnamed = False
+    client.asked_ssl = client.asked_gssenc = client.parsed_unnamed = client.goodbye = False
     client.server = NULL
     client.pool = NULL
     client.settings = NULL

@@ -49,6 +49,8 @@ from howdah.dataplane.pool cimport (
     Pool,
     PooledServer,
     PoolTerms,
+    pool_join,
+    pool_quit,
     pool_terms,
     pools_free,
     pools_init,
@@ -233,6 +235,20 @@ cdef class Engine:
                                or strcmp(pool.server_database, terms.server_database) != 0)
                 pool = pool.next
             pthread_mutex_unlock(&self.shared.pools.lock)
+            self.warm()
+
+    cdef void warm(self) noexcept nogil:
+        """Pools that are to have servers before a client comes: those with a minimum and a user of their own."""
+        cdef PoolTerms terms
+        cdef Route *route
+        cdef Pool *pool
+        for i in range(self.plan.route_count):
+            route = &self.plan.routes[i]
+            if route.min_pool_size and route.force_user != NULL and route != self.plan.fallback:
+                pool_terms_of(self.plan, route, route.name, route.force_user, &terms)
+                pool = pool_join(&self.shared.pools, &terms)
+                if pool != NULL:
+                    pool_quit(&self.shared.pools, pool)
 
     def publish(self, plan):
         cdef CPlan *old = self.plan
@@ -337,7 +353,7 @@ cdef class Engine:
                     pooled = pooled.all_next
                 rows.append(PoolRow(
                     text(pool.database), text(pool.user), "session" if pool.mode == SESSION_MODE else "transaction",
-                    max(pool.out - held - tested, 0), pool.waiting, 0, 0,
+                    pool.clients - pool.waiting, pool.waiting, 0, 0,
                     max(pool.out - held - tested, 0), 0, held, pool.idle_count, 0, tested, pool.opening,
                     now - pool.first.since_us if pool.first != NULL else 0, pool.size, pinned))
                 pool = pool.next

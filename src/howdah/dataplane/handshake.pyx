@@ -8,7 +8,7 @@ what a server says of them), `let_in`.  Authentication stands between `route` an
 
 from libc.errno cimport EINPROGRESS, errno
 from libc.stdint cimport int32_t, uint8_t, uint32_t
-from libc.string cimport memcpy, strcmp, strdup, strerror, strlen, strncmp
+from libc.string cimport memcpy, memset, strcmp, strdup, strerror, strlen, strncmp
 
 from howdah.cdefs.atomics cimport add_i32, load_i32, relaxed_add_u64
 from howdah.cdefs.epoll cimport EPOLLIN, EPOLLOUT
@@ -121,7 +121,7 @@ from howdah.wire.compose cimport (
 from howdah.wire.frame cimport FRAME_NEED_HEADER, FRAME_PART, FRAME_WHOLE, Frame, FrameVerdict, next_frame
 from howdah.wire.replies cimport ErrorFields, read_error, read_key_data, read_parameter_status
 from howdah.wire.startup cimport (
-    STARTUP_BAD_VERSION,
+    STARTUP_BAD_CANCEL,
     STARTUP_CANCEL,
     STARTUP_GSSENC,
     STARTUP_MALFORMED,
@@ -240,6 +240,9 @@ cdef void refuse_startup(Worker *w, Client *client, StartupVerdict verdict, cons
     cdef char[32] version
     cdef int reason = MALFORMED
     version[0] = 0
+    if verdict == STARTUP_BAD_CANCEL:
+        client_leave(w, client, MALFORMED, b"")  # a cancel request is never answered
+        return
     if verdict == STARTUP_TOO_SHORT:
         reason = TOO_SHORT
     elif verdict == STARTUP_TOO_LONG:
@@ -419,10 +422,22 @@ cdef bint let_in(Worker *w, Client *client) noexcept nogil:
 cdef void make_key(Worker *w, Client *client, Writer *message) noexcept nogil:
     """A cancel key: four bytes of secret, or thirty-two where the protocol version has room for them."""
     cdef uint32_t size = SECRET_SIZE if client.version >= PROTOCOL_3_2 else 4
-    if not new_secret(client.secret, SECRET_SIZE):
+    if not random_bytes(w, client.secret):
         return
     client.cancel_pid = cancel_pid(w.index, client.slot)
     compose_backend_key_data(message, client.cancel_pid, client.secret, size)
+
+
+cdef bint random_bytes(Worker *w, uint8_t *secret) noexcept nogil:
+    """SECRET_SIZE bytes of the system's randomness, of which a worker fetches many at once and uses each once."""
+    if w.randomness_left == 0:
+        if not new_secret(w.randomness, sizeof(w.randomness)):
+            return False
+        w.randomness_left = sizeof(w.randomness)
+    w.randomness_left -= SECRET_SIZE
+    memcpy(secret, w.randomness + w.randomness_left, SECRET_SIZE)
+    memset(w.randomness + w.randomness_left, 0, SECRET_SIZE)
+    return True
 
 
 cdef void wait_for_welcome(Worker *w, Client *client) noexcept nogil:
@@ -490,7 +505,8 @@ cdef void client_refused_by_pool(Worker *w, Client *client) noexcept nogil:
     """The pool's servers cannot log in: the client gets PostgreSQL's own words."""
     cdef char[6] sqlstate
     cdef char[256] text
-    client.owed = False
+    if not client.line.in_line:
+        client.owed = False
     pthread_mutex_lock(&w.shared.pools.lock)
     memcpy(sqlstate, client.pool.failure_sqlstate, sizeof(sqlstate))
     memcpy(text, client.pool.failure, sizeof(text))
@@ -739,4 +755,5 @@ cdef void server_ready(Worker *w, Server *server) noexcept nogil:
         keep_welcome(&w.shared.pools, server.pooled.pool, server.settings, server.parameters,
                      server.parameters_size, True)
     tell_server(w, EVENT_SERVER_LOGIN, server, NONE, NULL, 0)
+    w.open_wanted = True  # where this was the first, others need not hold back any more
     recycle(w, server)

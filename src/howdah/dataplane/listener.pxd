@@ -4,4 +4,5 @@ from howdah.dataplane.conn cimport Conn
 from howdah.dataplane.parties cimport Worker
 
 cdef void accept_clients(Worker *w, Conn *listening) noexcept nogil
+cdef void tune_listeners(Worker *w) noexcept nogil
 cdef void watch_listeners(Worker *w, bint on) noexcept nogil

@@ -83,14 +83,18 @@ cdef void welcome_client(Worker *w, int fd, const sockaddr_storage *address) noe
         close(fd)
         return
     fill_peer(&client.peer, address)
-    if address.ss_family != AF_UNIX:
-        tune(w.plan, fd)
     if not conn_watch(w.epoll_fd, &client.conn, EPOLLIN | EPOLLRDHUP):
         conn_close(&w.slab, &client.conn)
         client_free(w, client)
         return
     client_watch_deadline(client)
     client_startup(w, client)  # its first packet is usually there already
+
+
+cdef void tune_listeners(Worker *w) noexcept nogil:
+    """Set the TCP options that accepted connections inherit (on Unix sockets they have no effect)."""
+    for i in range(w.listener_count):
+        tune(w.plan, w.listeners[i].fd)
 
 
 cdef void watch_listeners(Worker *w, bint on) noexcept nogil:

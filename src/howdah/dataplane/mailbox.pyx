@@ -16,8 +16,23 @@ from howdah.dataplane.parties cimport Client, Mail, Note, Peer, Server, Shared, 
 cdef extern from "<stdio.h>" nogil:
     int snprintf(char *to, size_t size, const char *format, ...) noexcept
 
+from howdah.dataplane.rows import EventKind
+from howdah.reasons import REASONS, Level
+
 cdef enum:
     MOST_NOTES = 65536
+    MOST_REASONS = 256
+
+cdef uint8_t CLIENT_CLOSED = EventKind.CLIENT_CLOSED
+cdef bint[MOST_REASONS] loud  # reasons that are told whatever the plan says
+
+
+def load_levels():
+    for number, reason in enumerate(REASONS):
+        loud[number] = reason.level in (Level.WARNING, Level.ERROR)
+
+
+load_levels()
 
 
 cdef Mail *mail_new(uint8_t kind) noexcept nogil:
@@ -122,8 +137,10 @@ cdef void print_peer(const Peer *peer, char *to, size_t size) noexcept nogil:
 
 
 cdef void tell_client(Worker *w, uint8_t kind, Client *client, int reason, const void *detail, size_t size) noexcept nogil:
-    """An event about a client."""
+    """An event about a client; ordinary ends are told only when they are to be logged, which a storm would feel."""
     cdef Note *note
+    if kind == CLIENT_CLOSED and not loud[reason] and not w.plan.log_disconnections:
+        return
     if client.pool != NULL:
         note = note_new(w, kind, reason, client.pool.database, client.pool.user, detail, size)
     else:

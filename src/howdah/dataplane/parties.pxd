@@ -129,6 +129,7 @@ cdef struct Client:
     bint counted  # under max_client_conn; from login to the end, whatever the state
     bint asked_ssl  # SSLRequest and GSSENCRequest may come once each before the startup packet
     bint asked_gssenc
+    bint goodbye  # has sent Terminate; leaves when what it asked for before is answered
     bint parsed_unnamed  # parsed the unnamed statement and has not bound it yet
 
 # Made and freed by `server_new` and `server_free`; touched by the worker `pooled.worker` alone, with the exceptions
@@ -194,6 +195,8 @@ cdef struct Worker:
     uint32_t chunk_count
     Client *first_ready
     Client *last_ready
+    uint8_t[4096] randomness  # for cancel keys
+    size_t randomness_left
     pthread_mutex_t inbox_lock
     Mail *first_mail
     Mail *last_mail

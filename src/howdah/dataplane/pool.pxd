@@ -47,6 +47,7 @@ cdef struct PooledServer:
     uint32_t generation
     uint64_t opened_us
     uint64_t idle_since_us
+    bint used  # has been linked since it was opened
     Limit *made_room_for  # the limit it was evicted for
 
 # Lives inside a client.  Changes under the lock only, but for `granted`, which belongs to the client's worker once
@@ -90,6 +91,7 @@ cdef struct Pool:
     WaitingClient *first
     WaitingClient *last
     int waiting
+    bint proven  # a server has logged in since the last failure
     bint failing  # the last attempt to open a server failed
     bint refused  # ... because PostgreSQL said no to this user or database
     uint64_t retry_at_us

@@ -249,10 +249,10 @@ cdef PooledServer *most_recent(Pools *pools, Pool *pool, int worker) noexcept no
 
 
 cdef bint outdated(const PooledServer *server, uint64_t now_us) noexcept nogil:
-    """Too old, or opened under terms that no longer hold."""
-    cdef const Pool *pool = server.pool
-    return (server.generation != pool.generation
-            or (pool.server_lifetime_us and now_us - server.opened_us >= pool.server_lifetime_us))
+    """Too old, or opened under terms that no longer hold.  A lifetime of 0 (or 1 µs) means "use once"."""
+    return (server.generation != server.pool.generation
+            or ((server.used or server.pool.server_lifetime_us > 1)
+                and now_us - server.opened_us >= server.pool.server_lifetime_us))
 
 
 cdef void opened(Pools *pools, Pool *pool, PooledServer *server, int worker, uint64_t now_us) noexcept nogil:
@@ -265,6 +265,7 @@ cdef void opened(Pools *pools, Pool *pool, PooledServer *server, int worker, uin
     server.opened_us = now_us
     server.next = server.prev = NULL
     server.made_room_for = NULL
+    server.used = False
     server.all_prev = NULL
     server.all_next = pool.servers
     if pool.servers != NULL:
@@ -329,8 +330,10 @@ cdef bint wants_one(const Pool *pool, bint fill) noexcept nogil:
 
 
 cdef bint may_try(const Pool *pool, uint64_t now_us) noexcept nogil:
-    """After a failure one attempt at a time, and not before its time."""
-    return not pool.removed and (not pool.failing or (pool.opening == 0 and now_us >= pool.retry_at_us))
+    """Until a server has logged in, one attempt at a time; after a failure not before its time."""
+    if pool.removed or (pool.failing and now_us < pool.retry_at_us):
+        return False
+    return pool.proven or pool.opening == 0
 
 
 cdef bint at_limit(const Limit *limit) noexcept nogil:
@@ -359,6 +362,7 @@ cdef TakeVerdict take(Pools *pools, Pool *pool, WaitingClient *client, uint64_t 
     if pool.waiting == 0 and pool.idle_count:
         server = most_recent(pools, pool, client.worker)
         move(server, PLACE_OUT)
+        server.used = True
         client.granted = server
         client.moved_from = server.worker
         store_i32(&server.worker, client.worker)
@@ -416,6 +420,7 @@ cdef ReleaseVerdict release(Pools *pools, PooledServer *server, uint64_t now_us,
     cdef ReleaseVerdict verdict
     pthread_mutex_lock(&pools.lock)
     if server.place == PLACE_OPENING:  # logged in: opening works (again)
+        pool.proven = True
         pool.failing = pool.refused = False
         pool.backoff_us = 0
     if outdated(server, now_us) or pool.removed or (pool.size and in_use(pool) > pool.size + pool.reserve):
@@ -425,6 +430,7 @@ cdef ReleaseVerdict release(Pools *pools, PooledServer *server, uint64_t now_us,
         next[0] = pool.first
         remove_from_line(pools, pool.first)
         move(server, PLACE_OUT)
+        server.used = True
         next[0].granted = server
         verdict = RELEASE_GRANTED
     else:
@@ -464,6 +470,7 @@ cdef WaitingClient *open_failed(Pools *pools, Pool *pool, bint refused, const ch
     cdef WaitingClient *client
     pthread_mutex_lock(&pools.lock)
     pool.failing = True
+    pool.proven = False
     pool.refused = refused
     pool.backoff_us = min(max(pool.backoff_us * 2, <uint64_t>FIRST_BACKOFF_US), pools.login_retry_us)
     pool.retry_at_us = now_us + (pools.login_retry_us if refused else pool.backoff_us)

@@ -60,6 +60,7 @@ from howdah.dataplane.pool cimport (
 )
 from howdah.dataplane.reply_queue cimport (
     EXPECT_COPY_END,
+    EXPECT_EXECUTE,
     EXPECT_QUERY,
     EXPECT_SWALLOW,
     EXPECT_SYNC,
@@ -77,6 +78,7 @@ from howdah.wire.compose cimport (
     compose_copy_fail,
     compose_error,
     compose_error_text,
+    compose_execute,
     compose_query,
 )
 from howdah.wire.tags cimport IDLE, SYNC, TERMINATE
@@ -102,12 +104,17 @@ cdef int UNRECOVERABLE = ReasonCode.ABANDONED_UNRECOVERABLE
 
 cdef void watch_client(Worker *w, Client *client) noexcept nogil:
     """Read from the client unless its server cannot take more or it already waits; write while something is unsent."""
-    cdef uint32_t events = EPOLLRDHUP
-    if client.server == NULL or client.server.conn.out.size == 0:
-        events |= EPOLLIN
+    cdef uint32_t events = 0
+    if not client.goodbye:
+        events = EPOLLRDHUP
+        if client.server == NULL or client.server.conn.out.size == 0:
+            events |= EPOLLIN
     if client.conn.out.size:
         events |= EPOLLOUT
-    conn_watch(w.epoll_fd, &client.conn, events)
+    if events:
+        conn_watch(w.epoll_fd, &client.conn, events)
+    else:
+        conn_unwatch(w.epoll_fd, &client.conn)
 
 
 cdef void watch_server(Worker *w, Server *server) noexcept nogil:
@@ -241,11 +248,14 @@ cdef void abandon(Worker *w, Client *client) noexcept nogil:
         if server.copying_in:
             compose_copy_fail(&message, "client left in the middle of COPY")
             expect(&server.replies, EXPECT_COPY_END)
-        if not ends_with_ready(&server.replies):
-            compose_bare(&message, SYNC)
-            expect(&server.replies, EXPECT_SYNC | EXPECT_SWALLOW)
         if not server.copying_in:
             cancel_start(w, server, NULL, 0, 0)
+    if not ends_with_ready(&server.replies):
+        # A Sync alone would commit what the client never finished: an error in front of it rolls it back.
+        compose_execute(&message, "of a client that left before its Sync")
+        expect(&server.replies, EXPECT_EXECUTE | EXPECT_SWALLOW)
+        compose_bare(&message, SYNC)
+        expect(&server.replies, EXPECT_SYNC | EXPECT_SWALLOW)
     if message.used:
         send_to_server(w, server, data, message.used)
     watch_server(w, server)
@@ -313,10 +323,14 @@ cdef void farewell(Worker *w, Client *client, int reason, const char *detail, co
     """Send the last message, then keep the socket until the client has read it: closing at once, with bytes of the
     client unread, would make the kernel throw the message away."""
     cdef bint pending = grant_pending(w, client)
+    # In the middle of a message of the server's nothing of ours can be said.
+    cdef bint torn = client.server != NULL and client.server.remain != 0 and not client.server.remain_drop
     let_go(w, client)
     tell_client(w, CONSOLE_CLOSED if client.state == CLIENT_CONSOLE else CLIENT_CLOSED, client, reason, detail,
                 strlen(detail))
     quit_pool(w, client)
+    if torn:
+        size = 0
     if conn_send(&w.slab, &client.conn, data, size) == SEND_ERROR or pending:
         conn_close(&w.slab, &client.conn)
     client_move(client, CLIENT_CLOSING)
@@ -372,7 +386,7 @@ cdef void server_lost(Worker *w, Server *server, int reason, const char *detail)
     if client != NULL:
         server.client = NULL
         client.server = NULL
-        if server.fatal_sent:
+        if server.fatal_sent or (server.remain and not server.remain_drop):
             farewell(w, client, reason, detail, NULL, 0)
         else:
             client_refuse(w, client, reason, detail)

@@ -7,7 +7,7 @@ straight from the read buffer.  Called by `worker`.
 
 from libc.errno cimport ENOMEM
 from libc.stdint cimport uint8_t, uint32_t
-from libc.string cimport memcpy, strcmp, strerror
+from libc.string cimport memcmp, memcpy, strcmp, strerror
 
 from howdah.cdefs.atomics cimport relaxed_add_u64
 from howdah.cdefs.epoll cimport EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP
@@ -114,6 +114,7 @@ from howdah.dataplane.rows import EventKind
 from howdah.reasons import ReasonCode
 
 cdef enum:
+    SENT_WHOLE = 4096  # messages up to this size are not begun before they are whole: half a one costs a server
     LARGEST_CONSOLE = READ_SIZE
 
 cdef extern from "<stdio.h>" nogil:
@@ -143,6 +144,7 @@ cdef enum Step:
     STEP_DROP
     STEP_MORE  # it must be whole to be decided on
     STEP_WAIT  # no server is free: keep it and what is behind it
+    STEP_LAST  # nothing behind it counts
     STEP_GONE  # the client or server is gone
 
 
@@ -158,7 +160,10 @@ cdef void relay_client(Worker *w, Client *client, unsigned int events) noexcept 
     if (client.state == CLIENT_WAITING or client.state == CLIENT_LOGIN_WAITING or client.state == CLIENT_LOGIN_ACTIVE
             or client.conn.interest & EPOLLIN == 0):
         # Nothing is read now; all there is to know is whether the client is still there.
-        if events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR):
+        if client.state == CLIENT_WAITING and not events & (EPOLLHUP | EPOLLERR) and ends_in_goodbye(client):
+            client.goodbye = True
+            watch_client(w, client)
+        elif events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR):
             client_leave(w, client, CLIENT_EOF, b"")
         elif events & EPOLLIN:
             conn_watch(w.epoll_fd, &client.conn, (client.conn.interest & ~<uint32_t>EPOLLIN) | EPOLLRDHUP)
@@ -175,6 +180,13 @@ cdef void relay_client(Worker *w, Client *client, unsigned int events) noexcept 
         client_leave(w, client, CLIENT_EOF, b"")
     elif verdict != FILL_AGAIN:
         client_leave(w, client, CLIENT_RESET, strerror(client.conn.error))
+
+
+cdef bint ends_in_goodbye(const Client *client) noexcept nogil:
+    """Has this waiting client said all it wants, and Terminate?  Then its leaving is no news."""
+    cdef const Block *held = client.held
+    return (held != NULL and held.end >= 5
+            and memcmp(block_data(<Block *>held) + held.end - 5, b"X\x00\x00\x00\x04", 5) == 0)
 
 
 cdef bint client_flushed(Worker *w, Client *client) noexcept nogil:
@@ -249,7 +261,7 @@ cdef void relay_request(Worker *w, Client *client, const uint8_t *data, size_t s
             pos += part
             continue
         verdict = next_frame(data + pos, size - pos, &frame)
-        if verdict == FRAME_NEED_HEADER:
+        if verdict == FRAME_NEED_HEADER or (verdict == FRAME_PART and frame.size <= SENT_WHOLE):
             break
         if verdict == FRAME_BAD_LENGTH:
             client_refuse(w, client, MESSAGE_LENGTH, b"")
@@ -259,6 +271,10 @@ cdef void relay_request(Worker *w, Client *client, const uint8_t *data, size_t s
             return
         if step == STEP_MORE or step == STEP_WAIT:
             break
+        if step == STEP_LAST:
+            if forward_request(w, client, data + start, pos - start):
+                watch_client(w, client)
+            return
         client.remain = frame.size - frame.here
         client.remain_drop = step == STEP_DROP
         if step == STEP_DROP:
@@ -311,8 +327,7 @@ cdef Step request(Worker *w, Client *client, const Frame *frame, const uint8_t *
     if tag == tags.COPY_DONE_F or tag == tags.COPY_FAIL:
         return forward_with(w, client, EXPECT_COPY_END) if client.server != NULL else STEP_DROP
     if tag == tags.TERMINATE:
-        client_leave(w, client, CLIENT_TERMINATE, b"")
-        return STEP_GONE
+        return say_goodbye(w, client)
     return unknown_message(w, client, tag)
 
 
@@ -321,6 +336,15 @@ cdef Step unknown_message(Worker *w, Client *client, uint8_t tag) noexcept nogil
     snprintf(number, sizeof(number), b"%d", <int>tag)
     client_refuse(w, client, MESSAGE_TYPE, number)
     return STEP_GONE
+
+
+cdef Step say_goodbye(Worker *w, Client *client) noexcept nogil:
+    """Terminate: what was asked for before it is still done, as PostgreSQL does it, and nothing behind it is read."""
+    if client.server == NULL or all_replied(&client.server.replies):
+        client_leave(w, client, CLIENT_TERMINATE, b"")
+        return STEP_GONE
+    client.goodbye = True
+    return STEP_LAST
 
 
 cdef Step answer_sync(Worker *w, Client *client) noexcept nogil:
@@ -509,7 +533,7 @@ cdef void relay_reply(Worker *w, Server *server, const uint8_t *data, size_t siz
         server_lost(w, server, OUT_OF_MEMORY, b"")
     elif server.client == NULL:
         recycle(w, server)
-    elif server.client.state == CLIENT_LOGIN_ACTIVE and all_replied(&server.replies):
+    elif all_replied(&server.replies) and (server.client.state == CLIENT_LOGIN_ACTIVE or server.client.goodbye):
         set_ready(server.client)
 
 
@@ -648,6 +672,9 @@ cdef void unlink(Worker *w, Server *server) noexcept nogil:
     client.server = NULL
     client_move(client, CLIENT_IDLE)
     client.request_us = w.now_us
+    if client.goodbye:
+        set_ready(client)
+        return
     if w.plan.client_idle_timeout_us:
         client_watch_deadline(client)
     if client.held != NULL or w.draining or client.pool.removed:

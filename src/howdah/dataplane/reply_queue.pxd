@@ -27,6 +27,7 @@ cdef struct ReplyQueue:
     uint32_t head
     uint32_t count
     bint skipping  # the server skips what it gets until it has seen a Sync
+    bint unsynced  # extended messages were sent and no Sync behind them
     bint copying_in  # the server takes CopyData and ignores Sync; the client has not ended it yet
     uint8_t[32] inline_items
 

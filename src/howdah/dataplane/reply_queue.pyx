@@ -25,7 +25,7 @@ cdef void replies_init(ReplyQueue *queue) noexcept nogil:
     queue.items = NULL
     queue.capacity = sizeof(queue.inline_items)
     queue.head = queue.count = 0
-    queue.skipping = queue.copying_in = False
+    queue.skipping = queue.unsynced = queue.copying_in = False
 
 
 cdef void replies_free(ReplyQueue *queue) noexcept nogil:
@@ -76,6 +76,8 @@ cdef bint grow(ReplyQueue *queue) noexcept nogil:
 cdef bint expect(ReplyQueue *queue, uint8_t item) noexcept nogil:
     """A message that asks for `item` goes to the server.  False: too many at once, or memory is out."""
     cdef uint8_t kind = item & EXPECT_KIND
+    if kind < EXPECT_COPY_END:
+        queue.unsynced = kind < EXPECT_SYNC
     if queue.skipping:
         if kind != EXPECT_SYNC:
             return True  # the server will skip it too
@@ -100,15 +102,7 @@ cdef bint all_replied(const ReplyQueue *queue) noexcept nogil:
 
 cdef bint ends_with_ready(const ReplyQueue *queue) noexcept nogil:
     """Will ReadyForQuery be the last thing to come?  (Otherwise a Sync is wanted to get there.)"""
-    cdef uint8_t kind
-    cdef uint32_t i
-    if queue.skipping or queue.copying_in:
-        return False
-    for i in range(queue.count):
-        kind = item_at(queue, queue.count - 1 - i) & EXPECT_KIND
-        if kind != EXPECT_COPY_END:
-            return EXPECT_SYNC <= kind <= EXPECT_FUNCTION
-    return True
+    return not (queue.skipping or queue.copying_in or queue.unsynced)
 
 
 cdef uint8_t first_expected(const ReplyQueue *queue) noexcept nogil:

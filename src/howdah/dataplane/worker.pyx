@@ -5,7 +5,7 @@ Called by `engine`, once, for the life of the thread.
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy
+from libc.string cimport memcpy, strcmp
 
 from howdah.cdefs.atomics cimport add_i32, load_i32, store_i32
 from howdah.cdefs.clock cimport CLOCK_MONOTONIC, clock_us
@@ -56,7 +56,7 @@ from howdah.dataplane.handshake cimport (
     server_login,
     server_login_failed,
 )
-from howdah.dataplane.listener cimport accept_clients, watch_listeners
+from howdah.dataplane.listener cimport accept_clients, tune_listeners, watch_listeners
 from howdah.dataplane.mailbox cimport mail_fetch, mail_free, mail_new, mail_send
 from howdah.dataplane.parties cimport (
     CLIENT_ACTIVE,
@@ -120,10 +120,12 @@ cdef enum:
     HELD_ROOM = 2 * READ_SIZE  # the most a client can have held back
 
 cdef int NONE = ReasonCode.NONE
+cdef int CLIENT_TERMINATE = ReasonCode.CLIENT_TERMINATE
 cdef int SHUTDOWN = ReasonCode.SHUTDOWN
 cdef int DATABASE_REMOVED = ReasonCode.DATABASE_REMOVED
 cdef int CONSOLE_CLOSED = ReasonCode.CONSOLE_CLOSED
 cdef int WAIT_TIMEOUT = ReasonCode.QUERY_WAIT_TIMEOUT
+cdef int LOGIN_FAILED = ReasonCode.SERVER_LOGIN_FAILED
 cdef int UNREACHABLE = ReasonCode.SERVER_UNREACHABLE
 cdef int CONNECT_TIMEOUT = ReasonCode.SERVER_CONNECT_TIMEOUT
 cdef int UNRECOVERABLE = ReasonCode.ABANDONED_UNRECOVERABLE
@@ -164,6 +166,7 @@ cdef void worker_run(Worker *w) noexcept nogil:
     """Turn after turn until told to stop."""
     cdef epoll_event[EVENTS_AT_ONCE] events
     cdef int count
+    tune_listeners(w)
     watch_listeners(w, True)
     while not w.stopping:
         count = epoll_wait(w.epoll_fd, events, EVENTS_AT_ONCE, wait_ms(&w.wheel, w.now_us))
@@ -258,6 +261,8 @@ cdef void go_on(Worker *w) noexcept nogil:
             login_answered(w, client)
         elif client.state == CLIENT_CLOSING:
             grant_not_wanted(w, client)
+        elif client.goodbye and (client.server == NULL or all_replied(&client.server.replies)):
+            client_leave(w, client, CLIENT_TERMINATE, b"")
         elif client.state == CLIENT_IDLE and w.draining:
             client_refuse(w, client, SHUTDOWN, b"")
         elif client.state == CLIENT_IDLE and client.pool.removed:
@@ -300,9 +305,12 @@ cdef void client_expired(Worker *w, Client *client) noexcept nogil:
     if reason == WAIT_TIMEOUT:
         pthread_mutex_lock(&w.shared.pools.lock)
         if client.pool.failing:
-            reason = UNREACHABLE
+            reason = UNREACHABLE if strcmp(client.pool.failure_sqlstate, "08001") == 0 else LOGIN_FAILED
             memcpy(why, client.pool.failure, sizeof(client.pool.failure))
         pthread_mutex_unlock(&w.shared.pools.lock)
+        if reason == LOGIN_FAILED:
+            client_refused_by_pool(w, client)
+            return
     client_refuse(w, client, reason, why)
 
 
@@ -440,6 +448,7 @@ cdef void new_plan(Worker *w, CPlan *plan, int32_t *left) noexcept nogil:
     cdef Client *client = w.clients
     cdef Client *next_client
     w.plan = plan
+    tune_listeners(w)
     add_i32(left, -1)
     while client != NULL:
         next_client = client.next

@@ -20,4 +20,5 @@ cdef void compose_startup(Writer *w, const char *user, const char *database, con
 cdef void compose_cancel(Writer *w, uint32_t pid, const uint8_t *secret, uint32_t size) noexcept nogil
 cdef void compose_query(Writer *w, const char *text) noexcept nogil
 cdef void compose_bare(Writer *w, uint8_t tag) noexcept nogil
+cdef void compose_execute(Writer *w, const char *portal) noexcept nogil
 cdef void compose_copy_fail(Writer *w, const char *message) noexcept nogil

@@ -175,3 +175,10 @@ cdef void compose_copy_fail(Writer *w, const char *message) noexcept nogil:
     cdef size_t mark = begin_message(w, tags.COPY_FAIL)
     write_string(w, message)
     end_message(w, mark)
+
+
+cdef void compose_execute(Writer *w, const char *portal) noexcept nogil:
+    cdef size_t mark = begin_message(w, tags.EXECUTE)
+    write_string(w, portal)
+    write_u32(w, 0)
+    end_message(w, mark)

@@ -13,6 +13,7 @@ cpdef enum StartupVerdict:
     STARTUP_MALFORMED = 7  # strings that do not end where the packet ends
     STARTUP_NO_USER = 8
     STARTUP_BAD_VERSION = 9
+    STARTUP_BAD_CANCEL = 10  # a CancelRequest with an impossible key
 
 cdef struct Startup:
     uint32_t size  # of the whole packet

@@ -16,6 +16,7 @@ cdef enum:
     GSSENC_CODE = 80877104
     SMALLEST = 8
     LARGEST = 10000
+    LARGEST_LENGTH = 0x7FFFFFFF  # PostgreSQL reads it as a signed number: what is above is negative
     LARGEST_SECRET = 256
 
 
@@ -25,7 +26,7 @@ cdef StartupVerdict read_startup(const uint8_t *data, size_t size, Startup *star
     cdef uint32_t length = read_u32(&r)
     if not r.ok:
         return STARTUP_NEED_MORE
-    if length < SMALLEST:
+    if length < SMALLEST or length > LARGEST_LENGTH:
         return STARTUP_TOO_SHORT
     if length > LARGEST:
         return STARTUP_TOO_LONG
@@ -50,7 +51,7 @@ cdef StartupVerdict read_cancel(Reader *r, Startup *startup) noexcept nogil:
     startup.secret_size = <uint32_t>left(r)
     startup.secret = read_bytes(r, startup.secret_size)
     if not r.ok or startup.secret_size == 0 or startup.secret_size > LARGEST_SECRET:
-        return STARTUP_MALFORMED
+        return STARTUP_BAD_CANCEL
     return STARTUP_CANCEL
 
 

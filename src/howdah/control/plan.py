@@ -94,7 +94,7 @@ def _database(
         reserve_pool_size=_reserve(database, settings),
         pool_mode=PoolMode[_first(database.pool_mode, settings.pool_mode).upper()],
         max_db_connections=_first(database.max_db_connections, settings.max_db_connections),
-        server_lifetime_us=_lifetime(_first(database.server_lifetime, settings.server_lifetime)),
+        server_lifetime_us=microseconds(_first(database.server_lifetime, settings.server_lifetime)),
         startup_parameters=tuple(_startup_parameters(database)),
     )
 
@@ -108,11 +108,6 @@ def _reserve(database: DatabaseSettings, settings: GlobalSettings) -> int:
     if not settings.reserve_pool_timeout:
         return 0
     return _first(database.reserve_pool_size, settings.reserve_pool_size)
-
-
-def _lifetime(seconds: float) -> int:
-    """PgBouncer's 0 is "use once", the plan's is "no limit": one microsecond is over after any use."""
-    return microseconds(seconds) or 1
 
 
 def _startup_parameters(database: DatabaseSettings) -> Iterator[tuple[str, str]]:

@@ -68,10 +68,6 @@ def test_without_a_reserve_timeout_there_is_no_reserve() -> None:
     assert database({}, reserve_pool_size=5, reserve_pool_timeout=0).reserve_pool_size == 0
 
 
-def test_a_lifetime_of_zero_means_used_once_not_forever() -> None:
-    assert database({}, server_lifetime=0).server_lifetime_us == 1
-
-
 def test_what_a_server_connection_starts_with() -> None:
     found = database({"timezone": "UTC", "application_name": "", "options": "-c a=b", "user": "bob", "dbname": "real"})
     assert found.startup_parameters == (("timezone", "UTC"), ("application_name", ""), ("options", "-c a=b"))

@@ -209,7 +209,7 @@ class GlobalSettings(Table):
         30.0, "How long running transactions may take to finish after SIGTERM. 0: they are not waited for."
     )
     log_level: LogLevel = setting("info", "Least severe log lines to write.")
-    log_format: LogFormat = setting("text", "Log lines for people, or one JSON object a line.")
+    log_format: LogFormat = setting("text", "Log lines for people, or one JSON object a line.", restart=True)
     log_connections: Switch = setting(False, "Log each client that logs in. PgBouncer's default is on.")
     log_disconnections: Switch = setting(
         False, "Log each client that leaves, with the reason. PgBouncer's default is on."

@@ -61,7 +61,7 @@ def _listening(config: Tables) -> Iterator[Finding]:
 
 def _global_sizes(config: Tables) -> Iterator[Finding]:
     settings = config.howdah
-    if settings.min_pool_size > settings.default_pool_size:
+    if settings.min_pool_size > settings.default_pool_size > 0:
         yield Finding(
             _howdah("min_pool_size", "default_pool_size"),
             f"min_pool_size ({settings.min_pool_size}) is more than default_pool_size ({settings.default_pool_size})",
@@ -85,7 +85,7 @@ def _database_sizes(config: Tables, name: str, database: DatabaseSettings) -> It
     least = settings.min_pool_size if database.min_pool_size is None else database.min_pool_size
     most = settings.max_db_connections if database.max_db_connections is None else database.max_db_connections
     table: KeyPath = ("databases", name)
-    if least > pool_size and own & {"min_pool_size", "pool_size"}:
+    if least > pool_size > 0 and own & {"min_pool_size", "pool_size"}:
         yield Finding(
             [(*table, key) for key in ("min_pool_size", "pool_size") if key in own],
             f"min_pool_size ({least}) is more than the pool size ({pool_size})",

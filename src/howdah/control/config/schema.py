@@ -78,7 +78,8 @@ PoolMode = Annotated[
     Literal["transaction", "session"], BeforeValidator(_pool_mode), Kind("one of transaction, session")
 ]
 Port = Annotated[int, BeforeValidator(count), AfterValidator(between(1, 65535)), Kind("port")]
-PoolSize = Annotated[int, BeforeValidator(count), AfterValidator(between(1, 100_000)), Kind("number")]
+PoolSize = Annotated[int, BeforeValidator(count), AfterValidator(between(0, 100_000)), Kind("number")]
+Positive = Annotated[int, BeforeValidator(count), AfterValidator(between(1, 1_000_000)), Kind("number")]
 Name = Annotated[str, BeforeValidator(text), AfterValidator(_not_empty), Kind("string")]
 ListenAddresses = Annotated[
     tuple[str, ...], BeforeValidator(words), AfterValidator(listen_addresses), Kind("list of addresses")
@@ -158,7 +159,9 @@ class GlobalSettings(Table):
         "When a server goes back to the pool: after each transaction, or when its client leaves (`session`). "
         "PgBouncer's default is session.",
     )
-    default_pool_size: PoolSize = setting(20, "Most server connections of a pool, that is, for one database and user.")
+    default_pool_size: PoolSize = setting(
+        20, "Most server connections of a pool, that is, for one database and user. 0: no limit."
+    )
     min_pool_size: Count = setting(0, "Server connections a pool in use keeps open even when idle.")
     reserve_pool_size: Count = setting(
         0, "More server connections a pool may open when clients have waited for `reserve_pool_timeout`."
@@ -166,7 +169,7 @@ class GlobalSettings(Table):
     reserve_pool_timeout: Seconds = setting(
         5.0, "How long a client waits before the reserve may be used. 0: no reserve."
     )
-    max_client_conn: PoolSize = setting(
+    max_client_conn: Positive = setting(
         10_000, "Most clients over all databases. Clients beyond it are refused at once. PgBouncer's default is 100."
     )
     max_db_connections: Count = setting(0, "Most server connections of one database over all its pools. 0: no limit.")
@@ -246,7 +249,7 @@ class DatabaseSettings(Table):
         shown="none",
     )
     pool_mode: PoolMode | None = setting(None, "Instead of the global `pool_mode`.", shown="global")
-    pool_size: PoolSize | None = setting(None, "Instead of `default_pool_size`.", shown="global")
+    pool_size: PoolSize | None = setting(None, "Instead of `default_pool_size`. 0: no limit.", shown="global")
     min_pool_size: Count | None = setting(None, "Instead of the global `min_pool_size`.", shown="global")
     reserve_pool_size: Count | None = setting(None, "Instead of the global `reserve_pool_size`.", shown="global")
     max_db_connections: Count | None = setting(None, "Instead of the global `max_db_connections`.", shown="global")
@@ -265,7 +268,7 @@ class UserSettings(Table):
 
     pool_mode: PoolMode | None = setting(None, "Instead of the database's or the global `pool_mode`.", shown="database")
     pool_size: PoolSize | None = setting(
-        None, "Instead of the database's `pool_size` or `default_pool_size`.", shown="database"
+        None, "Instead of the database's `pool_size` or `default_pool_size`. 0: no limit.", shown="database"
     )
     reserve_pool_size: Count | None = setting(
         None, "Instead of the database's or the global `reserve_pool_size`.", shown="database"

@@ -27,6 +27,7 @@ def found(
         {"listen_addr": "localhost, 127.0.0.2"},
         {"listen_addr": "*", "allow_trust_from_network": True},
         {"min_pool_size": 20},
+        {"min_pool_size": 5, "default_pool_size": 0},
         {"max_db_connections": 20},
         {"reserve_pool_timeout": 0},
         {"reserve_pool_size": 5},

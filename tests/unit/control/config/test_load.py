@@ -113,7 +113,7 @@ def test_a_file_with_a_byte_order_mark_and_crlf_is_read() -> None:
         ('query_wait_timeout = "16kB"', "query_wait_timeout: kB is a unit of size, and this is a duration; use one of"),
         ('server_lifetime = "10 parsecs"', "server_lifetime: unknown unit 'parsecs'; use one of us, ms"),
         ('max_packet_size = "16KB"', "max_packet_size: unknown unit 'KB'; did you mean 'kB'?"),
-        ("default_pool_size = 0", "default_pool_size: must be between 1 and 100000, not 0"),
+        ("default_pool_size = 100001", "default_pool_size: must be between 0 and 100000, not 100001"),
         ("default_pool_size = true", "default_pool_size: must be a whole number"),
         ("listen_port = 65536", "listen_port: must be between 1 and 65535"),
         ("unix_socket_mode = 770", 'unix_socket_mode: must be octal digits in quotes, such as "0770"'),
@@ -250,9 +250,9 @@ def test_a_bad_url_is_told_without_its_password() -> None:
 
 
 def test_faults_from_outside_the_file_name_their_origin() -> None:
-    options = (Option("default_pool_size", "0", "--pool-size"),)
+    options = (Option("max_client_conn", "0", "--set"),)
     assert faults(DATABASE, *options, HOWDAH_WORKERS="x") == [
-        "--pool-size: default_pool_size: must be between 1 and 100000, not 0",
+        "--set: max_client_conn: must be between 1 and 1000000, not 0",
         "HOWDAH_WORKERS: workers: must be a whole number, not 'x'",
     ]
     (fault,) = faults(target="postgresql://localhost:6432")

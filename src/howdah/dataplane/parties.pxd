@@ -149,8 +149,9 @@ cdef struct Server:
     uint8_t pins
     bint fatal_sent  # the client has seen the server's own last words
     bint copying_in  # the server takes CopyData now
+    bint unsettled  # got a Query behind extended messages without a Sync; see `recycle`
     bint settings_unsure  # a query that changes its settings failed
-    bint login_for_settings
+    uint64_t recover_by_us  # until when it may take to come back in step
     int cancels  # cancel requests on their way to it
     uint64_t id
     uint64_t connected_us

@@ -16,4 +16,5 @@ cdef void client_lingers(Worker *w, Client *client) noexcept nogil
 cdef void grant_not_wanted(Worker *w, Client *client) noexcept nogil
 cdef void server_lost(Worker *w, Server *server, int reason, const char *detail) noexcept nogil
 cdef void server_close(Worker *w, Server *server, int reason) noexcept nogil
+cdef void recovery_due(Worker *w, Server *server) noexcept nogil
 cdef void server_ended(Worker *w, Server *server) noexcept nogil

@@ -88,6 +88,7 @@ from howdah.reasons import ReasonCode
 
 cdef enum:
     RECOVERY_LIMIT_US = 5 * 1000000  # for an abandoned server to come back in step
+    CANCEL_AGAIN_US = 250 * 1000  # a cancel that comes before its query has begun does nothing
     CLOSING_LIMIT_US = 5 * 1000000  # for PostgreSQL to close a connection it was told to
     LARGEST_QUERY = 4096
 
@@ -151,7 +152,8 @@ cdef bint ask(Worker *w, Server *server, const char *query) noexcept nogil:
     compose_query(&message, query)
     if not message.ok or not expect(&server.replies, EXPECT_QUERY | EXPECT_SWALLOW):
         return False
-    timer_arm(&w.wheel, &server.timer, w.now_us + RECOVERY_LIMIT_US)
+    server.recover_by_us = w.now_us + RECOVERY_LIMIT_US
+    timer_arm(&w.wheel, &server.timer, server.recover_by_us)
     send_to_server(w, server, data, message.used)
     return True
 
@@ -182,6 +184,13 @@ cdef void recycle(Worker *w, Server *server) noexcept nogil:
                 server_close(w, server, UNRECOVERABLE)
             return
     server.pins = 0
+    if server.unsettled:
+        # PostgreSQL 18 then fails the first statement behind the next Sync (XX000, "unexpected state STARTED");
+        # any statement heals it, and it must not be the next client's.
+        server.unsettled = False
+        if not ask(w, server, ""):
+            server_close(w, server, UNRECOVERABLE)
+        return
     if server.settings == NULL:
         server_close(w, server, UNRECOVERABLE)  # out of memory a moment ago
     elif server.cancels:
@@ -243,7 +252,8 @@ cdef void abandon(Worker *w, Client *client) noexcept nogil:
     if server.remain:
         server.remain_drop = True
     server_move(server, SERVER_RECYCLING)
-    timer_arm(&w.wheel, &server.timer, w.now_us + RECOVERY_LIMIT_US)
+    server.recover_by_us = w.now_us + RECOVERY_LIMIT_US
+    timer_arm(&w.wheel, &server.timer, w.now_us + CANCEL_AGAIN_US)
     if not all_replied(&server.replies):
         if server.copying_in:
             compose_copy_fail(&message, "client left in the middle of COPY")
@@ -260,6 +270,16 @@ cdef void abandon(Worker *w, Client *client) noexcept nogil:
         send_to_server(w, server, data, message.used)
     watch_server(w, server)
     recycle(w, server)
+
+
+cdef void recovery_due(Worker *w, Server *server) noexcept nogil:
+    """A recycling server has not answered for a while: cancel what it runs once more, or give it up."""
+    if w.now_us >= server.recover_by_us:
+        server_lost(w, server, UNRECOVERABLE, b"")
+        return
+    if server.cancels == 0 and not all_replied(&server.replies):
+        cancel_start(w, server, NULL, 0, 0)
+    timer_arm(&w.wheel, &server.timer, min(w.now_us + CANCEL_AGAIN_US, server.recover_by_us))
 
 
 # ---- the end of a client -------------------------------------------------------------------------------------------

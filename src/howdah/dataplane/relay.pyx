@@ -114,6 +114,7 @@ from howdah.dataplane.rows import EventKind
 from howdah.reasons import ReasonCode
 
 cdef enum:
+    EMPTY_MESSAGE = 5  # size of a message without a body
     SENT_WHOLE = 4096  # messages up to this size are not begun before they are whole: half a one costs a server
     LARGEST_CONSOLE = READ_SIZE
 
@@ -128,6 +129,7 @@ cdef int CLIENT_EOF = ReasonCode.CLIENT_EOF
 cdef int CLIENT_RESET = ReasonCode.CLIENT_RESET
 cdef int MESSAGE_LENGTH = ReasonCode.MESSAGE_LENGTH
 cdef int MESSAGE_TOO_LARGE = ReasonCode.MESSAGE_TOO_LARGE
+cdef int MESSAGE_MALFORMED = ReasonCode.MESSAGE_MALFORMED
 cdef int MESSAGE_TYPE = ReasonCode.MESSAGE_TYPE
 cdef int TOO_MANY_REPLIES = ReasonCode.PIPELINE_TOO_LONG
 cdef int OUT_OF_MEMORY = ReasonCode.OUT_OF_MEMORY
@@ -145,7 +147,14 @@ cdef enum Step:
     STEP_MORE  # it must be whole to be decided on
     STEP_WAIT  # no server is free: keep it and what is behind it
     STEP_LAST  # nothing behind it counts
+    STEP_REFUSE  # the client must go; why is in the refusal
     STEP_GONE  # the client or server is gone
+
+
+# Why a client is sent away, on its way from the switch to where what it sent before has been forwarded.
+cdef struct Refusal:
+    int reason
+    char[8] detail
 
 
 # ---- from the client -----------------------------------------------------------------------------------------------
@@ -249,6 +258,7 @@ cdef void relay_request(Worker *w, Client *client, const uint8_t *data, size_t s
     cdef size_t part
     cdef Frame frame
     cdef FrameVerdict verdict
+    cdef Refusal refusal
     cdef Step step
     while pos < size:
         if client.remain:
@@ -263,11 +273,16 @@ cdef void relay_request(Worker *w, Client *client, const uint8_t *data, size_t s
         verdict = next_frame(data + pos, size - pos, &frame)
         if verdict == FRAME_NEED_HEADER or (verdict == FRAME_PART and frame.size <= SENT_WHOLE):
             break
-        if verdict == FRAME_BAD_LENGTH:
-            client_refuse(w, client, MESSAGE_LENGTH, b"")
-            return
-        step = request(w, client, &frame, data + pos)
+        refusal.detail[0] = 0
+        refusal.reason = MESSAGE_LENGTH
+        step = STEP_REFUSE
+        if verdict != FRAME_BAD_LENGTH:
+            step = request(w, client, &frame, data + pos, &refusal)
         if step == STEP_GONE:
+            return
+        if step == STEP_REFUSE:
+            if forward_request(w, client, data + start, pos - start):
+                client_refuse(w, client, refusal.reason, refusal.detail)
             return
         if step == STEP_MORE or step == STEP_WAIT:
             break
@@ -288,54 +303,56 @@ cdef void relay_request(Worker *w, Client *client, const uint8_t *data, size_t s
         client_refuse(w, client, OUT_OF_MEMORY, b"")
 
 
-cdef Step request(Worker *w, Client *client, const Frame *frame, const uint8_t *message) noexcept nogil:
+cdef Step refuse(Refusal *refusal, int reason) noexcept nogil:
+    refusal.reason = reason
+    return STEP_REFUSE
+
+
+cdef Step request(Worker *w, Client *client, const Frame *frame, const uint8_t *message, Refusal *refusal) noexcept nogil:
     """The one switch over frontend message types."""
     cdef uint8_t tag = frame.tag
     cdef StatementName name
     if frame.size > w.plan.max_packet_size:
-        client_refuse(w, client, MESSAGE_TOO_LARGE, b"")
-        return STEP_GONE
+        return refuse(refusal, MESSAGE_TOO_LARGE)
     if tag == tags.QUERY:
         client.parsed_unnamed = False
-        return forward_with(w, client, EXPECT_QUERY)
+        return forward_with(w, client, EXPECT_QUERY, refusal)
     if tag == tags.PARSE:
         name = parse_name(message + 5, frame.here - 5)
         if name == NAME_CUT:
             return STEP_MORE
         if name == NAME_NAMED:
-            return pin_named(w, client, forward_with(w, client, EXPECT_PARSE))
+            return pin_named(w, client, forward_with(w, client, EXPECT_PARSE, refusal))
         client.parsed_unnamed = True
-        return forward_with(w, client, EXPECT_PARSE)
+        return forward_with(w, client, EXPECT_PARSE, refusal)
     if tag == tags.BIND:
         client.parsed_unnamed = False
-        return forward_with(w, client, EXPECT_BIND)
+        return forward_with(w, client, EXPECT_BIND, refusal)
     if tag == tags.EXECUTE:
-        return forward_with(w, client, EXPECT_EXECUTE)
+        return forward_with(w, client, EXPECT_EXECUTE, refusal)
     if tag == tags.DESCRIBE:
-        return forward_with(w, client, EXPECT_DESCRIBE)
+        return forward_with(w, client, EXPECT_DESCRIBE, refusal)
     if tag == tags.SYNC:
+        if frame.size != EMPTY_MESSAGE:
+            return refuse(refusal, MESSAGE_MALFORMED)
         if client.server == NULL:
             return answer_sync(w, client)
-        return forward_with(w, client, EXPECT_SYNC)
+        return forward_with(w, client, EXPECT_SYNC, refusal)
     if tag == tags.CLOSE:
-        return forward_with(w, client, EXPECT_CLOSE)
+        return forward_with(w, client, EXPECT_CLOSE, refusal)
     if tag == tags.FUNCTION_CALL:
-        return forward_with(w, client, EXPECT_FUNCTION)
+        return forward_with(w, client, EXPECT_FUNCTION, refusal)
+    if tag == tags.FLUSH and frame.size != EMPTY_MESSAGE:
+        return refuse(refusal, MESSAGE_MALFORMED)
     if tag == tags.FLUSH or tag == tags.COPY_DATA_F:
         # Without a server there is nothing to flush, and CopyData is the rest of a copy that has failed already.
         return STEP_FORWARD if client.server != NULL else STEP_DROP
     if tag == tags.COPY_DONE_F or tag == tags.COPY_FAIL:
-        return forward_with(w, client, EXPECT_COPY_END) if client.server != NULL else STEP_DROP
+        return forward_with(w, client, EXPECT_COPY_END, refusal) if client.server != NULL else STEP_DROP
     if tag == tags.TERMINATE:
         return say_goodbye(w, client)
-    return unknown_message(w, client, tag)
-
-
-cdef Step unknown_message(Worker *w, Client *client, uint8_t tag) noexcept nogil:
-    cdef char[8] number
-    snprintf(number, sizeof(number), b"%d", <int>tag)
-    client_refuse(w, client, MESSAGE_TYPE, number)
-    return STEP_GONE
+    snprintf(refusal.detail, sizeof(refusal.detail), b"%d", <int>tag)
+    return refuse(refusal, MESSAGE_TYPE)
 
 
 cdef Step say_goodbye(Worker *w, Client *client) noexcept nogil:
@@ -358,7 +375,7 @@ cdef Step answer_sync(Worker *w, Client *client) noexcept nogil:
     return STEP_DROP
 
 
-cdef Step forward_with(Worker *w, Client *client, uint8_t expected) noexcept nogil:
+cdef Step forward_with(Worker *w, Client *client, uint8_t expected, Refusal *refusal) noexcept nogil:
     """Forward a message that is answered by `expected`, once there is a server for it."""
     cdef Server *server
     cdef Step step
@@ -369,10 +386,11 @@ cdef Step forward_with(Worker *w, Client *client, uint8_t expected) noexcept nog
     server = client.server
     if server.status == tags.IDLE and all_replied(&server.replies):
         client.request_us = w.now_us  # a transaction begins
+    if expected == EXPECT_QUERY and server.replies.unsynced:
+        server.unsettled = True
     if expect(&server.replies, expected):
         return STEP_FORWARD
-    client_refuse(w, client, TOO_MANY_REPLIES, b"")
-    return STEP_GONE
+    return refuse(refusal, TOO_MANY_REPLIES)
 
 
 cdef Step pin_named(Worker *w, Client *client, Step step) noexcept nogil:

@@ -99,10 +99,10 @@ from howdah.dataplane.recycle cimport (
     client_lingers,
     client_refuse,
     grant_not_wanted,
+    recovery_due,
     recycle,
     server_close,
     server_ended,
-    server_lost,
     watch_client,
 )
 from howdah.dataplane.relay cimport relay_client, relay_console, relay_granted, relay_held, relay_server
@@ -128,7 +128,6 @@ cdef int WAIT_TIMEOUT = ReasonCode.QUERY_WAIT_TIMEOUT
 cdef int LOGIN_FAILED = ReasonCode.SERVER_LOGIN_FAILED
 cdef int UNREACHABLE = ReasonCode.SERVER_UNREACHABLE
 cdef int CONNECT_TIMEOUT = ReasonCode.SERVER_CONNECT_TIMEOUT
-cdef int UNRECOVERABLE = ReasonCode.ABANDONED_UNRECOVERABLE
 cdef int IDLE_TIMEOUT = ReasonCode.SERVER_IDLE_TIMEOUT
 cdef int EVICTED = ReasonCode.SERVER_EVICTED
 
@@ -319,7 +318,7 @@ cdef void server_expired(Worker *w, Server *server) noexcept nogil:
         server_login_failed(w, server, CONNECT_TIMEOUT, False, b"08001",
                             b"PostgreSQL did not answer within server_connect_timeout")
     elif server.state == SERVER_RECYCLING:
-        server_lost(w, server, UNRECOVERABLE, b"")
+        recovery_due(w, server)
     elif server.state == SERVER_CLOSING:
         server_ended(w, server)
 

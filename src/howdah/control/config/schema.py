@@ -191,7 +191,9 @@ class GlobalSettings(Table):
     )
     server_connect_timeout: Seconds = setting(15.0, "How long connecting and logging in to PostgreSQL may take.")
     server_login_retry: Seconds = setting(
-        15.0, "How long to wait after PostgreSQL could not be reached or refused a login, before trying again."
+        15.0,
+        "Longest pause before trying again after PostgreSQL could not be reached or refused a login. The first pauses "
+        "are shorter; PgBouncer waits this long each time.",
     )
     server_reset_query: Text = setting(
         "DISCARD ALL",
@@ -254,12 +256,20 @@ class DatabaseSettings(Table):
     reserve_pool_size: Count | None = setting(None, "Instead of the global `reserve_pool_size`.", shown="global")
     max_db_connections: Count | None = setting(None, "Instead of the global `max_db_connections`.", shown="global")
     server_lifetime: Seconds | None = setting(None, "Instead of the global `server_lifetime`.", shown="global")
-    client_encoding: Text | None = setting(None, "Value asked for when a server connection starts.", shown="none")
-    datestyle: Text | None = setting(None, "Value asked for when a server connection starts.", shown="none")
-    timezone: Text | None = setting(None, "Value asked for when a server connection starts.", shown="none")
-    application_name: Text | None = setting(None, "Value asked for when a server connection starts.", shown="none")
+    client_encoding: Text | None = setting(
+        None, "What server connections start with, unless the client asks for another.", shown="none"
+    )
+    datestyle: Text | None = setting(
+        None, "What server connections start with, unless the client asks for another.", shown="none"
+    )
+    timezone: Text | None = setting(
+        None, "What server connections start with, unless the client asks for another.", shown="none"
+    )
+    application_name: Text | None = setting(
+        None, "What server connections start with, unless the client asks for another.", shown="none"
+    )
     options: Text | None = setting(
-        None, "Command-line options asked for when a server connection starts, as in libpq.", shown="none"
+        None, "Command-line options that server connections start with, as in libpq.", shown="none"
     )
 
 

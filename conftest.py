@@ -40,7 +40,7 @@ def _take_notes_of_the_dead() -> list[str]:
     return found
 
 
-def pytest_report_header(config: pytest.Config) -> list[str]:
+def pytest_report_header() -> list[str]:
     if not _NOTES.is_dir():
         return []
     return [f"AN EARLIER RUN DIED in {test} (crash or kill)" for test in _take_notes_of_the_dead()]

@@ -19,7 +19,6 @@ from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
-from setuptools.command.build_ext import build_ext
 
 FLAVOUR = os.environ.get("HOWDAH_BUILD", "release")
 COMMON = [
@@ -91,7 +90,7 @@ def processes() -> int:
 def compiled() -> list[Extension]:
     if FLAVOUR == "none":
         return []
-    return cythonize(
+    modules: list[Extension] = cythonize(
         [extension for folder, package in PACKAGES for extension in extensions(folder, package)],
         include_path=["src"],
         build_dir=f"build/cython-{FLAVOUR}",
@@ -100,15 +99,9 @@ def compiled() -> list[Extension]:
         nthreads=processes(),
         quiet=True,
     )
-
-
-class ParallelBuild(build_ext):
-    """Compile the modules side by side: each is a C file of its own."""
-
-    def finalize_options(self) -> None:
-        super().finalize_options()
-        self.parallel = self.parallel or os.cpu_count()
+    return modules
 
 
 if __name__ == "__main__":  # cythonize starts processes, which may import this file
-    setup(ext_modules=compiled(), cmdclass={"build_ext": ParallelBuild})
+    # The modules are compiled side by side: each is a C file of its own.
+    setup(ext_modules=compiled(), options={"build_ext": {"parallel": os.cpu_count()}})

@@ -49,7 +49,8 @@ def has_compiler() -> bool:
 
 
 def has_openssl() -> bool:
-    return compiles("#include <openssl/ssl.h>\nint main(void) { return SSL_CTX_new(TLS_method()) == 0; }\n", "-lssl", "-lcrypto")
+    program = "#include <openssl/ssl.h>\nint main(void) { return SSL_CTX_new(TLS_method()) == 0; }\n"
+    return compiles(program, "-lssl", "-lcrypto")
 
 
 def has_python_headers() -> bool:
@@ -97,9 +98,10 @@ def privilege() -> list[str] | None:
         return None
     if os.geteuid() == 0:
         return []
-    if shutil.which("sudo") and subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode == 0:
-        return ["sudo", "-n"]
-    return None
+    if shutil.which("sudo") is None:
+        return None
+    asked = subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False)
+    return ["sudo", "-n"] if asked.returncode == 0 else None
 
 
 def install_packages(packages: list[str]) -> None:
@@ -126,7 +128,7 @@ def see_to_packages(needs: list[Need]) -> None:
     wanted = missing_packages(needs)
     own = {"python3-dev", "python3-venv"} & set(wanted)
     if own and not is_debians_python():
-        fail(f"{sys.executable} lacks its headers or venv; reinstall this Python with them, or use make PYTHON=/usr/bin/python3")
+        fail(f"{sys.executable} lacks its headers or venv; reinstall it with them, or use make PYTHON=/usr/bin/python3")
     if wanted:
         install_packages(wanted)
     still = missing_packages(needs)
@@ -181,7 +183,7 @@ def install_dependencies() -> None:
 
 def main() -> None:
     if sys.version_info < OLDEST:
-        fail(f"Python 3.11 or later is needed, {sys.executable} is {sys.version.split()[0]}; name one: make PYTHON=python3.12")
+        fail(f"{sys.executable} is {sys.version.split()[0]}, 3.11 or later is needed; name one: make PYTHON=python3.12")
     see_to_packages(BUILD_NEEDS + (FUZZ_NEEDS if sys.argv[1:] == ["--with", "clang"] else []))
     make_venv()
     install_dependencies()

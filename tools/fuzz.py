@@ -1,7 +1,7 @@
 """Coverage-guided fuzzing: ``python tools/fuzz.py [SECONDS] [TARGET...]``.
 
-Builds the driver (fuzz/driver.c) when it is older than its source and gives every target of fuzz/targets an equal share of the time.
-Starts from the seeds in fuzz/corpus/TARGET; what libFuzzer finds on the way is kept in build/fuzz/corpus/TARGET, and an
+Builds the driver (fuzz/driver.c) when it is older than its source and gives every target of fuzz/targets an equal share
+of the time.  Starts from the seeds in fuzz/corpus/TARGET; what libFuzzer finds on the way is kept in build/fuzz/corpus/TARGET, and an
 input that breaks something in build/fuzz/broken/TARGET-*, ready to become a seed and a test.
 """
 
@@ -48,12 +48,19 @@ def fuzz(target: str, seconds: int) -> int:
         "HOWDAH_FUZZ_PYTHON": sys.executable,
         "PYTHONPATH": str(HERE / "lib"),
         "PYTHONMALLOC": "malloc",
-        "ASAN_OPTIONS": "detect_leaks=0:quarantine_size_mb=32",  # CPython leaves its own objects behind; targets allocate nothing
+        # No leak detection: CPython leaves its own objects behind, and targets allocate nothing.
+        "ASAN_OPTIONS": "detect_leaks=0:quarantine_size_mb=32",
         "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
     }
     command = [str(DRIVER), str(found), str(ROOT / "fuzz" / "corpus" / target)]
-    command += [f"-max_total_time={seconds}", "-timeout=10", "-print_final_stats=1", "-verbosity=0", "-use_value_profile=1"]
-    command += [f"-artifact_prefix={broken / target}-", "-max_len=20000", "-len_control=50"]
+    command += [
+        f"-max_total_time={seconds}",
+        "-timeout=10",
+        "-max_len=20000",
+        "-len_control=50",
+        "-use_value_profile=1",
+    ]
+    command += [f"-artifact_prefix={broken / target}-", "-print_final_stats=1", "-verbosity=0"]
     print(f"== fuzzing {target} for {seconds} s", flush=True)
     return subprocess.run(command, env=environment, check=False).returncode
 
@@ -63,8 +70,11 @@ def main(arguments: list[str]) -> int:
     chosen = arguments[1:] or targets()
     build_driver()
     failed = [target for target in chosen if fuzz(target, max(1, seconds // len(chosen)))]
-    print(f"fuzzing found something in: {', '.join(failed)}; see {HERE / 'broken'}" if failed else "fuzzing found nothing")
-    return 1 if failed else 0
+    if failed:
+        print(f"fuzzing found something in: {', '.join(failed)}; see {HERE / 'broken'}")
+        return 1
+    print("fuzzing found nothing")
+    return 0
 
 
 if __name__ == "__main__":

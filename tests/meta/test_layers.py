@@ -89,7 +89,9 @@ def test_control_knows_only_the_data_planes_door() -> None:
     wrong = [
         found
         for found in imports()
-        if layer_of(found.importer) == "control" and layer_of(found.imported) == "dataplane" and found.imported not in DOOR
+        if layer_of(found.importer) == "control"
+        and layer_of(found.imported) == "dataplane"
+        and found.imported not in DOOR
     ]
     assert not wrong, listed(wrong)
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 class Sent:
     """A frontend message and what the server will make of it.
 
-    `answer` holds the types of the replies in order; "E" fails there.  "G" begins a copy in: what follows it comes when the copy ends.
+    `answer` holds the types of the replies in order; "E" fails there.  "G" begins a copy in: what follows it comes when
+    the copy ends.
     """
 
     tag: str

@@ -1,5 +1,7 @@
 """Message boundaries are found whatever way the bytes arrive."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +17,7 @@ WHOLE, PART, NEED_HEADER, BAD_LENGTH = "FRAME_WHOLE", "FRAME_PART", "FRAME_NEED_
 
 def split_at(stream: bytes, cuts: list[int]) -> list[bytes]:
     edges = [0, *sorted({cut % (len(stream) + 1) for cut in cuts}), len(stream)]
-    return [stream[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [stream[start:end] for start, end in pairwise(edges)]
 
 
 def read_messages(pieces: list[bytes]) -> tuple[list[bytes], bytes]:

@@ -1,7 +1,7 @@
 """The reply queue agrees with PostgreSQL about what is still to come, however sending and answering interleave.
 
-If it thinks too little is owed, a server goes back to its pool with replies under way and the next client reads them: the worst
-thing a pooler can do.  If it thinks too much is owed, a server never goes back.
+If it thinks too little is owed, a server goes back to its pool with replies under way and the next client reads them:
+the worst thing a pooler can do.  If it thinks too much is owed, a server never goes back.
 """
 
 import pytest
@@ -80,7 +80,7 @@ class Link:
 
     def more_will_come(self) -> bool:
         ahead = Backend(self.backend.skipping, self.backend.copying, self.backend.of_query)
-        return any([ahead.take(message) for message in self.under_way])
+        return "".join(ahead.take(message) for message in self.under_way) != ""
 
     def at_rest(self) -> bool:
         return not self.backend.skipping and self.backend.copying is None

@@ -108,7 +108,7 @@ def expected_verdict(body: bytes) -> str:
 
 
 @pytest.mark.parametrize(
-    ("body", "expected"),
+    "body,expected",
     [
         (b"", "STARTUP_MALFORMED"),
         (b"\0", "STARTUP_NO_USER"),
@@ -124,7 +124,7 @@ def test_layouts_that_are_nearly_right(body: bytes, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "expected"),
+    "code,expected",
     [(wire.SSL_REQUEST_CODE, "STARTUP_SSL"), (wire.GSSENC_REQUEST_CODE, "STARTUP_GSSENC")],
 )
 def test_requests_for_encryption_have_no_body(code: int, expected: str) -> None:

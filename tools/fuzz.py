@@ -1,8 +1,9 @@
 """Coverage-guided fuzzing: ``python tools/fuzz.py [SECONDS] [TARGET...]``.
 
 Builds the driver (fuzz/driver.c) when it is older than its source and gives every target of fuzz/targets an equal share
-of the time.  Starts from the seeds in fuzz/corpus/TARGET; what libFuzzer finds on the way is kept in build/fuzz/corpus/TARGET, and an
-input that breaks something in build/fuzz/broken/TARGET-*, ready to become a seed and a test.
+of the time.  Starts from the seeds in fuzz/corpus/TARGET; what libFuzzer finds on the way is kept in
+build/fuzz/corpus/TARGET, and an input that breaks something in build/fuzz/broken/TARGET-*, ready to become a seed and a
+test.
 """
 
 import os

@@ -5,7 +5,7 @@ Use from the control plane::
     # howdah.control.supervisor.run: the exit status; `reread` reads the same sources again, for SIGHUP
     def run(config: Config, reread: Callable[[], Config] | None = None) -> int:
 
-`howdah.control.config.load.read(Request(target, options))` makes a `Config`, or raises a `ConfigError` with every fault.
+`howdah.control.config.load.read(Request(target, options))` makes a `Config` or raises a `ConfigError` with all faults.
 
 - ``config.settings``: table [howdah] (`GlobalSettings`): ``config.settings.listen_port``.  Durations are seconds
   (float), ``tcp_user_timeout`` milliseconds, sizes bytes, ``unix_socket_mode`` the bits, lists are tuples.

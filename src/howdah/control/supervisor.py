@@ -12,6 +12,8 @@ import sys
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
+from functools import partial
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from howdah.control.config import Config, StartError
@@ -36,14 +38,21 @@ if TYPE_CHECKING:  # imported only where it is started
     from howdah.control.embedded import EmbeddedPostgres
 
 _DRAIN_POLL_S = 0.02
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def run(config: Config, reread: Callable[[], Config] | None = None) -> int:
     """Run until told to stop; the exit status.  Raises StartError when it cannot start.
 
     `reread` gives the configuration as it is now, from the same sources; called on SIGHUP, it may raise StartError.
+    The process is expected to end afterwards: signals are ignored from then on, so that an impatient second Ctrl-C
+    cannot turn a clean end into a killed process.
     """
-    return asyncio.run(_Supervisor(config, reread).run())
+    try:
+        return asyncio.run(_Supervisor(config, reread).run())
+    finally:
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
 
 
 class _Supervisor:
@@ -63,9 +72,9 @@ class _Supervisor:
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._unexpected)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._asked_to_stop, number)
-        loop.add_signal_handler(signal.SIGHUP, self._asked_to_reload)
+        # Not the loop's own handlers: it would take them off before the process has ended.
+        for number in _SIGNALS:
+            signal.signal(number, partial(self._on_signal, loop))
         async with AsyncExitStack() as stack:
             stack.callback(self._screen.show, "")
             if await self._unless_stopped(self._start(stack)):
@@ -178,6 +187,17 @@ class _Supervisor:
     def _warn(self, *texts: str) -> None:
         for text in filter(None, texts):
             self._log.warning(text)
+
+    def _on_signal(self, loop: asyncio.AbstractEventLoop, number: int, _: FrameType | None) -> None:
+        """Runs between any two instructions: only hands on to the loop."""
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(self._signalled, signal.Signals(number))
+
+    def _signalled(self, number: signal.Signals) -> None:
+        if number == signal.SIGHUP:
+            self._asked_to_reload()
+        else:
+            self._asked_to_stop(number)
 
     # --- reload
 

@@ -7,6 +7,7 @@ processes, each with one epoll; results are times and outcomes a client.
 import multiprocessing
 import os
 import select
+import signal
 import socket
 import struct
 import time
@@ -125,6 +126,7 @@ class _Crew:
 
 def _crew(pipe: Pipe, port: int, numbers: range, sql: str, seconds: float, counts: "SynchronizedArray[int]") -> None:
     """A process of the crowd: ready, go, endings, home."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends us
     pipe.send("ready")
     start_at = cast("float", pipe.recv())
     time.sleep(max(0.0, start_at - time.monotonic()))

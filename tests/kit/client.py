@@ -85,7 +85,10 @@ class Client:
         """The error that a login ends with, or the first query after it where the server is asked only then."""
         self.send(wire.startup(wire.PROTOCOL_3_0, **parameters))
         replies = self.read_until("Z", "E")
-        return (replies if replies.errors else self.query("SELECT 1")).error
+        if not replies.errors:
+            self.send(wire.query("SELECT 1"))
+            replies = self.read_until("Z", "E")
+        return replies.error
 
     def ask(self, *messages: bytes, within: float = READ_WITHIN) -> Replies:
         """Send and read up to the next ReadyForQuery."""

@@ -37,6 +37,7 @@ from howdah.reasons import ReasonCode
 
 cdef enum:
     CANCEL_LIMIT_US = 10 * 1000000
+    GOODBYE_LIMIT_US = 5 * 1000000  # for work that nobody waits for any more; then it is cancelled
     CLOSING_LIMIT_US = 2 * 1000000
 
 cdef int LOGIN_TIMEOUT = ReasonCode.CLIENT_LOGIN_TIMEOUT
@@ -165,7 +166,10 @@ cdef uint64_t client_deadline(const Client *client, int *reason) noexcept nogil:
         since = client.request_us
         reason[0] = IDLE_TIMEOUT
     elif client.state == CLIENT_ACTIVE:
-        if client.server.status != IDLE and all_replied(&client.server.replies):
+        if client.goodbye:
+            limit = GOODBYE_LIMIT_US
+            since = client.query_us
+        elif client.server.status != IDLE and all_replied(&client.server.replies):
             limit = client.worker.plan.idle_transaction_timeout_us
             since = client.query_us
             reason[0] = TRANSACTION_TIMEOUT

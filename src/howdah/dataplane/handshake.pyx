@@ -175,7 +175,8 @@ cdef int LOGIN_FAILED = ReasonCode.SERVER_LOGIN_FAILED
 cdef int AUTH_UNSUPPORTED = ReasonCode.SERVER_AUTH_UNSUPPORTED
 cdef int SERVER_PROTOCOL = ReasonCode.SERVER_PROTOCOL
 
-cdef bytes console_version = (__version__ + "/howdah").encode()
+# Drivers read a PostgreSQL version from the front and choose what they ask by it.
+cdef bytes console_version = f"18.0 (howdah {__version__})".encode()
 cdef const char *CONSOLE_VERSION = console_version
 
 

@@ -4,7 +4,7 @@ Each worker has its own TCP sockets (SO_REUSEPORT) and shares the Unix sockets w
 bounded number, so that a storm of new clients leaves time for those who are in.  Called by `worker`.
 """
 
-from libc.errno cimport EAGAIN, ECONNABORTED, EINTR, errno
+from libc.errno cimport EAGAIN, ECONNABORTED, EINTR, EINVAL, errno
 from libc.string cimport memcpy
 
 from howdah.cdefs.epoll cimport EPOLLEXCLUSIVE, EPOLLIN, EPOLLRDHUP
@@ -67,6 +67,9 @@ cdef void accept_clients(Worker *w, Conn *listening) noexcept nogil:
         if fd >= 0:
             welcome_client(w, fd, &address)
         elif errno == EAGAIN:
+            return
+        elif errno == EINVAL:
+            watch_listeners(w, False)  # shut down: nobody is to come any more
             return
         elif errno != EINTR and errno != ECONNABORTED:
             # Out of file descriptors or memory: those in line stay in the backlog until some are free again.

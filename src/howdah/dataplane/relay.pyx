@@ -361,6 +361,8 @@ cdef Step say_goodbye(Worker *w, Client *client) noexcept nogil:
         client_leave(w, client, CLIENT_TERMINATE, b"")
         return STEP_GONE
     client.goodbye = True
+    client.query_us = w.now_us
+    client_watch_deadline(client)
     return STEP_LAST
 
 

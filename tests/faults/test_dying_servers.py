@@ -147,8 +147,9 @@ def test_postgresql_down_is_a_clear_error_in_time(pooler: Pooler, postgres: Post
         early.query("SELECT 1")
         postgres.stop()
         early.send(wire.query("SELECT 1"))
-        with pooler.stranger() as late:
-            assert late.refusal(user="alice", database="app").sqlstate in ("08001", "53300")
+        with pooler.stranger() as new_settings:
+            refusal = new_settings.refusal(user="alice", database="app", search_path="nobody_asked_before")
+            assert refusal.sqlstate in ("08001", "53300")
         assert last_error(early.read_to_end(within=5)) in ("08001", "53300")
     postgres.start()
     wait_until(lambda: works_again(pooler), "service without anyone touching howdah", within=10)

@@ -42,7 +42,7 @@ def fatal(replies: Replies) -> str:
         ((7).to_bytes(4) + b"abc", "08P01", "startup_too_short"),
         ((10_001).to_bytes(4) + VERSION_3, "08P01", "startup_too_long"),
         (b"\x7f\xff\xff\xff" + VERSION_3, "08P01", "startup_too_long"),
-        (b"\xff\xff\xff\xff" + VERSION_3, "08P01", "startup_too_long"),
+        (b"\xff\xff\xff\xff" + VERSION_3, "08P01", "startup_too_short"),  # a signed number, as PostgreSQL reads it
         (wire.packet(VERSION_3), "08P01", "startup_malformed"),
         (wire.packet(VERSION_3 + b"user\0alice"), "08P01", "startup_malformed"),
         (wire.packet(VERSION_3 + b"user\0alice\0"), "08P01", "startup_malformed"),
@@ -144,6 +144,7 @@ def test_copy_messages_outside_copy_are_ignored_as_postgresql_does(howdah: Poole
 def test_messages_with_wrong_contents_are_errors(howdah: Pooler, message: bytes) -> None:
     """PostgreSQL answers with ERROR or FATAL 08P01 and stays in step; either is right, silence or disorder is not."""
     with howdah.client() as client:
+        client.ask(wire.parse("SELECT 1"), wire.bind(), wire.sync())
         client.send(message, wire.sync())
         error = client.read_until("Z", "E").error
         assert error.sqlstate == "08P01"

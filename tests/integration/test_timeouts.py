@@ -163,15 +163,17 @@ def test_server_connect_timeout(pooler_behind: Pooler, network: Network) -> None
 
 
 def test_server_login_retry(pooler_behind: Pooler, network: Network) -> None:
-    """After a failed login the next attempt waits its time, however many clients press."""
+    """After a failed login the next attempt waits longer each time, up to the limit, however many clients press."""
     network.refuse()
     pooler_behind.run_with(server_login_retry=1, query_wait_timeout=20)
     clients = [pooler_behind.stranger() for _ in range(10)]
     for client in clients:
         client.send(wire.startup(user="alice", database="app"))
-    wait_until(lambda: len(pooler_behind.logged("server_unreachable")) >= 4, "four failures")
+    wait_until(lambda: len(pooler_behind.logged("server_unreachable")) >= 7, "seven failures")
     times = [datetime.fromisoformat(line["time"]) for line in pooler_behind.logged("server_unreachable")]
-    assert all((later - earlier).total_seconds() > 0.8 for earlier, later in itertools.pairwise(times))
+    pauses = [(later - earlier).total_seconds() for earlier, later in itertools.pairwise(times)]
+    assert all(pause > 0.08 for pause in pauses)
+    assert all(pause > 0.8 for pause in pauses[4:])
 
 
 def test_without_time_outs_nobody_is_sent_away(pooler: Pooler) -> None:

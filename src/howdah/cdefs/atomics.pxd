@@ -14,7 +14,8 @@ cdef extern from *:
     #define howdah_add(p, v) __atomic_add_fetch((p), (v), __ATOMIC_ACQ_REL)
     #define howdah_exchange(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
     #define howdah_relaxed_load(p) __atomic_load_n((p), __ATOMIC_RELAXED)
-    #define howdah_relaxed_add(p, v) __atomic_store_n((p), __atomic_load_n((p), __ATOMIC_RELAXED) + (v), __ATOMIC_RELAXED)
+    #define howdah_relaxed_add(p, v) \\
+        __atomic_store_n((p), __atomic_load_n((p), __ATOMIC_RELAXED) + (v), __ATOMIC_RELAXED)
     """
     int32_t load_i32 "howdah_load"(int32_t *p) noexcept nogil
     void store_i32 "howdah_store"(int32_t *p, int32_t value) noexcept nogil

@@ -32,7 +32,8 @@ cdef enum:
     LARGEST = 512
 
 
-cdef bint cancel_start(Worker *w, Server *target, Client *asker, unsigned long asker_id, int asker_worker) noexcept nogil:
+cdef bint cancel_start(Worker *w, Server *target, Client *asker, unsigned long asker_id,
+                       int asker_worker) noexcept nogil:
     """Begin to cancel what `target` runs.  False: it could not be begun (no key, no socket)."""
     cdef sockaddr *address = <sockaddr *>target.sockaddr
     cdef Cancel *cancel

@@ -9,7 +9,7 @@ from libc.errno cimport EAGAIN, EINTR, ENOMEM, errno
 from libc.stdint cimport uint8_t, uint32_t
 
 from howdah.cdefs.sockets cimport MSG_NOSIGNAL, close, recv, send
-from howdah.dataplane.buffers cimport Block, Outbox, Slab, block_data, outbox_append, outbox_clear, outbox_take
+from howdah.dataplane.buffers cimport Block, Slab, block_data, outbox_append, outbox_clear, outbox_take
 from howdah.dataplane.poller cimport poller_add, poller_change, poller_remove
 
 

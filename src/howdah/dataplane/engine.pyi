@@ -35,7 +35,7 @@ class Engine:
         """A fd that is readable when `events()` has something; `events()` clears it."""
 
     def events(self) -> list[Event]: ...
-    def console_send(self, client: int, data: bytes, close: bool) -> None:
+    def console_send(self, client: int, data: bytes, then_close: bool) -> None:
         """Send `data` (whole backend messages) to a console client, then close it if asked.  Unknown ids are ignored."""
 
     def totals(self) -> Totals: ...

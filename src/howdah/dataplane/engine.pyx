@@ -6,7 +6,7 @@ rows.  Nothing in here runs once per message.  Called by `howdah.control`.
 
 from libc.stdint cimport int32_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memcpy, strcmp, strdup
+from libc.string cimport memcpy, strcmp
 
 from howdah.cdefs.atomics cimport load_i32
 from howdah.cdefs.clock cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_us
@@ -31,9 +31,7 @@ from howdah.dataplane.parties cimport (
     PIN_NAMED_STATEMENT,
     PIN_SESSION_MODE,
     PIN_UNNAMED_STATEMENT,
-    SERVER_CONNECTING,
     SERVER_HELD,
-    SERVER_LOGIN,
     SERVER_RECYCLING,
     Client,
     ClientState,
@@ -45,7 +43,6 @@ from howdah.dataplane.parties cimport (
     Worker,
 )
 from howdah.dataplane.pool cimport (
-    Limit,
     Pool,
     PooledServer,
     PoolTerms,
@@ -57,14 +54,12 @@ from howdah.dataplane.pool cimport (
 )
 from howdah.dataplane.routes cimport CPlan, Route, SESSION_MODE, find_route, plan_free, plan_new
 from howdah.dataplane.server cimport free_servers, server_free
-from howdah.dataplane.session_state cimport settings_value
 from howdah.dataplane.snapshot cimport ClientSnap, Snapshot, local_end
 from howdah.dataplane.stats cimport Tally, tally_add
 from howdah.dataplane.timers cimport timer_disarm
 from howdah.dataplane.welcome cimport welcomes_free
 from howdah.dataplane.worker cimport worker_free, worker_init, worker_run
 
-import os
 import threading
 from typing import NamedTuple
 
@@ -290,7 +285,7 @@ cdef class Engine:
             note = next_note
         return events
 
-    def console_send(self, client, bytes data, bint close):
+    def console_send(self, client, bytes data, bint then_close):
         cdef Mail *mail
         where = self.consoles.get(client)
         if where is None or self.stopped:
@@ -304,7 +299,7 @@ cdef class Engine:
             raise MemoryError
         memcpy(mail.data, <const char *>data, len(data))
         mail.size = <uint32_t>len(data)
-        mail.flag = close
+        mail.flag = then_close
         mail.client_id = client
         mail.pid = where[1]
         mail_send(&self.shared.workers[<int>where[0]], mail)
@@ -330,7 +325,8 @@ cdef class Engine:
         pthread_mutex_lock(&self.shared.note_lock)
         lost = self.shared.notes_lost
         pthread_mutex_unlock(&self.shared.note_lock)
-        return Totals(load_i32(&self.shared.client_count), waiting, servers, active, sum.transactions, sum.queries, lost)
+        return Totals(load_i32(&self.shared.client_count), waiting, servers, active,
+                      sum.transactions, sum.queries, lost)
 
     def pools(self):
         cdef Pool *pool

@@ -7,10 +7,10 @@ what a server says of them), `let_in`.  Authentication stands between `route` an
 """
 
 from libc.errno cimport EINPROGRESS, errno
-from libc.stdint cimport int32_t, uint8_t, uint32_t
+from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcpy, memset, strcmp, strdup, strerror, strlen, strncmp
 
-from howdah.cdefs.atomics cimport add_i32, load_i32, relaxed_add_u64
+from howdah.cdefs.atomics cimport add_i32, relaxed_add_u64
 from howdah.cdefs.epoll cimport EPOLLIN, EPOLLOUT
 from howdah.cdefs.sockets cimport (
     AF_UNIX,
@@ -26,7 +26,6 @@ from howdah.cdefs.sockets cimport (
     TCP_KEEPINTVL,
     TCP_NODELAY,
     TCP_USER_TIMEOUT,
-    close,
     connect,
     getsockopt,
     setsockopt,
@@ -96,7 +95,7 @@ from howdah.dataplane.recycle cimport (
 )
 from howdah.dataplane.reply_queue cimport EXPECT_QUERY, EXPECT_SWALLOW, expect
 from howdah.dataplane.routes cimport CPlan, Endpoint, Route, UserRule, find_route, find_user, listed
-from howdah.dataplane.server cimport remember_key, remember_parameter, server_free, server_move, server_new
+from howdah.dataplane.server cimport remember_key, remember_parameter, server_move, server_new
 from howdah.dataplane.session_state cimport (
     Draft,
     compose_change,
@@ -329,7 +328,8 @@ cdef void terms_of(const CPlan *plan, const Route *found, const UserRule *rule, 
             terms.max_user_connections = rule.max_user_connections
 
 
-cdef void pool_terms_of(CPlan *plan, Route *found, const char *database, const char *user, PoolTerms *terms) noexcept nogil:
+cdef void pool_terms_of(CPlan *plan, Route *found, const char *database, const char *user,
+                        PoolTerms *terms) noexcept nogil:
     """Everything the plan says of the pool of `database` and `user`."""
     cdef const char *server_user = found.force_user if found.force_user != NULL else user
     terms_of(plan, found, find_user(plan, server_user), terms)

@@ -8,7 +8,9 @@ cdef Mail *mail_new(uint8_t kind) noexcept nogil
 cdef void mail_free(Mail *mail) noexcept nogil
 cdef void mail_send(Worker *to, Mail *mail) noexcept nogil
 cdef Mail *mail_fetch(Worker *worker) noexcept nogil
-cdef void tell_client(Worker *w, uint8_t kind, Client *client, int reason, const void *detail, size_t size) noexcept nogil
-cdef void tell_server(Worker *w, uint8_t kind, Server *server, int reason, const void *detail, size_t size) noexcept nogil
+cdef void tell_client(Worker *w, uint8_t kind, Client *client, int reason, const void *detail,
+                      size_t size) noexcept nogil
+cdef void tell_server(Worker *w, uint8_t kind, Server *server, int reason, const void *detail,
+                      size_t size) noexcept nogil
 cdef void tell_worker(Worker *w, uint8_t kind, int reason, const char *detail) noexcept nogil
 cdef Note *notes_fetch(Shared *shared) noexcept nogil

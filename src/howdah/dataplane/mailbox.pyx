@@ -12,6 +12,7 @@ from howdah.cdefs.clock cimport CLOCK_MONOTONIC, clock_us
 from howdah.cdefs.sockets cimport AF_INET, AF_INET6, inet_ntop, read, write
 from howdah.cdefs.threads cimport pthread_mutex_lock, pthread_mutex_unlock
 from howdah.dataplane.parties cimport Client, Mail, Note, Peer, Server, Shared, Worker
+from howdah.dataplane.pool cimport Pool
 
 cdef extern from "<stdio.h>" nogil:
     int snprintf(char *to, size_t size, const char *format, ...) noexcept
@@ -136,7 +137,8 @@ cdef void print_peer(const Peer *peer, char *to, size_t size) noexcept nogil:
         snprintf(to, size, b"unix")
 
 
-cdef void tell_client(Worker *w, uint8_t kind, Client *client, int reason, const void *detail, size_t size) noexcept nogil:
+cdef void tell_client(Worker *w, uint8_t kind, Client *client, int reason, const void *detail,
+                      size_t size) noexcept nogil:
     """An event about a client; ordinary ends are told only when they are to be logged, which a storm would feel."""
     cdef Note *note
     if kind == CLIENT_CLOSED and not loud[reason] and not w.plan.log_disconnections:
@@ -153,9 +155,11 @@ cdef void tell_client(Worker *w, uint8_t kind, Client *client, int reason, const
     note_send(w.shared, note)
 
 
-cdef void tell_server(Worker *w, uint8_t kind, Server *server, int reason, const void *detail, size_t size) noexcept nogil:
+cdef void tell_server(Worker *w, uint8_t kind, Server *server, int reason, const void *detail,
+                      size_t size) noexcept nogil:
     """An event about a server."""
-    cdef Note *note = note_new(w, kind, reason, server.pooled.pool.database, server.pooled.pool.server_user, detail, size)
+    cdef Pool *pool = server.pooled.pool
+    cdef Note *note = note_new(w, kind, reason, pool.database, pool.server_user, detail, size)
     if note != NULL:
         note.id = server.id
         note.age_us = w.now_us - server.connected_us

@@ -98,7 +98,7 @@ cdef struct Peer:
     uint16_t port
     uint8_t[16] address
 
-# Made and freed by `client_new` and `client_free` of its worker, which alone touches it (but for `line`, see `pool`).
+# Made and freed by `client_new` and `client_free` of its worker, which alone touches it (but for `line`: see `pool`)
 cdef struct Client:
     Conn conn
     int32_t state
@@ -166,7 +166,8 @@ cdef struct Server:
     uint32_t sockaddr_size
     char[128] sockaddr
 
-# One cancel request of ours on its way to PostgreSQL.  Made and freed by `canceller`, belongs to the worker of `target`.
+# One cancel request of ours on its way to PostgreSQL.  Made and freed by `canceller`; belongs to the worker of
+# `target`.
 cdef struct Cancel:
     Conn conn
     Worker *worker

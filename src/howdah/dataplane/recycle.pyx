@@ -31,8 +31,6 @@ from howdah.dataplane.parties cimport (
     CLIENT_CANCEL,
     CLIENT_CLOSING,
     CLIENT_CONSOLE,
-    CLIENT_LOGIN_WAITING,
-    CLIENT_WAITING,
     MAIL_GRANT,
     PIN_UNNAMED_STATEMENT,
     READ_SIZE,
@@ -339,7 +337,8 @@ cdef void grant_not_wanted(Worker *w, Client *client) noexcept nogil:
         client_free(w, client)
 
 
-cdef void farewell(Worker *w, Client *client, int reason, const char *detail, const uint8_t *data, size_t size) noexcept nogil:
+cdef void farewell(Worker *w, Client *client, int reason, const char *detail, const uint8_t *data,
+                   size_t size) noexcept nogil:
     """Send the last message, then keep the socket until the client has read it: closing at once, with bytes of the
     client unread, would make the kernel throw the message away."""
     cdef bint pending = grant_pending(w, client)
@@ -373,7 +372,8 @@ cdef void client_refuse(Worker *w, Client *client, int reason, const char *detai
     farewell(w, client, reason, detail, data, message.used if message.ok else 0)
 
 
-cdef void client_refuse_text(Worker *w, Client *client, int reason, const char *sqlstate, const char *text) noexcept nogil:
+cdef void client_refuse_text(Worker *w, Client *client, int reason, const char *sqlstate,
+                             const char *text) noexcept nogil:
     """The same with PostgreSQL's own SQLSTATE and message."""
     cdef uint8_t[LARGEST_ERROR] data
     cdef Writer message = writer(data, LARGEST_ERROR)

@@ -33,8 +33,6 @@ from howdah.dataplane.handshake cimport apply_settings, client_refused_by_pool, 
 from howdah.dataplane.mailbox cimport tell_client
 from howdah.dataplane.parties cimport (
     CLIENT_ACTIVE,
-    CLIENT_CLOSING,
-    CLIENT_FREE,
     CLIENT_IDLE,
     CLIENT_LOGIN_ACTIVE,
     CLIENT_LOGIN_WAITING,
@@ -44,12 +42,11 @@ from howdah.dataplane.parties cimport (
     PIN_UNNAMED_STATEMENT,
     READ_SIZE,
     SERVER_ACTIVE,
-    SERVER_RECYCLING,
     Client,
     Server,
     Worker,
 )
-from howdah.dataplane.pool cimport TAKE_GOT, TAKE_OPEN, TAKE_REFUSED, Pool, TakeVerdict, take
+from howdah.dataplane.pool cimport TAKE_GOT, TAKE_OPEN, TAKE_REFUSED, TakeVerdict, take
 from howdah.dataplane.recycle cimport (
     adopt,
     client_leave,
@@ -57,7 +54,6 @@ from howdah.dataplane.recycle cimport (
     client_refuse_text,
     recycle,
     server_lost,
-    unlink_and_recycle,
     watch_both,
     watch_client,
     watch_server,
@@ -73,10 +69,7 @@ from howdah.dataplane.reply_queue cimport (
     EXPECT_QUERY,
     EXPECT_SWALLOW,
     EXPECT_SYNC,
-    REPLY_FORWARD,
-    REPLY_SWALLOW,
     REPLY_UNEXPECTED,
-    ReplyVerdict,
     all_replied,
     expect,
     first_expected,
@@ -308,7 +301,8 @@ cdef Step refuse(Refusal *refusal, int reason) noexcept nogil:
     return STEP_REFUSE
 
 
-cdef Step request(Worker *w, Client *client, const Frame *frame, const uint8_t *message, Refusal *refusal) noexcept nogil:
+cdef Step request(Worker *w, Client *client, const Frame *frame, const uint8_t *message,
+                  Refusal *refusal) noexcept nogil:
     """The one switch over frontend message types."""
     cdef uint8_t tag = frame.tag
     cdef StatementName name
@@ -686,7 +680,7 @@ cdef bint link_over(Worker *w, Server *server) noexcept nogil:
 
 
 cdef void unlink(Worker *w, Server *server) noexcept nogil:
-    """The transaction is over: the client is idle; `recycle` gets the server when the last bytes read are dealt with."""
+    """The transaction is over: the client is idle; `recycle` gets the server when the bytes read are dealt with."""
     cdef Client *client = server.client
     server.client = NULL
     client.server = NULL

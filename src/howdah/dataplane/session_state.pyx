@@ -6,7 +6,7 @@ transaction pays is of two pointers.  Holds no socket and calls no one.  Called 
 """
 
 from libc.stdint cimport uint8_t, uint32_t
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memcpy, strcmp, strlen
 
 from howdah.cdefs.atomics cimport add_i32

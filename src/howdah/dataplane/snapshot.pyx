@@ -4,11 +4,9 @@ A worker copies what SHOW CLIENTS needs of its own clients when the mail about i
 client.  Called by `worker`, for `engine`.
 """
 
-from libc.stdint cimport uint16_t, uint64_t
+from libc.stdint cimport uint16_t
 from libc.stdlib cimport realloc
-from libc.string cimport memcpy, strlen
 
-from howdah.cdefs.atomics cimport add_i32
 from howdah.cdefs.sockets cimport (
     AF_INET,
     AF_INET6,
@@ -20,7 +18,6 @@ from howdah.cdefs.sockets cimport (
     sockaddr_in6,
     sockaddr_storage,
     socklen_t,
-    write,
 )
 from howdah.dataplane.parties cimport CLIENT_LOGIN_WAITING, CLIENT_WAITING, Client, Worker
 from howdah.dataplane.session_state cimport settings_value

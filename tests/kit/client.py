@@ -23,13 +23,7 @@ class Client:
 
     def __init__(self, address: tuple[str, int] | str) -> None:
         """`address` is a host and port, or the path of a Unix socket."""
-        if isinstance(address, str):
-            self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            self.socket.settimeout(READ_WITHIN * PATIENCE)
-            self.socket.connect(address)
-        else:
-            self.socket = socket.create_connection(address, READ_WITHIN * PATIENCE)
-            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket = _connect(address)
         _open.append(self)
         self.address = address
         self.settings: dict[str, str] = {}
@@ -173,6 +167,21 @@ class Client:
             if not got:
                 raise Gone("the other side has closed the connection")
             self._unread += got
+
+
+def _connect(address: tuple[str, int] | str) -> socket.socket:
+    if not isinstance(address, str):
+        connected = socket.create_connection(address, READ_WITHIN * PATIENCE)
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connected
+    connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connected.settimeout(READ_WITHIN * PATIENCE)
+    try:
+        connected.connect(address)
+    except OSError:
+        connected.close()
+        raise
+    return connected
 
 
 def close_all() -> None:

@@ -85,10 +85,18 @@ class Pooler:
         wait_until(self._listens, f"the pooler to listen; its log:\n{self.log_text}", within=20)
 
     def start_on_unix_socket_alone(self) -> None:
-        """Start without TCP: only the socket file shows when it listens."""
+        """Start without TCP: only an attempt shows when it listens."""
         self.settings["listen_addr"] = ""
         self.start()
-        wait_until(Path(self.socket_path).exists, "the pooler's Unix socket")
+
+        def answers() -> bool:
+            try:
+                Client(self.socket_path).vanish()
+            except OSError:
+                return False
+            return True
+
+        wait_until(answers, "the pooler to listen on its Unix socket")
 
     def start(self, *options: str) -> None:
         """Start the process on the written configuration without waiting for anything."""

@@ -45,9 +45,9 @@ build: build/release/stamp ## compile what changed
 debug: build/debug/stamp ## like run, with every check and debug logs
 	@exec $(UNDER) debug howdah run --log-level debug $(ARGS) $(TARGET)
 
-sanitize: build/$(SANITIZER)/stamp ## the tests under AddressSanitizer and UBSan (SANITIZER=thread: ThreadSanitizer)
-	@$(UNDER) $(SANITIZER) $(SLOW_PYTEST) $(ARGS) tests/unit tests/protocol
-	@$(UNDER) $(SANITIZER) env -u LD_PRELOAD $(SLOW_PYTEST) $(ARGS) tests/integration
+sanitize: build/$(SANITIZER)/stamp ## the tests of compiled code under ASan and UBSan (SANITIZER=thread: ThreadSanitizer)
+	@$(UNDER) $(SANITIZER) $(SLOW_PYTEST) $(ARGS) tests/protocol; first=$$?; \
+	$(UNDER) $(SANITIZER) env -u LD_PRELOAD $(SLOW_PYTEST) $(ARGS) tests/integration && exit $$first
 
 fuzz: build/fuzz/stamp ## coverage-guided fuzzing of the parsers (FUZZ_SECONDS)
 	@$(UNDER) fuzz python tools/fuzz.py $(FUZZ_SECONDS) $(ARGS)

@@ -19,7 +19,7 @@ def test_a_cut_inside_a_transaction_is_that_clients_error(pooler_behind: Pooler,
         replies = busy.read_to_end()
         assert [error.sqlstate for error in replies.errors] == ["08006"]
         assert idle.query("SELECT 'fine'").value == "fine"
-    assert pooler_behind.logged("server_closed")
+    wait_until(lambda: pooler_behind.logged("server_closed"), "the log line")
 
 
 def test_a_cut_of_idle_servers_is_not_seen(pooler_behind: Pooler, network: Network) -> None:

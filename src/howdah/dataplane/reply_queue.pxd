@@ -28,6 +28,7 @@ cdef struct ReplyQueue:
     uint32_t count
     bint skipping  # the server skips what it gets until it has seen a Sync
     bint unsynced  # extended messages were sent and no Sync behind them
+    bint copy_began  # a copy in is under way, whether or not the client has ended it
     bint copying_in  # the server takes CopyData and ignores Sync; the client has not ended it yet
     uint8_t[32] inline_items
 

@@ -25,7 +25,7 @@ cdef void replies_init(ReplyQueue *queue) noexcept nogil:
     queue.items = NULL
     queue.capacity = sizeof(queue.inline_items)
     queue.head = queue.count = 0
-    queue.skipping = queue.unsynced = queue.copying_in = False
+    queue.skipping = queue.unsynced = queue.copy_began = queue.copying_in = False
 
 
 cdef void replies_free(ReplyQueue *queue) noexcept nogil:
@@ -76,8 +76,6 @@ cdef bint grow(ReplyQueue *queue) noexcept nogil:
 cdef bint expect(ReplyQueue *queue, uint8_t item) noexcept nogil:
     """A message that asks for `item` goes to the server.  False: too many at once, or memory is out."""
     cdef uint8_t kind = item & EXPECT_KIND
-    if kind < EXPECT_COPY_END:
-        queue.unsynced = kind < EXPECT_SYNC
     if queue.skipping:
         if kind != EXPECT_SYNC:
             return True  # the server will skip it too
@@ -89,6 +87,8 @@ cdef bint expect(ReplyQueue *queue, uint8_t item) noexcept nogil:
             queue.copying_in = False
     elif kind == EXPECT_COPY_END and queue.count == 0:
         return True  # nothing is owed, so no copy can be starting: the server will ignore it
+    if kind < EXPECT_COPY_END:
+        queue.unsynced = kind < EXPECT_SYNC
     if queue.count == queue.capacity and not grow(queue):
         return False
     ring(queue)[(queue.head + queue.count) & (queue.capacity - 1)] = item
@@ -112,17 +112,23 @@ cdef uint8_t first_expected(const ReplyQueue *queue) noexcept nogil:
 
 cdef void copy_in_began(ReplyQueue *queue) noexcept nogil:
     """The server takes CopyData now: Syncs that stand before the client's CopyDone are lost to it."""
-    cdef uint32_t index = 1
+    cdef uint8_t *items = ring(queue)
+    cdef uint32_t mask = queue.capacity - 1
+    cdef uint32_t kept = 0
+    cdef uint32_t index
     cdef uint8_t kind
-    while index < queue.count:
+    queue.copy_began = queue.copying_in = True
+    for index in range(queue.count):
         kind = item_at(queue, index) & EXPECT_KIND
         if kind == EXPECT_COPY_END:
-            return
-        if kind == EXPECT_SYNC:
-            drop_at(queue, index)
+            queue.copying_in = False
+        elif kind == EXPECT_SYNC and index and queue.copying_in:
+            continue
         else:
-            index += 1
-    queue.copying_in = True
+            queue.unsynced = kind < EXPECT_SYNC
+        items[(queue.head + kept) & mask] = item_at(queue, index)
+        kept += 1
+    queue.count = kept
 
 
 cdef void command_ended(ReplyQueue *queue) noexcept nogil:
@@ -132,15 +138,15 @@ cdef void command_ended(ReplyQueue *queue) noexcept nogil:
         drop_first(queue)
         if queue.count and item_at(queue, 0) == EXPECT_COPY_END:
             drop_first(queue)
-    elif queue.count > 1 and item_at(queue, 1) == EXPECT_COPY_END:
+    elif queue.copy_began and queue.count > 1 and item_at(queue, 1) == EXPECT_COPY_END:
         drop_at(queue, 1)
-    queue.copying_in = False
+    queue.copy_began = queue.copying_in = False
 
 
 cdef void failed(ReplyQueue *queue) noexcept nogil:
     """ErrorResponse: a Query or Sync still gets its ReadyForQuery; extended messages take all up to Sync with them."""
     cdef uint8_t kind = item_at(queue, 0) & EXPECT_KIND
-    queue.copying_in = False
+    queue.copy_began = queue.copying_in = False
     if EXPECT_SYNC <= kind <= EXPECT_FUNCTION:
         return
     while queue.count:

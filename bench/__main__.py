@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench import pgbench, report
-from bench.compare import bar, medians, saturated, warnings
+from bench.compare import bar, company, medians, saturated, warnings
 from bench.places import RESULTS, NotHere, raise_files_limit
 from bench.postgres import Postgres
 from bench.scenarios import QUICK, SCENARIOS, Metrics, Scenario, measure_all
@@ -79,7 +79,9 @@ def _measure(
     options = {"seconds": seconds, "rounds": rounds, "scale": scale, "targets": names}
     all_rounds: dict[str, Rounds] = {}
     all_medians: dict[str, dict[str, dict[str, float]]] = {}
-    notes: list[str] = []
+    notes = [text] if (text := company(about["machine"]["load_average_at_start"], about["machine"]["cores"])) else []
+    for text in notes:
+        console.print(f"[yellow]{text}")
     with Postgres() as postgres, _progress(console) as progress:
         pgbench.fill(postgres.port, scale)
         plan = [(scenario, [name for name in names if name in scenario.targets]) for scenario in chosen]

@@ -49,6 +49,16 @@ def saturated(results: Iterable[Metrics]) -> bool:
     return any(metrics.get("machine_cpu", 0.0) > MACHINE_FULL for metrics in results)
 
 
+def company(load_average: float, cores: int) -> str:
+    """A warning when others were at work before we began, or ""."""
+    if load_average < 0.3 * cores:
+        return ""
+    return (
+        f"the load average was {load_average:.1f} on {cores} cores before the start: other programs are running, "
+        "tx/s and latency are theirs, too"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
     """One line of the bar: a number of howdah's against what it must not exceed (or fall below)."""

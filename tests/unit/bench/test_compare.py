@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.compare import bar, medians, ratio, saturated, spread, warnings
+from bench.compare import bar, company, medians, ratio, saturated, spread, warnings
 from bench.report import cell
 
 
@@ -31,6 +31,11 @@ def test_a_busy_load_generator_and_failures_are_said() -> None:
 def test_a_full_machine_is_said() -> None:
     assert saturated([{"machine_cpu": 0.5}, {"machine_cpu": 0.99}])
     assert not saturated([{"machine_cpu": 0.5}, {}])
+
+
+def test_other_programs_at_work_are_said() -> None:
+    assert company(0.3, 2) == ""
+    assert "12.6 on 2 cores" in company(12.6, 2)
 
 
 def test_the_bar_is_held_against_pgbouncer_and_the_relay() -> None:

@@ -445,8 +445,10 @@ cdef class Engine:
         self.stopped = True
         if self.threads:
             self.mail_all(MAIL_STOP)
-            for thread in self.threads:
+            for i, thread in enumerate(self.threads):
                 thread.join()
+                if not load_i32(&self.shared.workers[<int>i].ended):
+                    raise RuntimeError(f"worker {i} did not come to its end")
         part_from_servers(self.shared)
 
 

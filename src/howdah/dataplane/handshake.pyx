@@ -581,14 +581,15 @@ cdef void open_server(Worker *w, Pool *pool) noexcept nogil:
     if server == NULL:
         unreserve(&w.shared.pools, pool)
         return
+    if endpoint != NULL:
+        server.endpoint = strdup(endpoint.text)
+        server.sockaddr_size = endpoint.size
+        memcpy(server.sockaddr, endpoint.sockaddr, min(<size_t>endpoint.size, sizeof(server.sockaddr)))
     opened(&w.shared.pools, pool, &server.pooled, w.index, w.now_us)
     if endpoint == NULL:
         server_login_failed(w, server, UNREACHABLE, False, b"08001", problem)
-        return
-    server.endpoint = strdup(endpoint.text)
-    server.sockaddr_size = endpoint.size
-    memcpy(server.sockaddr, endpoint.sockaddr, min(<size_t>endpoint.size, sizeof(server.sockaddr)))
-    start_connecting(w, server)
+    else:
+        start_connecting(w, server)
 
 
 cdef void start_connecting(Worker *w, Server *server) noexcept nogil:

@@ -210,6 +210,7 @@ cdef struct Worker:
     bint draining
     bint open_wanted  # a server is gone: some pool may be allowed another
     bint stopping
+    int32_t ended  # the thread touches nothing any more
 
 # Made and freed by `engine`.
 cdef struct Shared:

@@ -2,8 +2,10 @@
 
 One lock guards all of it, so that limits shared by several pools are exact too; no system call is made under it.
 A server counts from the moment room is reserved for it until PostgreSQL has let it go, so the database never sees one
-more than allowed.  Holds no socket and calls no one: it gives verdicts, on which `handshake`, `relay`, `recycle`
-and `worker` act.
+more than allowed.  Times come from the clocks of different workers' turns, one of which may be a little behind
+another: they are compared as `now >= since + limit`, never subtracted.
+
+Holds no socket and calls no one: it gives verdicts, on which `handshake`, `relay`, `recycle` and `worker` act.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -252,7 +254,7 @@ cdef bint outdated(const PooledServer *server, uint64_t now_us) noexcept nogil:
     """Too old, or opened under terms that no longer hold.  A lifetime of 0 (or 1 µs) means "use once"."""
     return (server.generation != server.pool.generation
             or ((server.used or server.pool.server_lifetime_us > 1)
-                and now_us - server.opened_us >= server.pool.server_lifetime_us))
+                and now_us >= server.opened_us + server.pool.server_lifetime_us))
 
 
 cdef void opened(Pools *pools, Pool *pool, PooledServer *server, int worker, uint64_t now_us) noexcept nogil:
@@ -317,7 +319,7 @@ cdef bint room_for_one(Pools *pools, const Pool *pool, uint64_t now_us) noexcept
     if most == 0:
         return True
     if (pool.reserve and pool.first != NULL
-            and now_us - pool.first.since_us >= pools.reserve_timeout_us):
+            and now_us >= pool.first.since_us + pools.reserve_timeout_us):
         most += pool.reserve
     return in_use(pool) < most
 
@@ -556,7 +558,7 @@ cdef PooledServer *next_outdated(Pools *pools, uint64_t now_us) noexcept nogil:
             server = pool.idle[i].prev
             while server != &pool.idle[i]:
                 if outdated(server, now_us) or pool.removed or (
-                        spare and pools.idle_timeout_us and now_us - server.idle_since_us >= pools.idle_timeout_us):
+                        spare and pools.idle_timeout_us and now_us >= server.idle_since_us + pools.idle_timeout_us):
                     found = server
                     break
                 server = server.prev

@@ -182,6 +182,7 @@ cdef void worker_run(Worker *w) noexcept nogil:
             w.accept_paused = False
             watch_listeners(w, True)
     part_from_all(w)
+    store_i32(&w.ended, True)
 
 
 cdef void dispatch(Worker *w, Conn *conn, uint32_t events) noexcept nogil:

@@ -1,6 +1,6 @@
 """Message boundaries: the first byte is the tag `skip_run` looks for, the rest is the stream."""
 
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint8_t
 
 from howdah.wire.frame cimport (
     FRAME_BAD_LENGTH, FRAME_NEED_HEADER, FRAME_PART, FRAME_WHOLE, Frame, FrameVerdict, next_frame, skip_run,

@@ -1,11 +1,11 @@
 """Every reason to refuse or close something, in one table.
 
-The C enum and error texts of the data plane, the log field `reason`, the metric label and
+The numbers and error texts of the data plane, the log field `reason`, the metric label and
 docs/reference/reasons.md all come from here.  A message may hold `%s`, filled with what the case knows.
 """
 
 from dataclasses import dataclass
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 
 
 class Fault(StrEnum):
@@ -42,14 +42,16 @@ class Reason:
     doc: str
 
 
-def _row(code: str, sqlstate: str, fault: Fault, level: Level, message: str, hint: str, doc: str, *,
-         retryable: bool = False, severity: str = "FATAL") -> Reason:
-    return Reason(code, sqlstate, severity, fault, retryable, level, message, hint, doc)
+def _row(
+    code: str, sqlstate: str, fault: Fault, level: Level, message: str, hint: str, doc: str, retryable: bool = False
+) -> Reason:
+    return Reason(code, sqlstate, "FATAL", fault, retryable, level, message, hint, doc)
 
 
 _C, _S, _P, _O = Fault.CLIENT, Fault.SERVER, Fault.POOLER, Fault.OPERATOR
 
-#: The order is the numbering of the C enum: add at the end.
+# fmt: off
+#: The order is the numbering (`NUMBERS`) that one process uses.
 REASONS: tuple[Reason, ...] = (
     # ordinary ends
     _row("none", "", Fault.NONE, Level.DEBUG, "", "", "No reason: nothing was refused or closed."),
@@ -89,8 +91,9 @@ REASONS: tuple[Reason, ...] = (
     _row("startup_parameters", "22023", _C, Level.WARNING,
          "cannot take the startup parameters: more than 64, longer than 8 kB, or options that are not -c name=value",
          "", "The startup packet's settings are too many, too long, or malformed."),
-    _row("pipeline_too_long", "54000", _C, Level.WARNING, "more than a million messages sent without reading the answers",
-         "", "The client pipelines messages far faster than it reads what they are answered with."),
+    _row("pipeline_too_long", "54000", _C, Level.WARNING,
+         "more than a million messages sent without reading the answers", "",
+         "The client pipelines messages far faster than it reads what they are answered with."),
     _row("accept_failed", "", _O, Level.ERROR, "cannot accept more clients: %s",
          "Raise the limit of open files (ulimit -n).",
          "The operating system refused one more connection, usually for want of file descriptors."),
@@ -99,7 +102,7 @@ REASONS: tuple[Reason, ...] = (
          "Raise max_client_conn or look for clients that leak connections.",
          "The limit of client connections over all databases was reached.", retryable=True),
     _row("no_such_database", "3D000", _C, Level.WARNING, "no such database: %s",
-         "Add it to [databases], or add a \"*\" entry for all others.",
+         'Add it to [databases], or add a "*" entry for all others.',
          "No entry in [databases] fits the name the client asked for."),
     _row("console_denied", "28000", _C, Level.WARNING, "user %s may not use the console",
          "Name the user in admin_users or stats_users.",
@@ -159,7 +162,8 @@ REASONS: tuple[Reason, ...] = (
     _row("out_of_memory", "53200", _P, Level.ERROR, "out of memory", "", "An allocation failed.", retryable=True),
     _row("settings_refused", "22023", _C, Level.WARNING, "cannot apply the client's settings: %s", "",
          "PostgreSQL refused a startup parameter of the client."),
-    _row("console_closed", "57P01", _P, Level.INFO, "console session ended", "", "The console session was ended by howdah."),
+    _row("console_closed", "57P01", _P, Level.INFO, "console session ended", "",
+         "The console session was ended by howdah."),
     # pins
     _row("pin_session_mode", "", Fault.NONE, Level.DEBUG, "session mode", "",
          "pool_mode is session: the server stays with the client until it leaves."),
@@ -169,7 +173,8 @@ REASONS: tuple[Reason, ...] = (
          "The client parsed the unnamed statement and has yet to bind it."),
 )
 
+# fmt: on
 BY_CODE: dict[str, Reason] = {reason.code: reason for reason in REASONS}
 
-#: ``ReasonCode.QUERY_WAIT_TIMEOUT == 16`` and so on: the numbers the data plane uses.
-ReasonCode = IntEnum("ReasonCode", [(reason.code.upper(), number) for number, reason in enumerate(REASONS)])
+#: Code to number: the numbers the data plane uses.
+NUMBERS: dict[str, int] = {reason.code: number for number, reason in enumerate(REASONS)}

@@ -33,18 +33,18 @@ from howdah.dataplane.session_state cimport settings_drop
 from howdah.dataplane.timers cimport timer_arm_sooner, timer_disarm
 from howdah.wire.tags cimport IDLE
 
-from howdah.reasons import ReasonCode
+from howdah.reasons import NUMBERS
 
 cdef enum:
     CANCEL_LIMIT_US = 10 * 1000000
     GOODBYE_LIMIT_US = 5 * 1000000  # for work that nobody waits for any more; then it is cancelled
     CLOSING_LIMIT_US = 2 * 1000000
 
-cdef int LOGIN_TIMEOUT = ReasonCode.CLIENT_LOGIN_TIMEOUT
-cdef int WAIT_TIMEOUT = ReasonCode.QUERY_WAIT_TIMEOUT
-cdef int IDLE_TIMEOUT = ReasonCode.CLIENT_IDLE_TIMEOUT
-cdef int TRANSACTION_TIMEOUT = ReasonCode.IDLE_TRANSACTION_TIMEOUT
-cdef int NONE = ReasonCode.NONE
+cdef int LOGIN_TIMEOUT = NUMBERS["client_login_timeout"]
+cdef int WAIT_TIMEOUT = NUMBERS["query_wait_timeout"]
+cdef int IDLE_TIMEOUT = NUMBERS["client_idle_timeout"]
+cdef int TRANSACTION_TIMEOUT = NUMBERS["idle_transaction_timeout"]
+cdef int NONE = NUMBERS["none"]
 
 # LEGAL[from] is the set of states a client may go to, one bit each.
 cdef uint32_t[CLIENT_STATES] LEGAL

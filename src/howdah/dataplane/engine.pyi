@@ -29,14 +29,14 @@ class Engine:
         """Start the workers; they accept from now on."""
 
     def publish(self, plan: Plan) -> None:
-        """Make `plan` the one in force.  Existing clients and servers are kept where the new plan has their database."""
+        """Make `plan` the one in force.  Clients and servers are kept where the new plan has their database."""
 
     def event_fd(self) -> int:
         """A fd that is readable when `events()` has something; `events()` clears it."""
 
     def events(self) -> list[Event]: ...
     def console_send(self, client: int, data: bytes, then_close: bool) -> None:
-        """Send `data` (whole backend messages) to a console client, then close it if asked.  Unknown ids are ignored."""
+        """Send `data` (whole backend messages) to a console client, then close it if asked.  Unknown ids: nothing."""
 
     def totals(self) -> Totals: ...
     def pools(self) -> list[PoolRow]: ...

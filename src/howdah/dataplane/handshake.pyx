@@ -139,7 +139,7 @@ from howdah.wire.startup cimport (
 
 from howdah import __version__
 from howdah.dataplane.rows import EventKind
-from howdah.reasons import ReasonCode
+from howdah.reasons import NUMBERS
 
 cdef enum:
     PROTOCOL_3_2 = 196610
@@ -155,24 +155,24 @@ cdef uint8_t EVENT_CLIENT_LOGIN = EventKind.CLIENT_LOGIN
 cdef uint8_t EVENT_SERVER_LOGIN = EventKind.SERVER_LOGIN
 cdef uint8_t EVENT_SERVER_REFUSED = EventKind.SERVER_REFUSED
 cdef uint8_t EVENT_CONSOLE_OPEN = EventKind.CONSOLE_OPEN
-cdef int NONE = ReasonCode.NONE
-cdef int CLIENT_EOF = ReasonCode.CLIENT_EOF
-cdef int CLIENT_RESET = ReasonCode.CLIENT_RESET
-cdef int TOO_SHORT = ReasonCode.STARTUP_TOO_SHORT
-cdef int TOO_LONG = ReasonCode.STARTUP_TOO_LONG
-cdef int MALFORMED = ReasonCode.STARTUP_MALFORMED
-cdef int NO_USER = ReasonCode.STARTUP_NO_USER
-cdef int BAD_VERSION = ReasonCode.PROTOCOL_VERSION
-cdef int REPLICATION = ReasonCode.REPLICATION_UNSUPPORTED
-cdef int NO_DATABASE = ReasonCode.NO_SUCH_DATABASE
-cdef int CONSOLE_DENIED = ReasonCode.CONSOLE_DENIED
-cdef int TOO_MANY = ReasonCode.MAX_CLIENT_CONN
-cdef int BAD_PARAMETERS = ReasonCode.STARTUP_PARAMETERS
-cdef int OUT_OF_MEMORY = ReasonCode.OUT_OF_MEMORY
-cdef int UNREACHABLE = ReasonCode.SERVER_UNREACHABLE
-cdef int LOGIN_FAILED = ReasonCode.SERVER_LOGIN_FAILED
-cdef int AUTH_UNSUPPORTED = ReasonCode.SERVER_AUTH_UNSUPPORTED
-cdef int SERVER_PROTOCOL = ReasonCode.SERVER_PROTOCOL
+cdef int NONE = NUMBERS["none"]
+cdef int CLIENT_EOF = NUMBERS["client_eof"]
+cdef int CLIENT_RESET = NUMBERS["client_reset"]
+cdef int TOO_SHORT = NUMBERS["startup_too_short"]
+cdef int TOO_LONG = NUMBERS["startup_too_long"]
+cdef int MALFORMED = NUMBERS["startup_malformed"]
+cdef int NO_USER = NUMBERS["startup_no_user"]
+cdef int BAD_VERSION = NUMBERS["protocol_version"]
+cdef int REPLICATION = NUMBERS["replication_unsupported"]
+cdef int NO_DATABASE = NUMBERS["no_such_database"]
+cdef int CONSOLE_DENIED = NUMBERS["console_denied"]
+cdef int TOO_MANY = NUMBERS["max_client_conn"]
+cdef int BAD_PARAMETERS = NUMBERS["startup_parameters"]
+cdef int OUT_OF_MEMORY = NUMBERS["out_of_memory"]
+cdef int UNREACHABLE = NUMBERS["server_unreachable"]
+cdef int LOGIN_FAILED = NUMBERS["server_login_failed"]
+cdef int AUTH_UNSUPPORTED = NUMBERS["server_auth_unsupported"]
+cdef int SERVER_PROTOCOL = NUMBERS["server_protocol"]
 
 # Drivers read a PostgreSQL version from the front and choose what they ask by it.
 cdef bytes console_version = f"18.0 (howdah {__version__})".encode()

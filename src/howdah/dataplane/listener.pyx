@@ -30,14 +30,14 @@ from howdah.dataplane.mailbox cimport tell_worker
 from howdah.dataplane.parties cimport Client, Peer, Worker
 
 from howdah.dataplane.rows import EventKind
-from howdah.reasons import ReasonCode
+from howdah.reasons import NUMBERS
 
 cdef enum:
     AT_ONCE = 32  # clients accepted in one go before others get a turn
     PAUSE_US = 200000  # when there are no file descriptors left
 
 cdef unsigned char WORKER_FAILED = EventKind.WORKER_FAILED
-cdef int ACCEPT_FAILED = ReasonCode.ACCEPT_FAILED
+cdef int ACCEPT_FAILED = NUMBERS["accept_failed"]
 
 cdef extern from "<string.h>" nogil:
     char *strerror(int error) noexcept

@@ -82,7 +82,7 @@ from howdah.wire.compose cimport (
 from howdah.wire.tags cimport IDLE, SYNC, TERMINATE
 
 from howdah.dataplane.rows import EventKind
-from howdah.reasons import ReasonCode
+from howdah.reasons import NUMBERS
 
 cdef enum:
     RECOVERY_LIMIT_US = 5 * 1000000  # for an abandoned server to come back in step
@@ -93,10 +93,10 @@ cdef enum:
 cdef uint8_t CLIENT_CLOSED = EventKind.CLIENT_CLOSED
 cdef uint8_t SERVER_CLOSED = EventKind.SERVER_CLOSED
 cdef uint8_t CONSOLE_CLOSED = EventKind.CONSOLE_CLOSED
-cdef int NONE = ReasonCode.NONE
-cdef int SERVER_LIFETIME = ReasonCode.SERVER_LIFETIME
-cdef int ABANDONED = ReasonCode.ABANDONED_TRANSACTION
-cdef int UNRECOVERABLE = ReasonCode.ABANDONED_UNRECOVERABLE
+cdef int NONE = NUMBERS["none"]
+cdef int SERVER_LIFETIME = NUMBERS["server_lifetime"]
+cdef int ABANDONED = NUMBERS["abandoned_transaction"]
+cdef int UNRECOVERABLE = NUMBERS["abandoned_unrecoverable"]
 
 
 # ---- what epoll is asked, from what waits where --------------------------------------------------------------------

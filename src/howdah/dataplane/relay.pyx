@@ -104,7 +104,7 @@ from howdah.wire.frame cimport (
 from howdah.wire.replies cimport ErrorFields, read_error, read_parameter_status
 
 from howdah.dataplane.rows import EventKind
-from howdah.reasons import ReasonCode
+from howdah.reasons import NUMBERS
 
 cdef enum:
     EMPTY_MESSAGE = 5  # size of a message without a body
@@ -116,22 +116,22 @@ cdef extern from "<stdio.h>" nogil:
 
 cdef uint8_t CONSOLE_DATA = EventKind.CONSOLE_DATA
 cdef uint8_t EVENT_PIN = EventKind.PIN
-cdef int NONE = ReasonCode.NONE
-cdef int CLIENT_TERMINATE = ReasonCode.CLIENT_TERMINATE
-cdef int CLIENT_EOF = ReasonCode.CLIENT_EOF
-cdef int CLIENT_RESET = ReasonCode.CLIENT_RESET
-cdef int MESSAGE_LENGTH = ReasonCode.MESSAGE_LENGTH
-cdef int MESSAGE_TOO_LARGE = ReasonCode.MESSAGE_TOO_LARGE
-cdef int MESSAGE_MALFORMED = ReasonCode.MESSAGE_MALFORMED
-cdef int MESSAGE_TYPE = ReasonCode.MESSAGE_TYPE
-cdef int TOO_MANY_REPLIES = ReasonCode.PIPELINE_TOO_LONG
-cdef int OUT_OF_MEMORY = ReasonCode.OUT_OF_MEMORY
-cdef int SERVER_CLOSED = ReasonCode.SERVER_CLOSED
-cdef int SERVER_IDLE_CLOSED = ReasonCode.SERVER_IDLE_CLOSED
-cdef int SERVER_TERMINATED = ReasonCode.SERVER_TERMINATED
-cdef int SERVER_PROTOCOL = ReasonCode.SERVER_PROTOCOL
-cdef int SETTINGS_REFUSED = ReasonCode.SETTINGS_REFUSED
-cdef int PINNED_NAMED = ReasonCode.PIN_NAMED_STATEMENT
+cdef int NONE = NUMBERS["none"]
+cdef int CLIENT_TERMINATE = NUMBERS["client_terminate"]
+cdef int CLIENT_EOF = NUMBERS["client_eof"]
+cdef int CLIENT_RESET = NUMBERS["client_reset"]
+cdef int MESSAGE_LENGTH = NUMBERS["message_length"]
+cdef int MESSAGE_TOO_LARGE = NUMBERS["message_too_large"]
+cdef int MESSAGE_MALFORMED = NUMBERS["message_malformed"]
+cdef int MESSAGE_TYPE = NUMBERS["message_type"]
+cdef int TOO_MANY_REPLIES = NUMBERS["pipeline_too_long"]
+cdef int OUT_OF_MEMORY = NUMBERS["out_of_memory"]
+cdef int SERVER_CLOSED = NUMBERS["server_closed"]
+cdef int SERVER_IDLE_CLOSED = NUMBERS["server_idle_closed"]
+cdef int SERVER_TERMINATED = NUMBERS["server_terminated"]
+cdef int SERVER_PROTOCOL = NUMBERS["server_protocol"]
+cdef int SETTINGS_REFUSED = NUMBERS["settings_refused"]
+cdef int PINNED_NAMED = NUMBERS["pin_named_statement"]
 
 # What the switches decide about the message at hand.
 cdef enum Step:

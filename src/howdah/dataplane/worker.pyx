@@ -110,24 +110,24 @@ from howdah.dataplane.server cimport server_move
 from howdah.dataplane.snapshot cimport Snapshot, take_snapshot
 from howdah.dataplane.timers cimport Timer, next_expired, timer_arm, wait_ms, wheel_init
 
-from howdah.reasons import ReasonCode
+from howdah.reasons import NUMBERS
 
 cdef enum:
     EVENTS_AT_ONCE = 256
     HOUSEKEEPING_US = 100000
     HELD_ROOM = 2 * READ_SIZE  # the most a client can have held back
 
-cdef int NONE = ReasonCode.NONE
-cdef int CLIENT_TERMINATE = ReasonCode.CLIENT_TERMINATE
-cdef int SHUTDOWN = ReasonCode.SHUTDOWN
-cdef int DATABASE_REMOVED = ReasonCode.DATABASE_REMOVED
-cdef int CONSOLE_CLOSED = ReasonCode.CONSOLE_CLOSED
-cdef int WAIT_TIMEOUT = ReasonCode.QUERY_WAIT_TIMEOUT
-cdef int LOGIN_FAILED = ReasonCode.SERVER_LOGIN_FAILED
-cdef int UNREACHABLE = ReasonCode.SERVER_UNREACHABLE
-cdef int CONNECT_TIMEOUT = ReasonCode.SERVER_CONNECT_TIMEOUT
-cdef int IDLE_TIMEOUT = ReasonCode.SERVER_IDLE_TIMEOUT
-cdef int EVICTED = ReasonCode.SERVER_EVICTED
+cdef int NONE = NUMBERS["none"]
+cdef int CLIENT_TERMINATE = NUMBERS["client_terminate"]
+cdef int SHUTDOWN = NUMBERS["shutdown"]
+cdef int DATABASE_REMOVED = NUMBERS["database_removed"]
+cdef int CONSOLE_CLOSED = NUMBERS["console_closed"]
+cdef int WAIT_TIMEOUT = NUMBERS["query_wait_timeout"]
+cdef int LOGIN_FAILED = NUMBERS["server_login_failed"]
+cdef int UNREACHABLE = NUMBERS["server_unreachable"]
+cdef int CONNECT_TIMEOUT = NUMBERS["server_connect_timeout"]
+cdef int IDLE_TIMEOUT = NUMBERS["server_idle_timeout"]
+cdef int EVICTED = NUMBERS["server_evicted"]
 
 
 cdef bint worker_init(Worker *w, Shared *shared, int index) noexcept nogil:

@@ -56,7 +56,9 @@ def _backends(axes: Any, stories: Sequence["Story"]) -> None:
     axes.text(end, 102.5, "max_connections", color=FAINT, ha="right", fontsize=9.5)
     for story in stories:
         points = [(at, number) for at, number in story.backends if 0 <= at <= story.seconds]
-        times, numbers = [0.0, *(at for at, _ in points)], [0, *(number for _, number in points)]
+        last = points[-1][1] if points else 0
+        times = [0.0, *(at for at, _ in points), story.seconds]
+        numbers = [0, *(number for _, number in points), last]
         colour = COLOURS[story.name]
         axes.fill_between(times, numbers, color="white", lw=0)  # covers what lies behind
         axes.fill_between(times, numbers, color=colour, alpha=0.12, lw=0)

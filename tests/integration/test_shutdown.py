@@ -109,3 +109,15 @@ def test_with_many_clients_and_servers(pooler: Pooler, postgres: Postgres) -> No
     assert all(is_told_of_the_shutdown(client) for client in clients[:20])
     assert pooler.wait_for_exit(within=10) == 0
     pooler.check_nothing_is_left()
+
+
+def test_idle_sessions_that_keep_their_server_are_told_at_once(pooler: Pooler) -> None:
+    pooler.run_with(pool_mode="session", shutdown_timeout=30)
+    idle, busy = pooler.client(), pooler.client()
+    idle.query("SELECT 1")
+    busy.query("BEGIN")
+    pooler.signal(signal.SIGTERM)
+    assert is_told_of_the_shutdown(idle)
+    assert busy.query("COMMIT").statuses == "I"
+    assert is_told_of_the_shutdown(busy)
+    assert pooler.wait_for_exit(within=10) == 0

@@ -547,7 +547,8 @@ cdef void relay_reply(Worker *w, Server *server, const uint8_t *data, size_t siz
         server_lost(w, server, OUT_OF_MEMORY, b"")
     elif server.client == NULL:
         recycle(w, server)
-    elif all_replied(&server.replies) and (server.client.state == CLIENT_LOGIN_ACTIVE or server.client.goodbye):
+    elif all_replied(&server.replies) and (
+            server.client.state == CLIENT_LOGIN_ACTIVE or server.client.goodbye or w.draining):
         set_ready(server.client)
 
 

@@ -104,11 +104,12 @@ from howdah.dataplane.recycle cimport (
     watch_client,
 )
 from howdah.dataplane.relay cimport relay_client, relay_console, relay_granted, relay_held, relay_server
-from howdah.dataplane.reply_queue cimport all_replied
+from howdah.dataplane.reply_queue cimport all_replied, ends_with_ready
 from howdah.dataplane.routes cimport CPlan
 from howdah.dataplane.server cimport server_move
 from howdah.dataplane.snapshot cimport Snapshot, take_snapshot
 from howdah.dataplane.timers cimport Timer, next_expired, timer_arm, wait_ms, wheel_init
+from howdah.wire.tags cimport IDLE
 
 from howdah.reasons import NUMBERS
 
@@ -261,13 +262,21 @@ cdef void go_on(Worker *w) noexcept nogil:
             grant_not_wanted(w, client)
         elif client.goodbye and (client.server == NULL or all_replied(&client.server.replies)):
             client_leave(w, client, CLIENT_TERMINATE, b"")
-        elif client.state == CLIENT_IDLE and w.draining:
+        elif w.draining and between_transactions(client):
             client_refuse(w, client, SHUTDOWN, b"")
         elif client.state == CLIENT_IDLE and client.pool.removed:
             client_refuse(w, client, DATABASE_REMOVED, b"")
         elif client.state == CLIENT_IDLE or client.state == CLIENT_ACTIVE:
             relay_held(w, client)
         client = next_ready(w)
+
+
+cdef bint between_transactions(const Client *client) noexcept nogil:
+    """Nothing is lost when this client goes: it is idle, with a server (a pin) or without."""
+    if client.state == CLIENT_IDLE:
+        return True
+    return (client.state == CLIENT_ACTIVE and client.server.status == IDLE
+            and all_replied(&client.server.replies) and ends_with_ready(&client.server.replies))
 
 
 # ---- time ----------------------------------------------------------------------------------------------------------
@@ -463,7 +472,7 @@ cdef void drain(Worker *w) noexcept nogil:
     watch_listeners(w, False)
     while client != NULL:
         next_client = client.next
-        if client.state == CLIENT_IDLE or client.state == CLIENT_WAITING or client.state == CLIENT_STARTUP or (
+        if between_transactions(client) or client.state == CLIENT_WAITING or client.state == CLIENT_STARTUP or (
                 client.state == CLIENT_LOGIN_WAITING):
             client_refuse(w, client, SHUTDOWN, b"")
         client = next_client

@@ -150,6 +150,7 @@ cdef struct Server:
     bint fatal_sent  # the client has seen the server's own last words
     bint copying_in  # the server takes CopyData now
     bint unsettled  # got a Query behind extended messages without a Sync; see `recycle`
+    bint question_failed  # a query of ours that must not fail did: nobody knows what state the session is in
     bint settings_unsure  # a query that changes its settings failed
     uint64_t recover_by_us  # until when it may take to come back in step
     int cancels  # cancel requests on their way to it

@@ -169,6 +169,13 @@ cdef void recycle(Worker *w, Server *server) noexcept nogil:
         server_move(server, SERVER_RECYCLING)
     if not all_replied(&server.replies):
         return
+    if server.cancels:
+        timer_disarm(&server.timer)  # a cancel request has a limit of its own
+        server_move(server, SERVER_HELD)  # it must hit neither our questions nor the next client's
+        return
+    if server.question_failed:
+        server_close(w, server, UNRECOVERABLE)
+        return
     if server.status != IDLE:
         if not ask(w, server, "ROLLBACK"):
             server_close(w, server, UNRECOVERABLE)
@@ -191,9 +198,6 @@ cdef void recycle(Worker *w, Server *server) noexcept nogil:
         return
     if server.settings == NULL:
         server_close(w, server, UNRECOVERABLE)  # out of memory a moment ago
-    elif server.cancels:
-        timer_disarm(&server.timer)
-        server_move(server, SERVER_HELD)
     else:
         pass_on(w, server)
 

@@ -658,7 +658,11 @@ cdef void error_came(Worker *w, Server *server, const uint8_t *body, size_t size
         return
     if strcmp(error.severity, "FATAL") == 0 or strcmp(error.severity, "PANIC") == 0:
         server.fatal_sent = True
-    elif expected & EXPECT_SWALLOW and client != NULL:
+    elif expected != (EXPECT_QUERY | EXPECT_SWALLOW):
+        return
+    elif client == NULL:
+        server.question_failed = True
+    else:
         server.settings_unsure = True
         client_refuse_text(w, client, SETTINGS_REFUSED, error.sqlstate, error.message)
 

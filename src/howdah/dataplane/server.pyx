@@ -88,7 +88,7 @@ cdef Server *server_new(Worker *w) noexcept nogil:
     server.held = NULL
     server.remain = 0
     server.remain_drop = server.fatal_sent = server.copying_in = False
-    server.settings_unsure = server.unsettled = False
+    server.settings_unsure = server.unsettled = server.question_failed = False
     server.status = IDLE
     server.pins = 0
     server.cancels = 0

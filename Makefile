@@ -8,6 +8,7 @@ ARGS ?=
 # The build that `make test` uses (release, debug) and that `make sanitize` uses (sanitize, thread).
 FLAVOUR ?= debug
 SANITIZER ?= sanitize
+SANITIZED ?= tests/integration tests/faults
 # How long `make fuzz` goes on, in seconds, all targets together.
 FUZZ_SECONDS ?= 600
 
@@ -47,7 +48,7 @@ debug: build/debug/stamp ## like run, with every check and debug logs
 
 sanitize: build/$(SANITIZER)/stamp ## the tests of compiled code under ASan and UBSan (SANITIZER=thread: ThreadSanitizer)
 	@$(UNDER) $(SANITIZER) $(SLOW_PYTEST) $(ARGS) tests/protocol; first=$$?; \
-	$(UNDER) $(SANITIZER) env -u LD_PRELOAD $(SLOW_PYTEST) $(ARGS) tests/integration && exit $$first
+	$(UNDER) $(SANITIZER) env -u LD_PRELOAD $(SLOW_PYTEST) $(ARGS) $(SANITIZED) && exit $$first
 
 fuzz: build/fuzz/stamp ## coverage-guided fuzzing of the parsers (FUZZ_SECONDS)
 	@$(UNDER) fuzz python tools/fuzz.py $(FUZZ_SECONDS) $(ARGS)

@@ -42,7 +42,7 @@ def test_numbers_come_as_numbers(howdah: Pooler) -> None:
             cursor = psycopg.Cursor(console, row_factory=dict_row)
             (row,) = [row for row in cursor.execute("SHOW STATS", binary=binary) if row["database"] == "app"]
             assert row["total_query_count"] >= 1
-            (pool,) = [row for row in cursor.execute("SHOW POOLS", binary=binary) if row["database"] == "app"]
+            pool = next(row for row in cursor.execute("SHOW POOLS", binary=binary) if row["database"] == "app")
             assert (pool["pool_mode"], type(pool["sv_idle"])) == ("transaction", int)
 
 

@@ -20,6 +20,7 @@ import pytest
 from howdah.control.config.errors import StartError
 from howdah.control.embedded import EmbeddedPostgres, default_home
 from tests.kit.deadline import wait_until
+from tests.kit.pooler import environment
 from tests.kit.ports import take_port
 
 #: Starts a server in the directory given, tells its pid, and waits to be killed.
@@ -300,11 +301,10 @@ def _howdah(home: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """`howdah run` without a server given, as it is started for the first look."""
     port, settings = take_port(), {"embedded_data_dir": str(home), "unix_socket_dir": ""}
     options = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("HOWDAH_", "DATABASE_"))}
     with tempfile.TemporaryDirectory() as empty:
         process = subprocess.Popen(
             [sys.executable, "-m", "howdah", "run", "--port", str(port), *options],
-            cwd=empty, env=environment, stderr=subprocess.DEVNULL, start_new_session=True,
+            cwd=empty, env=environment(), stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         try:
             yield process, port

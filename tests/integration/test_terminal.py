@@ -18,6 +18,7 @@ from contextlib import contextmanager
 import psycopg
 
 from tests.kit.deadline import PATIENCE, wait_until
+from tests.kit.pooler import environment
 from tests.kit.ports import take_port
 from tests.kit.postgres import Postgres
 
@@ -33,7 +34,7 @@ class Terminal:
             [sys.executable, "-m", "howdah", *arguments, "--port", str(self.port)], stdin=end, stdout=end, stderr=end,
             start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509  # no threads here
-            env={**os.environ, "TERM": "xterm"},
+            env=environment(TERM="xterm"),
         )  # fmt: skip
         os.close(end)
         self.shown = ""

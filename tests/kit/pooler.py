@@ -45,6 +45,14 @@ def toml(tables: Mapping[str, Table]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def environment(**more: str) -> dict[str, str]:
+    """What a pooler started as a process of its own gets to see."""
+    # HOWDAH_* and DATABASE_URL would be settings: those of the shell that runs the tests are not meant for it.
+    seen = {name: value for name, value in os.environ.items() if not name.startswith(("HOWDAH_", "DATABASE_"))}
+    preload = os.environ.get("HOWDAH_TEST_PRELOAD")  # a sanitizer's runtime, for the pooler alone
+    return seen | {"PYTHONUNBUFFERED": "1"} | ({"LD_PRELOAD": preload} if preload else {}) | more
+
+
 class Pooler:
     """One pooler before one PostgreSQL.  Not running until `run_with` or `run`."""
 
@@ -110,16 +118,10 @@ class Pooler:
 
     def spawn(self, *arguments: str) -> None:
         """Start ``howdah`` with these arguments; its output goes to the log."""
-        preload = os.environ.get("HOWDAH_TEST_PRELOAD")  # a sanitizer's runtime, for the pooler alone
-        # HOWDAH_* would be settings: those of the shell that runs the tests are not meant for the pooler.
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("HOWDAH_")}
-        environment |= {"PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
-        if preload:
-            environment["LD_PRELOAD"] = preload
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "howdah", *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                cwd=self.folder, env=environment, start_new_session=True,
+                cwd=self.folder, env=environment(NO_COLOR="1"), start_new_session=True,
             )  # fmt: skip
 
     def finish(self, within: float = 20.0) -> None:

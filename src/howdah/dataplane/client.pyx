@@ -53,7 +53,7 @@ LEGAL[<int>CLIENT_STARTUP] = (
     1 << CLIENT_LOGIN_WAITING | 1 << CLIENT_IDLE | 1 << CLIENT_CONSOLE | 1 << CLIENT_CANCEL
     | 1 << CLIENT_CLOSING | 1 << CLIENT_FREE)
 LEGAL[<int>CLIENT_LOGIN_WAITING] = 1 << CLIENT_LOGIN_ACTIVE | 1 << CLIENT_CLOSING | 1 << CLIENT_FREE
-LEGAL[<int>CLIENT_LOGIN_ACTIVE] = 1 << CLIENT_IDLE | 1 << CLIENT_CLOSING | 1 << CLIENT_FREE
+LEGAL[<int>CLIENT_LOGIN_ACTIVE] = 1 << CLIENT_IDLE | 1 << CLIENT_LOGIN_WAITING | 1 << CLIENT_CLOSING | 1 << CLIENT_FREE
 LEGAL[<int>CLIENT_IDLE] = 1 << CLIENT_WAITING | 1 << CLIENT_ACTIVE | 1 << CLIENT_CLOSING | 1 << CLIENT_FREE
 LEGAL[<int>CLIENT_WAITING] = 1 << CLIENT_ACTIVE | 1 << CLIENT_IDLE | 1 << CLIENT_CLOSING | 1 << CLIENT_FREE
 LEGAL[<int>CLIENT_ACTIVE] = 1 << CLIENT_IDLE | 1 << CLIENT_CLOSING | 1 << CLIENT_FREE
@@ -110,7 +110,7 @@ cdef Client *client_new(Worker *w, int fd) noexcept nogil:
     client.asked_ssl = client.asked_gssenc = client.parsed_unnamed = client.goodbye = False
     client.server = NULL
     client.pool = NULL
-    client.settings = NULL
+    client.settings = client.first_settings = NULL
     client.version = 0
     client.cancel_pid = 0
     client.id = add_u64(&w.shared.last_id, 1)
@@ -126,7 +126,8 @@ cdef void client_free(Worker *w, Client *client) noexcept nogil:
         block_free(&w.slab, client.held)
         client.held = NULL
     settings_drop(client.settings)
-    client.settings = NULL
+    settings_drop(client.first_settings)
+    client.settings = client.first_settings = NULL
     client.cancel_pid = 0
     if client.prev == NULL:
         w.clients = client.next
@@ -154,7 +155,7 @@ cdef uint64_t client_deadline(const Client *client, int *reason) noexcept nogil:
     cdef uint64_t limit = 0
     cdef uint64_t since = client.connected_us
     reason[0] = NONE
-    if client.state == CLIENT_STARTUP:
+    if client.state == CLIENT_STARTUP or client.state == CLIENT_LOGIN_ACTIVE:
         limit = client.worker.plan.client_login_timeout_us
         reason[0] = LOGIN_TIMEOUT
     elif client.state == CLIENT_WAITING or client.state == CLIENT_LOGIN_WAITING:

@@ -226,7 +226,7 @@ cdef class Engine:
                     pool_terms(&self.shared.pools, pool, NULL, True)
                 else:
                     pool_terms(&self.shared.pools, pool, &terms,
-                               not same_servers(<Route *>pool.route, found)
+                               pool.route == NULL or not same_servers(<Route *>pool.route, found)
                                or strcmp(pool.server_database, terms.server_database) != 0)
                 pool = pool.next
             pthread_mutex_unlock(&self.shared.pools.lock)
@@ -247,7 +247,10 @@ cdef class Engine:
 
     def publish(self, plan):
         cdef CPlan *old = self.plan
-        cdef CPlan *new = plan_new(plan)
+        cdef CPlan *new
+        if self.stopped:
+            return
+        new = plan_new(plan)
         cdef int32_t left = self.shared.worker_count
         cdef Mail *mail
         self.use(new)
@@ -261,6 +264,7 @@ cdef class Engine:
         with nogil:
             while load_i32(&left) > 0:
                 usleep(100)
+        self.use(new)  # for pools that a worker made from the old one in the meantime
         plan_free(old)
 
     def event_fd(self):

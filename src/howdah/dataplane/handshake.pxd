@@ -13,6 +13,6 @@ cdef void client_refused_by_pool(Worker *w, Client *client) noexcept nogil
 cdef void pool_terms_of(CPlan *plan, Route *found, const char *database, const char *user,
                         PoolTerms *terms) noexcept nogil
 cdef void open_server(Worker *w, Pool *pool) noexcept nogil
-cdef void server_login(Worker *w, Server *server) noexcept nogil
+cdef void server_login(Worker *w, Server *server, unsigned int events) noexcept nogil
 cdef void server_login_failed(Worker *w, Server *server, int reason, bint refused, const char *sqlstate,
                               const char *message) noexcept nogil

@@ -6,12 +6,12 @@ what a server says of them), `let_in`.  Authentication stands between `route` an
 `open_server`, `server_login`, `server_ready`.  Called by `worker`.
 """
 
-from libc.errno cimport EINPROGRESS, errno
+from libc.errno cimport EINPROGRESS, ENOMEM, errno
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcpy, memset, strcmp, strdup, strerror, strlen, strncmp
 
 from howdah.cdefs.atomics cimport add_i32, relaxed_add_u64
-from howdah.cdefs.epoll cimport EPOLLIN, EPOLLOUT
+from howdah.cdefs.epoll cimport EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT
 from howdah.cdefs.sockets cimport (
     AF_UNIX,
     IPPROTO_TCP,
@@ -34,7 +34,7 @@ from howdah.cdefs.sockets cimport (
     socklen_t,
 )
 from howdah.cdefs.threads cimport pthread_mutex_lock, pthread_mutex_unlock
-from howdah.dataplane.buffers cimport block_data, block_free, block_new, outbox_append
+from howdah.dataplane.buffers cimport block_data, block_free, block_new
 from howdah.dataplane.cancels cimport cancel_pid, new_secret, worker_of_pid
 from howdah.dataplane.client cimport client_move, client_watch_deadline, set_ready
 from howdah.dataplane.conn cimport (
@@ -383,6 +383,7 @@ cdef void settle(Worker *w, Client *client, Startup *packet, const uint8_t *data
     if client.settings == NULL:
         client_refuse(w, client, OUT_OF_MEMORY, b"")
         return
+    client.first_settings = settings_hold(client.settings)
     if packet.code > PROTOCOL_3_2 or packet.unknown_options:
         w_early = writer(early, sizeof(early))
         compose_negotiate(&w_early, min(packet.code, <uint32_t>PROTOCOL_3_2), packet.parameters,
@@ -466,28 +467,28 @@ cdef void login_granted(Worker *w, Client *client) noexcept nogil:
     cdef Server *server = <Server *>client.line.granted.owner
     client.line.granted = NULL
     client.owed = False
+    adopt(w, server)
     client_move(client, CLIENT_LOGIN_ACTIVE)
     server_move(server, SERVER_ACTIVE)
     client.server = server
     server.client = client
-    adopt(w, server)
+    client_watch_deadline(client)
     if server.settings == client.settings:
         login_answered(w, client)
-    elif apply_settings(w, client, server):
-        conn_flush(&w.slab, &server.conn)
-        watch_server(w, server)
+    else:
+        apply_settings(w, client, server)
 
 
 cdef bint apply_settings(Worker *w, Client *client, Server *server) noexcept nogil:
-    """Put the query that brings the server to its client's settings in front of what is sent next; False: the client
-    is gone."""
+    """Send the query that brings the server to its client's settings; False: the client is gone."""
     cdef uint8_t[LARGEST_CHANGE] data
     cdef Writer message = writer(data, sizeof(data))
     compose_change(&message, server.settings, client.settings)
     if (not message.ok or not expect(&server.replies, EXPECT_QUERY | EXPECT_SWALLOW)
-            or not outbox_append(&w.slab, &server.conn.out, data, message.used)):
+            or (conn_send(&w.slab, &server.conn, data, message.used) == SEND_ERROR and server.conn.error == ENOMEM)):
         client_refuse(w, client, OUT_OF_MEMORY, b"")
         return False
+    watch_server(w, server)
     settings_drop(server.settings)
     server.settings = settings_hold(client.settings)
     return True
@@ -499,15 +500,13 @@ cdef void login_answered(Worker *w, Client *client) noexcept nogil:
     keep_welcome(&w.shared.pools, client.pool, client.settings, server.parameters, server.parameters_size, False)
     unlink_and_recycle(w, server)
     if not let_in(w, client):
-        client_refuse(w, client, OUT_OF_MEMORY, b"")
+        wait_for_welcome(w, client)  # a server of another version has made it void meanwhile
 
 
 cdef void client_refused_by_pool(Worker *w, Client *client) noexcept nogil:
     """The pool's servers cannot log in: the client gets PostgreSQL's own words."""
     cdef char[6] sqlstate
     cdef char[256] text
-    if not client.line.in_line:
-        client.owed = False
     pthread_mutex_lock(&w.shared.pools.lock)
     memcpy(sqlstate, client.pool.failure_sqlstate, sizeof(sqlstate))
     memcpy(text, client.pool.failure, sizeof(text))
@@ -569,22 +568,21 @@ cdef const Endpoint *next_endpoint(Pool *pool) noexcept nogil:
 cdef void open_server(Worker *w, Pool *pool) noexcept nogil:
     """Open one more server; room for it has been reserved in the pool."""
     cdef const Endpoint *endpoint = NULL
-    cdef const char *problem = b""
-    cdef Server *server
-    pthread_mutex_lock(&w.shared.pools.lock)
-    if (<Route *>pool.route).endpoint_count:
-        endpoint = next_endpoint(pool)
-    else:
-        problem = (<Route *>pool.route).resolve_error
-    pthread_mutex_unlock(&w.shared.pools.lock)
-    server = server_new(w)
+    cdef char[200] problem
+    cdef Server *server = server_new(w)
     if server == NULL:
         unreserve(&w.shared.pools, pool)
         return
-    if endpoint != NULL:
+    snprintf(problem, sizeof(problem), b"the database has been removed")
+    pthread_mutex_lock(&w.shared.pools.lock)  # what the plan holds may be gone behind it
+    if pool.route != NULL and (<Route *>pool.route).endpoint_count:
+        endpoint = next_endpoint(pool)
         server.endpoint = strdup(endpoint.text)
         server.sockaddr_size = endpoint.size
         memcpy(server.sockaddr, endpoint.sockaddr, min(<size_t>endpoint.size, sizeof(server.sockaddr)))
+    elif pool.route != NULL:
+        snprintf(problem, sizeof(problem), b"%s", (<Route *>pool.route).resolve_error)
+    pthread_mutex_unlock(&w.shared.pools.lock)
     opened(&w.shared.pools, pool, &server.pooled, w.index, w.now_us)
     if endpoint == NULL:
         server_login_failed(w, server, UNREACHABLE, False, b"08001", problem)
@@ -630,14 +628,18 @@ cdef void server_login_failed(Worker *w, Server *server, int reason, bint refuse
     server_lost(w, server, NONE, b"")
 
 
-cdef void server_login(Worker *w, Server *server) noexcept nogil:
+cdef void server_login(Worker *w, Server *server, unsigned int events) noexcept nogil:
     """Something happened on the socket of a server that is connecting or logging in."""
     cdef size_t have = server.held.end if server.held != NULL else 0
     cdef size_t got = 0
     cdef FillVerdict verdict
     if server.state == SERVER_CONNECTING:
-        connected(w, server)
+        if events & (EPOLLOUT | EPOLLERR | EPOLLHUP):
+            connected(w, server)
         return
+    if events & EPOLLOUT:
+        conn_flush(&w.slab, &server.conn)
+        watch_server(w, server)
     verdict = conn_fill(&server.conn, w.buffer + have, READ_SIZE, &got)
     if verdict == FILL_AGAIN:
         return
@@ -660,14 +662,21 @@ cdef void connected(Worker *w, Server *server) noexcept nogil:
     cdef uint8_t[LARGEST_STARTUP] data
     cdef Writer message = writer(data, sizeof(data))
     cdef Pool *pool = server.pooled.pool
-    cdef Route *found = <Route *>pool.route
+    cdef Route *found
     cdef int error = 0
     cdef socklen_t size = sizeof(error)
     getsockopt(server.conn.fd, SOL_SOCKET, SO_ERROR, &error, &size)
     if error:
         unreachable(w, server, error)
         return
-    compose_startup(&message, pool.server_user, pool.server_database, found.startup, found.startup_size)
+    pthread_mutex_lock(&w.shared.pools.lock)  # a new plan may be on its way
+    found = <Route *>pool.route
+    if found != NULL:
+        compose_startup(&message, pool.server_user, pool.server_database, found.startup, found.startup_size)
+    pthread_mutex_unlock(&w.shared.pools.lock)
+    if found == NULL:
+        server_login_failed(w, server, UNREACHABLE, False, b"08001", b"the database has been removed")
+        return
     if not message.ok:
         server_login_failed(w, server, LOGIN_FAILED, True, b"08P01", b"the names of user and database are too long")
         return

@@ -116,6 +116,7 @@ cdef struct Client:
     Server *server
     Pool *pool
     Settings *settings
+    Settings *first_settings  # those it logged in with, to which RESET goes back
     uint64_t id
     uint32_t slot
     uint64_t connected_us
@@ -150,6 +151,8 @@ cdef struct Server:
     bint fatal_sent  # the client has seen the server's own last words
     bint copying_in  # the server takes CopyData now
     bint unsettled  # got a Query behind extended messages without a Sync; see `recycle`
+    uint64_t unnamed_owner  # id of the client whose unnamed statement it has, 0: nobody's
+    bint settings_refused  # the client is to be told with `Worker.refusal`
     bint question_failed  # a query of ours that must not fail did: nobody knows what state the session is in
     bint settings_unsure  # a query that changes its settings failed
     uint64_t recover_by_us  # until when it may take to come back in step
@@ -198,6 +201,8 @@ cdef struct Worker:
     uint32_t chunk_count
     Client *first_ready
     Client *last_ready
+    char[6] refusal_sqlstate  # PostgreSQL's words about settings it did not take
+    char[256] refusal
     uint8_t[4096] randomness  # for cancel keys
     size_t randomness_left
     pthread_mutex_t inbox_lock

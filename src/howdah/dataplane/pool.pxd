@@ -66,11 +66,11 @@ cdef struct WaitingClient:
 # Made by `pool_join`, kept until the end.  All fields under the lock, but for what is said beside them.
 cdef struct Pool:
     Pool *next
-    char *database  # these four never change
+    char *database  # these three never change
     char *user
     char *server_user
     char *server_database
-    void *route  # the plan's, swapped with each plan
+    void *route  # the plan's, swapped with each plan; NULL: removed
     Limit *database_limit
     Limit *user_limit
     int size

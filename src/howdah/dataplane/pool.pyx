@@ -177,6 +177,12 @@ cdef void pool_quit(Pools *pools, Pool *pool) noexcept nogil:
 
 
 cdef void set_terms(Pool *pool, const PoolTerms *terms) noexcept nogil:
+    cdef char *name
+    if strcmp(pool.server_database, terms.server_database) != 0:
+        name = strdup(terms.server_database)
+        if name != NULL:
+            free(pool.server_database)
+            pool.server_database = name
     pool.route = terms.route
     pool.forced_user = terms.forced_user
     pool.size = terms.size
@@ -197,6 +203,8 @@ cdef void pool_terms(Pools *pools, Pool *pool, const PoolTerms *terms, bint repl
         pool.retry_at_us = 0
     if terms != NULL:
         set_terms(pool, terms)
+    else:
+        pool.route = NULL
 
 
 # ---- servers: the idle list and the count --------------------------------------------------------------------------

@@ -48,6 +48,7 @@ from howdah.dataplane.pool cimport (
     PLACE_CLOSING,
     RELEASE_CLOSE,
     RELEASE_GRANTED,
+    RELEASE_IDLE,
     ReleaseVerdict,
     WaitingClient,
     gone,
@@ -84,6 +85,9 @@ from howdah.wire.tags cimport IDLE, SYNC, TERMINATE
 from howdah.dataplane.rows import EventKind
 from howdah.reasons import NUMBERS
 
+cdef extern from "<strings.h>" nogil:
+    int strcasecmp(const char *a, const char *b) noexcept
+
 cdef enum:
     RECOVERY_LIMIT_US = 5 * 1000000  # for an abandoned server to come back in step
     CANCEL_AGAIN_US = 250 * 1000  # a cancel that comes before its query has begun does nothing
@@ -104,10 +108,9 @@ cdef int UNRECOVERABLE = NUMBERS["abandoned_unrecoverable"]
 cdef void watch_client(Worker *w, Client *client) noexcept nogil:
     """Read from the client unless its server cannot take more or it already waits; write while something is unsent."""
     cdef uint32_t events = 0
+    cdef size_t unsent = client.conn.out.size if client.server == NULL else client.server.conn.out.size
     if not client.goodbye:
-        events = EPOLLRDHUP
-        if client.server == NULL or client.server.conn.out.size == 0:
-            events |= EPOLLIN
+        events = EPOLLRDHUP if unsent else EPOLLRDHUP | EPOLLIN
     if client.conn.out.size:
         events |= EPOLLOUT
     if events:
@@ -169,6 +172,11 @@ cdef void recycle(Worker *w, Server *server) noexcept nogil:
         server_move(server, SERVER_RECYCLING)
     if not all_replied(&server.replies):
         return
+    if server.conn.out.size:
+        timer_arm(&w.wheel, &server.timer, w.now_us + RECOVERY_LIMIT_US)
+        server.recover_by_us = w.now_us + RECOVERY_LIMIT_US
+        watch_server(w, server)
+        return
     if server.cancels:
         timer_disarm(&server.timer)  # a cancel request has a limit of its own
         server_move(server, SERVER_HELD)  # it must hit neither our questions nor the next client's
@@ -180,14 +188,20 @@ cdef void recycle(Worker *w, Server *server) noexcept nogil:
         if not ask(w, server, "ROLLBACK"):
             server_close(w, server, UNRECOVERABLE)
         return
-    if server.pins & ~<uint8_t>PIN_UNNAMED_STATEMENT or server.settings_unsure:
+    if server.pins & ~<uint8_t>PIN_UNNAMED_STATEMENT:
         server.pins = 0
-        server.settings_unsure = False
+        server.settings_unsure = strcasecmp(w.plan.server_reset_query, "DISCARD ALL") != 0
         settings_are_the_servers_own(server)
         if w.plan.server_reset_query[0]:
             if not ask(w, server, w.plan.server_reset_query):
                 server_close(w, server, UNRECOVERABLE)
             return
+    if server.settings_unsure:
+        server.settings_unsure = False
+        settings_are_the_servers_own(server)
+        if not ask(w, server, "RESET ALL"):
+            server_close(w, server, UNRECOVERABLE)
+        return
     server.pins = 0
     if server.unsettled:
         # PostgreSQL 18 then fails the first statement behind the next Sync (XX000, "unexpected state STARTED");
@@ -212,6 +226,8 @@ cdef void pass_on(Worker *w, Server *server) noexcept nogil:
     verdict = release(&w.shared.pools, &server.pooled, w.now_us, &next_client)
     if verdict == RELEASE_CLOSE:
         server_close(w, server, SERVER_LIFETIME)
+    elif verdict == RELEASE_IDLE:
+        w.open_wanted = w.open_wanted or w.shared.pools.waiting > 0  # it may stand in another pool's way
     elif verdict == RELEASE_GRANTED:
         client = <Client *>next_client.owner
         if next_client.worker == w.index:

@@ -71,6 +71,7 @@ from howdah.dataplane.reply_queue cimport (
     EXPECT_SYNC,
     REPLY_UNEXPECTED,
     all_replied,
+    ends_with_ready,
     expect,
     first_expected,
     reply_came,
@@ -90,7 +91,15 @@ from howdah.dataplane.stats cimport Tally
 from howdah.wire cimport tags
 from howdah.wire.bytes cimport Writer, writer
 from howdah.wire.compose cimport compose_ready
-from howdah.wire.extended cimport NAME_CUT, NAME_NAMED, StatementName, parse_name
+from howdah.wire.extended cimport (
+    NAME_CUT,
+    NAME_NAMED,
+    NAME_UNNAMED,
+    StatementName,
+    bind_name,
+    describe_name,
+    parse_name,
+)
 from howdah.wire.frame cimport (
     FRAME_BAD_LENGTH,
     FRAME_NEED_HEADER,
@@ -107,7 +116,9 @@ from howdah.dataplane.rows import EventKind
 from howdah.reasons import NUMBERS
 
 cdef enum:
+    SHORT_TAG = 64  # a CommandComplete that may be RESET or DISCARD ALL
     EMPTY_MESSAGE = 5  # size of a message without a body
+    CLOSE_UNNAMED_SIZE = 7
     SENT_WHOLE = 4096  # messages up to this size are not begun before they are whole: half a one costs a server
     LARGEST_CONSOLE = READ_SIZE
 
@@ -131,11 +142,13 @@ cdef int SERVER_IDLE_CLOSED = NUMBERS["server_idle_closed"]
 cdef int SERVER_TERMINATED = NUMBERS["server_terminated"]
 cdef int SERVER_PROTOCOL = NUMBERS["server_protocol"]
 cdef int SETTINGS_REFUSED = NUMBERS["settings_refused"]
+cdef const uint8_t *CLOSE_UNNAMED = <const uint8_t *>b"C\x00\x00\x00\x06S\x00"
 cdef int PINNED_NAMED = NUMBERS["pin_named_statement"]
 
 # What the switches decide about the message at hand.
 cdef enum Step:
     STEP_FORWARD
+    STEP_CLOSE_FIRST  # forward, behind a Close of the unnamed statement
     STEP_DROP
     STEP_MORE  # it must be whole to be decided on
     STEP_WAIT  # no server is free: keep it and what is behind it
@@ -160,7 +173,7 @@ cdef void relay_client(Worker *w, Client *client, unsigned int events) noexcept 
     if events & EPOLLOUT and not client_flushed(w, client):
         return
     if (client.state == CLIENT_WAITING or client.state == CLIENT_LOGIN_WAITING or client.state == CLIENT_LOGIN_ACTIVE
-            or client.conn.interest & EPOLLIN == 0):
+            or client.conn.interest & EPOLLIN == 0 or settling(client)):
         # Nothing is read now; all there is to know is whether the client is still there.
         if client.state == CLIENT_WAITING and not events & (EPOLLHUP | EPOLLERR) and ends_in_goodbye(client):
             client.goodbye = True
@@ -239,7 +252,7 @@ cdef void relay_granted(Worker *w, Client *client) noexcept nogil:
     client.owed = False
     relaxed_add_u64(&client.pool.tallies[w.index].wait_us, w.now_us - client.line.since_us)
     adopt(w, server)
-    if link(w, client, server):
+    if link(w, client, server) and not settling(client):
         watch_client(w, client)
         relay_held(w, client)
 
@@ -285,6 +298,11 @@ cdef void relay_request(Worker *w, Client *client, const uint8_t *data, size_t s
             return
         client.remain = frame.size - frame.here
         client.remain_drop = step == STEP_DROP
+        if step == STEP_CLOSE_FIRST:
+            if not (forward_request(w, client, data + start, pos - start)
+                    and forward_request(w, client, CLOSE_UNNAMED, CLOSE_UNNAMED_SIZE)):
+                return
+            start = pos
         if step == STEP_DROP:
             if not forward_request(w, client, data + start, pos - start):
                 return
@@ -294,6 +312,16 @@ cdef void relay_request(Worker *w, Client *client, const uint8_t *data, size_t s
         return
     if not hold(w, &client.held, data + pos, size - pos):
         client_refuse(w, client, OUT_OF_MEMORY, b"")
+    elif client.server != NULL and all_replied(&client.server.replies):
+        nothing_owed(w, client)
+
+
+cdef void nothing_owed(Worker *w, Client *client) noexcept nogil:
+    """What the client sent last is answered by nothing (the rest of a copy that failed): is its transaction over?"""
+    cdef Server *server = client.server
+    if link_over(w, server):
+        unlink(w, server)
+        recycle(w, server)
 
 
 cdef Step refuse(Refusal *refusal, int reason) noexcept nogil:
@@ -306,26 +334,39 @@ cdef Step request(Worker *w, Client *client, const Frame *frame, const uint8_t *
     """The one switch over frontend message types."""
     cdef uint8_t tag = frame.tag
     cdef StatementName name
+    cdef Step step
     if frame.size > w.plan.max_packet_size:
         return refuse(refusal, MESSAGE_TOO_LARGE)
     if tag == tags.QUERY:
         client.parsed_unnamed = False
-        return forward_with(w, client, EXPECT_QUERY, refusal)
+        step = forward_with(w, client, EXPECT_QUERY, refusal)
+        if step == STEP_FORWARD:
+            client.server.unnamed_owner = 0  # a Query ends it
+        return step
     if tag == tags.PARSE:
         name = parse_name(message + 5, frame.here - 5)
-        if name == NAME_CUT:
+        if cut_short(name, frame):
             return STEP_MORE
         if name == NAME_NAMED:
             return pin_named(w, client, forward_with(w, client, EXPECT_PARSE, refusal))
-        client.parsed_unnamed = True
-        return forward_with(w, client, EXPECT_PARSE, refusal)
+        step = forward_with(w, client, EXPECT_PARSE, refusal)
+        if step == STEP_FORWARD:
+            client.parsed_unnamed = True
+            client.server.unnamed_owner = client.id
+        return step
     if tag == tags.BIND:
+        name = bind_name(message + 5, frame.here - 5)
+        if cut_short(name, frame):
+            return STEP_MORE
         client.parsed_unnamed = False
-        return forward_with(w, client, EXPECT_BIND, refusal)
+        return use_statement(w, client, name, EXPECT_BIND, refusal)
     if tag == tags.EXECUTE:
         return forward_with(w, client, EXPECT_EXECUTE, refusal)
     if tag == tags.DESCRIBE:
-        return forward_with(w, client, EXPECT_DESCRIBE, refusal)
+        name = describe_name(message + 5, frame.here - 5)
+        if cut_short(name, frame):
+            return STEP_MORE
+        return use_statement(w, client, name, EXPECT_DESCRIBE, refusal)
     if tag == tags.SYNC:
         if frame.size != EMPTY_MESSAGE:
             return refuse(refusal, MESSAGE_MALFORMED)
@@ -364,10 +405,14 @@ cdef Step answer_sync(Worker *w, Client *client) noexcept nogil:
     """A Sync outside of everything needs no server to be answered."""
     cdef uint8_t[8] data
     cdef Writer message = writer(data, sizeof(data))
+    cdef SendVerdict verdict
     compose_ready(&message, tags.IDLE)
-    if conn_send(&w.slab, &client.conn, data, message.used) == SEND_ERROR:
+    verdict = conn_send(&w.slab, &client.conn, data, message.used)
+    if verdict == SEND_ERROR:
         client_leave(w, client, CLIENT_RESET, strerror(client.conn.error))
         return STEP_GONE
+    if verdict == SEND_PART:
+        watch_client(w, client)
     return STEP_DROP
 
 
@@ -389,6 +434,26 @@ cdef Step forward_with(Worker *w, Client *client, uint8_t expected, Refusal *ref
     return refuse(refusal, TOO_MANY_REPLIES)
 
 
+cdef bint cut_short(StatementName name, const Frame *frame) noexcept nogil:
+    """Is the name still to come?  (A whole message without one is for PostgreSQL to complain about.)"""
+    return name == NAME_CUT and frame.here < frame.size and frame.size <= READ_SIZE
+
+
+cdef Step use_statement(Worker *w, Client *client, StatementName name, uint8_t expected,
+                        Refusal *refusal) noexcept nogil:
+    """Bind or Describe.  The unnamed statement a server has may be another client's: it is closed first, so that
+    PostgreSQL says what it would say to a session without one."""
+    cdef Step step = STEP_FORWARD
+    if client.server == NULL:
+        step = get_server(w, client)
+    if step == STEP_FORWARD and name == NAME_UNNAMED and client.server.unnamed_owner != client.id:
+        if not expect(&client.server.replies, EXPECT_CLOSE | EXPECT_SWALLOW):
+            return refuse(refusal, TOO_MANY_REPLIES)
+        step = forward_with(w, client, expected, refusal)
+        return STEP_CLOSE_FIRST if step == STEP_FORWARD else step
+    return forward_with(w, client, expected, refusal) if step == STEP_FORWARD else step
+
+
 cdef Step pin_named(Worker *w, Client *client, Step step) noexcept nogil:
     """A named statement lives in one server session: the client keeps that server until it leaves."""
     cdef Server *server = client.server
@@ -408,7 +473,9 @@ cdef Step get_server(Worker *w, Client *client) noexcept nogil:
         client.line.granted = NULL
         if client.line.moved_from != w.index:
             move_here(w, server, client.line.moved_from)
-        return STEP_FORWARD if link(w, client, server) else STEP_GONE
+        if not link(w, client, server):
+            return STEP_GONE
+        return STEP_WAIT if settling(client) else STEP_FORWARD
     client_move(client, CLIENT_WAITING)
     if verdict == TAKE_REFUSED:
         client_refused_by_pool(w, client)
@@ -427,7 +494,11 @@ cdef void move_here(Worker *w, Server *server, int from_worker) noexcept nogil:
 
 
 cdef bint link(Worker *w, Client *client, Server *server) noexcept nogil:
-    """Join the two.  Where the server's settings are not the client's, the query that makes them so goes first."""
+    """Join the two; False: the client is gone.
+
+    Where the server's settings are not the client's, the query that makes them so goes first, and the client's bytes
+    wait for its answer: run under another client's settings they could do anything.
+    """
     client_move(client, CLIENT_ACTIVE)
     server_move(server, SERVER_ACTIVE)
     client.server = server
@@ -438,6 +509,11 @@ cdef bint link(Worker *w, Client *client, Server *server) noexcept nogil:
     if client.pool.mode == SESSION_MODE:
         server.pins |= PIN_SESSION_MODE
     return server.settings == client.settings or apply_settings(w, client, server)
+
+
+cdef bint settling(const Client *client) noexcept nogil:
+    """Is the client linked to a server that is still being brought to its settings?"""
+    return client.server != NULL and first_expected(&client.server.replies) & EXPECT_SWALLOW != 0
 
 
 cdef bint forward_request(Worker *w, Client *client, const uint8_t *data, size_t size) noexcept nogil:
@@ -473,6 +549,8 @@ cdef void relay_server(Worker *w, Server *server, unsigned int events) noexcept 
         if server.client != NULL:
             watch_client(w, server.client)
     if not events & ~<unsigned int>EPOLLOUT:
+        if server.client == NULL:
+            recycle(w, server)
         return
     have = server.held.end if server.held != NULL else 0
     verdict = conn_fill(&server.conn, w.buffer + have, READ_SIZE, &got)
@@ -538,7 +616,7 @@ cdef void relay_reply(Worker *w, Server *server, const uint8_t *data, size_t siz
             forward_reply(w, server, data + start, pos - start)
             start = pos + frame.here
         pos += frame.here
-        if frame.tag == tags.READY_FOR_QUERY and link_over(w, server):
+        if frame.tag == tags.READY_FOR_QUERY and step == STEP_FORWARD and link_over(w, server):
             forward_reply(w, server, data + start, pos - start)
             start = pos
             unlink(w, server)
@@ -547,8 +625,12 @@ cdef void relay_reply(Worker *w, Server *server, const uint8_t *data, size_t siz
         server_lost(w, server, OUT_OF_MEMORY, b"")
     elif server.client == NULL:
         recycle(w, server)
+    elif server.settings_refused:
+        server.settings_refused = False
+        client_refuse_text(w, server.client, SETTINGS_REFUSED, w.refusal_sqlstate, w.refusal)
     elif all_replied(&server.replies) and (
-            server.client.state == CLIENT_LOGIN_ACTIVE or server.client.goodbye or w.draining):
+            server.client.held != NULL or server.client.state == CLIENT_LOGIN_ACTIVE or server.client.goodbye
+            or w.draining or not server.client.conn.interest & EPOLLIN):
         set_ready(server.client)
 
 
@@ -593,7 +675,11 @@ cdef Step reply(Worker *w, Server *server, const Frame *frame, const uint8_t *me
     elif tag == tags.COPY_IN_RESPONSE:
         server.copying_in = True
     elif tag == tags.COMMAND_COMPLETE:
+        if not whole and frame.size <= SHORT_TAG:
+            return STEP_MORE
         server.copying_in = False
+        if visible == STEP_FORWARD and whole:
+            settings_reset(server, <const char *>message + 5)
     if reply_came(&server.replies, tag) == REPLY_UNEXPECTED:
         return unexpected(w, server, tag)
     if tag == tags.READY_FOR_QUERY and visible == STEP_FORWARD:
@@ -632,15 +718,24 @@ cdef void parameter_changed(Server *server, const uint8_t *body, size_t size, bi
     if not visible or all_replied(&server.replies) or not settable(name):
         return
     draft_from(&draft, client.settings)
-    if not draft_set(&draft, name, value):
-        return
-    changed = settings_new(&draft)
+    changed = settings_new(&draft) if draft_set(&draft, name, value) else NULL
     if changed == NULL:
+        server.settings_unsure = True
         return
     settings_drop(client.settings)
     settings_drop(server.settings)
     client.settings = changed
     server.settings = settings_hold(changed)
+
+
+cdef void settings_reset(Server *server, const char *tag) noexcept nogil:
+    """After RESET or DISCARD ALL the server has its own settings (or some of them), the client those it came with."""
+    cdef Client *client = server.client
+    if strcmp(tag, "RESET") != 0 and strcmp(tag, "DISCARD ALL") != 0:
+        return
+    server.settings_unsure = True
+    settings_drop(client.settings)
+    client.settings = settings_hold(client.first_settings)
 
 
 cdef bint settable(const char *name) noexcept nogil:
@@ -657,20 +752,24 @@ cdef void error_came(Worker *w, Server *server, const uint8_t *body, size_t size
     if not read_error(body, size, &error):
         return
     if strcmp(error.severity, "FATAL") == 0 or strcmp(error.severity, "PANIC") == 0:
-        server.fatal_sent = True
+        server.fatal_sent = client != NULL and not expected & EXPECT_SWALLOW
     elif expected != (EXPECT_QUERY | EXPECT_SWALLOW):
         return
     elif client == NULL:
         server.question_failed = True
     else:
-        server.settings_unsure = True
-        client_refuse_text(w, client, SETTINGS_REFUSED, error.sqlstate, error.message)
+        # The client is told when all that has been read of the server is dealt with.
+        server.settings_unsure = server.settings_refused = True
+        snprintf(w.refusal_sqlstate, sizeof(w.refusal_sqlstate), b"%s", error.sqlstate)
+        snprintf(w.refusal, sizeof(w.refusal), b"%s", error.message)
 
 
 cdef bint link_over(Worker *w, Server *server) noexcept nogil:
     """After ReadyForQuery: has the client no more claim on this server?"""
     cdef Client *client = server.client
     if client == NULL or client.state != CLIENT_ACTIVE or not all_replied(&server.replies):
+        return False
+    if not ends_with_ready(&server.replies):
         return False
     if server.status != tags.IDLE:
         if w.plan.idle_transaction_timeout_us:
@@ -691,6 +790,7 @@ cdef void unlink(Worker *w, Server *server) noexcept nogil:
     client.server = NULL
     client_move(client, CLIENT_IDLE)
     client.request_us = w.now_us
+    watch_server(w, server)  # a slow client may have stopped it
     if client.goodbye:
         set_ready(client)
         return

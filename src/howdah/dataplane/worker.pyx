@@ -104,7 +104,7 @@ from howdah.dataplane.recycle cimport (
     watch_client,
 )
 from howdah.dataplane.relay cimport relay_client, relay_console, relay_granted, relay_held, relay_server
-from howdah.dataplane.reply_queue cimport all_replied, ends_with_ready
+from howdah.dataplane.reply_queue cimport EXPECT_SWALLOW, all_replied, ends_with_ready, first_expected
 from howdah.dataplane.routes cimport CPlan
 from howdah.dataplane.server cimport server_move
 from howdah.dataplane.snapshot cimport Snapshot, take_snapshot
@@ -231,7 +231,7 @@ cdef void server_event(Worker *w, Server *server, uint32_t events) noexcept nogi
             server_move(server, SERVER_RECYCLING)
             relay_server(w, server, events)
     elif state == SERVER_CONNECTING or state == SERVER_LOGIN:
-        server_login(w, server)
+        server_login(w, server, events)
     elif state == SERVER_CLOSING:
         if conn_fill(&server.conn, w.buffer, READ_SIZE, &got) not in (FILL_DATA, FILL_AGAIN):
             server_ended(w, server)
@@ -267,6 +267,7 @@ cdef void go_on(Worker *w) noexcept nogil:
         elif client.state == CLIENT_IDLE and client.pool.removed:
             client_refuse(w, client, DATABASE_REMOVED, b"")
         elif client.state == CLIENT_IDLE or client.state == CLIENT_ACTIVE:
+            watch_client(w, client)
             relay_held(w, client)
         client = next_ready(w)
 
@@ -291,6 +292,8 @@ cdef void expire(Worker *w) noexcept nogil:
         elif conn.kind == CONN_SERVER:
             server_expired(w, <Server *>conn)
         elif conn.kind == CONN_CANCEL:
+            # PostgreSQL may still take the request later: its target must not be anybody's then.
+            (<Cancel *>conn).target.question_failed = True
             cancel_over(w, <Cancel *>conn)
         timer = next_expired(&w.wheel, w.now_us)
 
@@ -412,6 +415,7 @@ cdef void granted(Worker *w, Client *client) noexcept nogil:
 
 cdef void refused(Worker *w, Client *client) noexcept nogil:
     if client.state == CLIENT_WAITING or client.state == CLIENT_LOGIN_WAITING:
+        client.owed = False
         client_refused_by_pool(w, client)
     else:
         grant_not_wanted(w, client)
@@ -426,7 +430,7 @@ cdef void cancel_wanted(Worker *w, Mail *mail) noexcept nogil:
     if client != NULL and client.cancel_pid == mail.pid and client.state == CLIENT_ACTIVE:
         size = 32 if client.version >= 196610 else 4
         if mail.size == size and same_secret(client.secret, mail.secret, size):
-            if not all_replied(&client.server.replies):
+            if not all_replied(&client.server.replies) and not first_expected(&client.server.replies) & EXPECT_SWALLOW:
                 begun = cancel_start(w, client.server, mail.client, mail.client_id, mail.from_worker)
     if begun:
         return

@@ -30,6 +30,8 @@ cdef uint8_t *block_data(Block *block) noexcept nogil
 cdef Block *block_new(Slab *slab, size_t size) noexcept nogil
 cdef void block_free(Slab *slab, Block *block) noexcept nogil
 cdef void slab_clear(Slab *slab) noexcept nogil
+cdef bint hold(Slab *slab, Block **held, const uint8_t *data, size_t size) noexcept nogil
+cdef void unhold(Slab *slab, Block **held, uint8_t *to) noexcept nogil
 cdef bint outbox_append(Slab *slab, Outbox *box, const void *data, size_t size) noexcept nogil
 cdef void outbox_take(Slab *slab, Outbox *box, size_t size) noexcept nogil
 cdef void outbox_clear(Slab *slab, Outbox *box) noexcept nogil

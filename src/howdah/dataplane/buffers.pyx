@@ -70,6 +70,26 @@ cdef void slab_clear(Slab *slab) noexcept nogil:
         slab.kept[size_class] = 0
 
 
+cdef bint hold(Slab *slab, Block **held, const uint8_t *data, size_t size) noexcept nogil:
+    """Keep the bytes that cannot be dealt with yet; False: out of memory."""
+    if size == 0:
+        return True
+    held[0] = block_new(slab, size)
+    if held[0] == NULL:
+        return False
+    memcpy(block_data(held[0]), data, size)
+    held[0].end = <uint32_t>size
+    return True
+
+
+cdef void unhold(Slab *slab, Block **held, uint8_t *to) noexcept nogil:
+    """Put what was kept, if anything, at `to` (the front of a read buffer)."""
+    if held[0] != NULL:
+        memcpy(to, block_data(held[0]), held[0].end)
+        block_free(slab, held[0])
+        held[0] = NULL
+
+
 cdef bint outbox_append(Slab *slab, Outbox *box, const void *data, size_t size) noexcept nogil:
     """Copy `size` bytes behind what is there; False when memory is out (then part of it may have been copied)."""
     cdef Block *block = box.tail

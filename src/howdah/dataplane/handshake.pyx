@@ -34,7 +34,7 @@ from howdah.cdefs.sockets cimport (
     socklen_t,
 )
 from howdah.cdefs.threads cimport pthread_mutex_lock, pthread_mutex_unlock
-from howdah.dataplane.buffers cimport block_data, block_free, block_new
+from howdah.dataplane.buffers cimport hold, unhold
 from howdah.dataplane.cancels cimport cancel_pid, new_secret, worker_of_pid
 from howdah.dataplane.client cimport client_move, client_watch_deadline, set_ready
 from howdah.dataplane.conn cimport (
@@ -191,10 +191,7 @@ cdef void client_startup(Worker *w, Client *client) noexcept nogil:
     if verdict != FILL_DATA:
         client_leave(w, client, CLIENT_EOF if verdict == FILL_EOF else CLIENT_RESET, strerror(client.conn.error))
         return
-    if client.held != NULL:
-        memcpy(w.buffer, block_data(client.held), have)
-        block_free(&w.slab, client.held)
-        client.held = NULL
+    unhold(&w.slab, &client.held, w.buffer)
     opening_packets(w, client, w.buffer, have + got)
 
 
@@ -218,22 +215,12 @@ cdef void opening_packets(Worker *w, Client *client, const uint8_t *data, size_t
     if verdict == STARTUP_MESSAGE:
         route(w, client, &packet, data, size)
     elif verdict == STARTUP_NEED_MORE:
-        if size and not hold(w, client, data, size):
+        if not hold(&w.slab, &client.held, data, size):
             client_refuse(w, client, OUT_OF_MEMORY, b"")
     elif verdict == STARTUP_CANCEL:
         pass_cancel(w, client, &packet)
     else:
         refuse_startup(w, client, verdict, &packet)
-
-
-cdef bint hold(Worker *w, Client *client, const uint8_t *data, size_t size) noexcept nogil:
-    """Keep bytes until more have come."""
-    client.held = block_new(&w.slab, size)
-    if client.held == NULL:
-        return False
-    memcpy(block_data(client.held), data, size)
-    client.held.end = <uint32_t>size
-    return True
 
 
 cdef void refuse_startup(Worker *w, Client *client, StartupVerdict verdict, const Startup *packet) noexcept nogil:
@@ -390,7 +377,7 @@ cdef void settle(Worker *w, Client *client, Startup *packet, const uint8_t *data
                           packet.parameters_size, packet.unknown_options)
         conn_send(&w.slab, &client.conn, early, w_early.used)
         client.version = min(packet.code, <uint32_t>PROTOCOL_3_2)
-    if size > packet.size and not hold(w, client, data + packet.size, size - packet.size):
+    if not hold(&w.slab, &client.held, data + packet.size, size - packet.size):
         client_refuse(w, client, OUT_OF_MEMORY, b"")
         return
     if not let_in(w, client):
@@ -650,10 +637,7 @@ cdef void server_login(Worker *w, Server *server, unsigned int events) noexcept 
     if verdict != FILL_DATA:
         unreachable(w, server, server.conn.error)
         return
-    if server.held != NULL:
-        memcpy(w.buffer, block_data(server.held), have)
-        block_free(&w.slab, server.held)
-        server.held = NULL
+    unhold(&w.slab, &server.held, w.buffer)
     login_messages(w, server, w.buffer, have + got)
 
 
@@ -705,14 +689,9 @@ cdef void login_messages(Worker *w, Server *server, const uint8_t *data, size_t 
             break  # what is behind it is for the relay
         if not login_message(w, server, frame.tag, data + pos - frame.size + 5, frame.size - 5):
             return
-    if pos < size:
-        server.held = block_new(&w.slab, size - pos)
-        if server.held == NULL:
-            server_login_failed(w, server, OUT_OF_MEMORY, False, b"53200", b"out of memory")
-            return
-        memcpy(block_data(server.held), data + pos, size - pos)
-        server.held.end = <uint32_t>(size - pos)
-    if ready:
+    if not hold(&w.slab, &server.held, data + pos, size - pos):
+        server_login_failed(w, server, OUT_OF_MEMORY, False, b"53200", b"out of memory")
+    elif ready:
         server_ready(w, server)
 
 

@@ -152,6 +152,7 @@ cdef struct Server:
     bint copying_in  # the server takes CopyData now
     bint unsettled  # got a Query behind extended messages without a Sync; see `recycle`
     uint64_t unnamed_owner  # id of the client whose unnamed statement it has, 0: nobody's
+    bint reset_seen  # the command just completed was RESET or DISCARD ALL
     bint settings_refused  # the client is to be told with `Worker.refusal`
     bint question_failed  # a query of ours that must not fail did: nobody knows what state the session is in
     bint settings_unsure  # a query that changes its settings failed

@@ -7,12 +7,12 @@ straight from the read buffer.  Called by `worker`.
 
 from libc.errno cimport ENOMEM
 from libc.stdint cimport uint8_t, uint32_t
-from libc.string cimport memcmp, memcpy, strcmp, strerror
+from libc.string cimport memcmp, strcmp, strerror
 
 from howdah.cdefs.atomics cimport relaxed_add_u64
 from howdah.cdefs.epoll cimport EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP
 from howdah.cdefs.sockets cimport SHUT_RDWR, shutdown
-from howdah.dataplane.buffers cimport Block, block_data, block_free, block_new
+from howdah.dataplane.buffers cimport Block, block_data, hold, unhold
 from howdah.dataplane.client cimport client_move, client_watch_deadline, set_ready
 from howdah.dataplane.conn cimport (
     FILL_AGAIN,
@@ -86,6 +86,7 @@ from howdah.dataplane.session_state cimport (
     settings_drop,
     settings_hold,
     settings_new,
+    settings_value,
 )
 from howdah.dataplane.stats cimport Tally
 from howdah.wire cimport tags
@@ -189,7 +190,7 @@ cdef void relay_client(Worker *w, Client *client, unsigned int events) noexcept 
     verdict = conn_fill(&client.conn, w.buffer + have, READ_SIZE, &got)
     if verdict == FILL_DATA:
         relaxed_add_u64(&client.pool.tallies[w.index].received, got)
-        unhold(w, &client.held)
+        unhold(&w.slab, &client.held, w.buffer)
         relay_request(w, client, w.buffer, have + got)
     elif verdict == FILL_EOF:
         client_leave(w, client, CLIENT_EOF, b"")
@@ -215,33 +216,13 @@ cdef bint client_flushed(Worker *w, Client *client) noexcept nogil:
     return True
 
 
-cdef void unhold(Worker *w, Block **held) noexcept nogil:
-    """Put what was held back at the front of the read buffer."""
-    if held[0] != NULL:
-        memcpy(w.buffer, block_data(held[0]), held[0].end)
-        block_free(&w.slab, held[0])
-        held[0] = NULL
-
-
-cdef bint hold(Worker *w, Block **held, const uint8_t *data, size_t size) noexcept nogil:
-    """Keep bytes until they can be dealt with."""
-    if size == 0:
-        return True
-    held[0] = block_new(&w.slab, size)
-    if held[0] == NULL:
-        return False
-    memcpy(block_data(held[0]), data, size)
-    held[0].end = <uint32_t>size
-    return True
-
-
 cdef void relay_held(Worker *w, Client *client) noexcept nogil:
     """Deal with what was held back of a client that can go on."""
     cdef size_t have
     if client.held == NULL:
         return
     have = client.held.end
-    unhold(w, &client.held)
+    unhold(&w.slab, &client.held, w.buffer)
     relay_request(w, client, w.buffer, have)
 
 
@@ -310,7 +291,7 @@ cdef void relay_request(Worker *w, Client *client, const uint8_t *data, size_t s
         pos += frame.here
     if not forward_request(w, client, data + start, pos - start):
         return
-    if not hold(w, &client.held, data + pos, size - pos):
+    if not hold(&w.slab, &client.held, data + pos, size - pos):
         client_refuse(w, client, OUT_OF_MEMORY, b"")
     elif client.server != NULL and all_replied(&client.server.replies):
         nothing_owed(w, client)
@@ -555,7 +536,7 @@ cdef void relay_server(Worker *w, Server *server, unsigned int events) noexcept 
     have = server.held.end if server.held != NULL else 0
     verdict = conn_fill(&server.conn, w.buffer + have, READ_SIZE, &got)
     if verdict == FILL_DATA:
-        unhold(w, &server.held)
+        unhold(&w.slab, &server.held, w.buffer)
         relay_reply(w, server, w.buffer, have + got)
     elif verdict != FILL_AGAIN:
         server_went(w, server, verdict == FILL_EOF)
@@ -621,7 +602,7 @@ cdef void relay_reply(Worker *w, Server *server, const uint8_t *data, size_t siz
             start = pos
             unlink(w, server)
     forward_reply(w, server, data + start, pos - start)
-    if not hold(w, &server.held, data + pos, size - pos):
+    if not hold(&w.slab, &server.held, data + pos, size - pos):
         server_lost(w, server, OUT_OF_MEMORY, b"")
     elif server.client == NULL:
         recycle(w, server)
@@ -671,15 +652,16 @@ cdef Step reply(Worker *w, Server *server, const Frame *frame, const uint8_t *me
         if frame.size != 6:
             return unexpected(w, server, tag)
         server.status = message[5]
-        server.copying_in = False
+        server.copying_in = server.reset_seen = False
     elif tag == tags.COPY_IN_RESPONSE:
         server.copying_in = True
     elif tag == tags.COMMAND_COMPLETE:
         if not whole and frame.size <= SHORT_TAG:
             return STEP_MORE
         server.copying_in = False
-        if visible == STEP_FORWARD and whole:
-            settings_reset(server, <const char *>message + 5)
+        if visible == STEP_FORWARD:
+            server.reset_seen = whole and is_reset(<const char *>message + 5)
+            server.settings_unsure = server.settings_unsure or server.reset_seen
     if reply_came(&server.replies, tag) == REPLY_UNEXPECTED:
         return unexpected(w, server, tag)
     if tag == tags.READY_FOR_QUERY and visible == STEP_FORWARD:
@@ -709,6 +691,7 @@ cdef void parameter_changed(Server *server, const uint8_t *body, size_t size, bi
     """ParameterStatus: what the client's own statement set stays with the client."""
     cdef const char *name = NULL
     cdef const char *value = NULL
+    cdef const char *first
     cdef Client *client = server.client
     cdef Settings *changed
     cdef Draft draft
@@ -717,6 +700,10 @@ cdef void parameter_changed(Server *server, const uint8_t *body, size_t size, bi
     remember_parameter(server, name, value)
     if not visible or all_replied(&server.replies) or not settable(name):
         return
+    if server.reset_seen:
+        # The server has gone back to its own value; in a session of the client's own it would be the one it came with.
+        first = settings_value(client.first_settings, name)
+        value = first if first != NULL else value
     draft_from(&draft, client.settings)
     changed = settings_new(&draft) if draft_set(&draft, name, value) else NULL
     if changed == NULL:
@@ -728,14 +715,8 @@ cdef void parameter_changed(Server *server, const uint8_t *body, size_t size, bi
     server.settings = settings_hold(changed)
 
 
-cdef void settings_reset(Server *server, const char *tag) noexcept nogil:
-    """After RESET or DISCARD ALL the server has its own settings (or some of them), the client those it came with."""
-    cdef Client *client = server.client
-    if strcmp(tag, "RESET") != 0 and strcmp(tag, "DISCARD ALL") != 0:
-        return
-    server.settings_unsure = True
-    settings_drop(client.settings)
-    client.settings = settings_hold(client.first_settings)
+cdef bint is_reset(const char *tag) noexcept nogil:
+    return strcmp(tag, "RESET") == 0 or strcmp(tag, "DISCARD ALL") == 0
 
 
 cdef bint settable(const char *name) noexcept nogil:
@@ -836,7 +817,7 @@ cdef void relay_console(Worker *w, Client *client, unsigned int events) noexcept
     if conn_fill(&client.conn, w.buffer + have, READ_SIZE - have, &got) not in (FILL_DATA, FILL_AGAIN):
         client_leave(w, client, CLIENT_EOF, b"")
         return
-    unhold(w, &client.held)
+    unhold(&w.slab, &client.held, w.buffer)
     while pos < have + got:
         verdict = next_frame(w.buffer + pos, have + got - pos, &frame)
         if verdict == FRAME_BAD_LENGTH or (verdict == FRAME_PART and frame.size > LARGEST_CONSOLE // 2):
@@ -850,5 +831,5 @@ cdef void relay_console(Worker *w, Client *client, unsigned int events) noexcept
         pos += frame.size
     if pos:
         tell_client(w, CONSOLE_DATA, client, NONE, w.buffer, pos)
-    if not hold(w, &client.held, w.buffer + pos, have + got - pos):
+    if not hold(&w.slab, &client.held, w.buffer + pos, have + got - pos):
         client_refuse(w, client, OUT_OF_MEMORY, b"")

@@ -89,7 +89,7 @@ cdef Server *server_new(Worker *w) noexcept nogil:
     server.remain = 0
     server.remain_drop = server.fatal_sent = server.copying_in = False
     server.settings_unsure = server.unsettled = server.question_failed = False
-    server.settings_refused = False
+    server.settings_refused = server.reset_seen = False
     server.unnamed_owner = 0
     server.status = IDLE
     server.pins = 0

@@ -13,7 +13,7 @@ from tests.kit.pooler import Pooler
 from tests.kit.postgres import Postgres
 
 LOCK = 71
-ROWS = wire.copy_data(b"1\n" * 40) * 100_000  # 9 MB, more than the kernel's buffers take
+ROWS = wire.copy_data(b"1\n" * 40) * 500_000  # 45 MB, more than the kernel's buffers take
 #: A part of this that is larger than 4 KiB is sent on before the rest has come; a smaller one is kept.
 LARGE = wire.copy_data(b"1\n" * 50_000)
 

@@ -151,14 +151,3 @@ def test_removed_while_its_server_connects(pooler: Pooler, deaf: Deaf) -> None:
     pooler.databases["other"] = table
     reload(pooler)
     works(pooler, "other")
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_an_idle_server_of_the_old_database_is_not_used(pooler: Pooler, workers: int) -> None:
-    pooler.run_with(default_pool_size=2, workers=workers)
-    with pooler.client() as client:
-        for database in ("other", "app") * 5:
-            assert client.query("SELECT current_database()").value != database
-            pooler.databases["app"]["dbname"] = database
-            reload(pooler)
-            assert client.query("SELECT current_database()").value == database

@@ -112,6 +112,7 @@ cdef struct Pools:
     uint32_t pool_count
     Limit *databases
     Limit *users
+    PooledServer *unwanted  # idle ones of terms that no longer hold, linked by `next`; nobody gets them any more
     int waiting
     uint64_t reserve_timeout_us
     uint64_t login_retry_us

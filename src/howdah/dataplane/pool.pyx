@@ -194,11 +194,23 @@ cdef void set_terms(Pool *pool, const PoolTerms *terms) noexcept nogil:
     pool.user_limit.most = terms.max_user_connections
 
 
+cdef void give_up_idle(Pools *pools, Pool *pool) noexcept nogil:
+    """Let nobody take the idle servers any more; `next_outdated` gives them to be closed."""
+    cdef PooledServer *server
+    for i in range(pools.workers):
+        while pool.idle[i].next != &pool.idle[i]:
+            server = pool.idle[i].next
+            move(server, PLACE_OUT)
+            server.next = pools.unwanted
+            pools.unwanted = server
+
+
 cdef void pool_terms(Pools *pools, Pool *pool, const PoolTerms *terms, bint replace_servers) noexcept nogil:
     """A new plan: its terms for this pool, or NULL where the database is gone.  The caller holds the lock."""
     pool.removed = terms == NULL
     if replace_servers or terms == NULL:
         pool.generation += 1
+        give_up_idle(pools, pool)
         pool.failing = pool.refused = False
         pool.retry_at_us = 0
     if terms != NULL:
@@ -559,6 +571,10 @@ cdef PooledServer *next_outdated(Pools *pools, uint64_t now_us) noexcept nogil:
     cdef Pool *pool
     cdef bint spare
     pthread_mutex_lock(&pools.lock)
+    if pools.unwanted != NULL:
+        found = pools.unwanted
+        pools.unwanted = found.next
+        found.next = NULL
     pool = pools.first
     while pool != NULL and found == NULL:
         spare = pool.idle_count + pool.opening + pool.out > pool.min_size

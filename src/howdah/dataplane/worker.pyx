@@ -127,6 +127,7 @@ cdef int WAIT_TIMEOUT = NUMBERS["query_wait_timeout"]
 cdef int LOGIN_FAILED = NUMBERS["server_login_failed"]
 cdef int UNREACHABLE = NUMBERS["server_unreachable"]
 cdef int CONNECT_TIMEOUT = NUMBERS["server_connect_timeout"]
+cdef int REMOVED = NUMBERS["server_removed"]
 cdef int IDLE_TIMEOUT = NUMBERS["server_idle_timeout"]
 cdef int EVICTED = NUMBERS["server_evicted"]
 
@@ -339,7 +340,7 @@ cdef void housekeeping(Worker *w) noexcept nogil:
     cdef PooledServer *pooled = next_outdated(&w.shared.pools, w.now_us)
     w.housekeeping_us = w.now_us + HOUSEKEEPING_US
     while pooled != NULL:
-        close_idle(w, pooled, IDLE_TIMEOUT)
+        close_idle(w, pooled, IDLE_TIMEOUT if pooled.generation == pooled.pool.generation else REMOVED)
         pooled = next_outdated(&w.shared.pools, w.now_us)
     open_servers(w, True)
 

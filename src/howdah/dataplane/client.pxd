@@ -7,7 +7,6 @@ from howdah.dataplane.parties cimport Client, ClientState, Worker
 cdef Client *client_new(Worker *w, int fd) noexcept nogil
 cdef void client_free(Worker *w, Client *client) noexcept nogil
 cdef void client_move(Client *client, ClientState to) noexcept nogil
-cdef bint client_linked(const Client *client) noexcept nogil
 cdef uint64_t client_deadline(const Client *client, int *reason) noexcept nogil
 cdef void client_watch_deadline(Client *client) noexcept nogil
 cdef void set_ready(Client *client) noexcept nogil

@@ -146,10 +146,6 @@ cdef void client_move(Client *client, ClientState to) noexcept nogil:
     store_i32(&client.state, to)
 
 
-cdef bint client_linked(const Client *client) noexcept nogil:
-    return client.server != NULL
-
-
 cdef uint64_t client_deadline(const Client *client, int *reason) noexcept nogil:
     """When the client's state must end, and why; 0: never."""
     cdef uint64_t limit = 0

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from howdah.dataplane.plan import Plan
-from howdah.dataplane.rows import ClientRow, Event, PoolRow, ServerRow, StatsRow
+from howdah.dataplane.plan import Plan, Secret, TlsPlan
+from howdah.dataplane.rows import AuthVerdict, ClientRow, Event, PoolRow, ServerRow, StatsRow
 
 MAX_WORKERS: int
 
@@ -17,14 +17,30 @@ class Totals(NamedTuple):
     query_count: int
     events_lost: int  # events dropped because the control plane did not fetch them in time
 
+class TlsError(ValueError):
+    """A certificate, key, CA or cipher list cannot be used; the text says which and why (OpenSSL's words)."""
+
+class CertificateFacts(NamedTuple):
+    subject: str  # RFC 2253: "CN=db.example.com,O=Example"
+    names: tuple[str, ...]  # DNS names and IP addresses it is made out to; the CN where it has none
+    not_before_s: int  # seconds since 1970
+    not_after_s: int
+
+def check_tls(plan: TlsPlan, towards_clients: bool) -> None:
+    """Can `plan` be used?  TlsError says what is wrong with it."""
+
+def read_certificates(pem: bytes) -> list[CertificateFacts]:
+    """The certificates of a PEM text, in their order.  TlsError where it is none."""
+
 class Engine:
     """N worker threads and the pools they share.
 
     `listeners[i]` are the listening socket fds of worker i (non-blocking; a fd given to several workers is
-    accepted from by whichever is free).  The engine does not close them.
+    accepted from by whichever is free).  The engine does not close them.  Connections of the fds in `proxied` begin
+    with a PROXY header.
     """
 
-    def __init__(self, listeners: Sequence[Sequence[int]]) -> None: ...
+    def __init__(self, listeners: Sequence[Sequence[int]], proxied: Sequence[int] = ()) -> None: ...
     def start(self, plan: Plan) -> None:
         """Start the workers; they accept from now on."""
 
@@ -37,6 +53,11 @@ class Engine:
     def events(self) -> list[Event]: ...
     def console_send(self, client: int, data: bytes, then_close: bool) -> None:
         """Send `data` (whole backend messages) to a console client, then close it if asked.  Unknown ids: nothing."""
+
+    def auth_answer(self, client: int, verdict: AuthVerdict, secret: Secret | None = None, message: str = "") -> None:
+        """Answer an AUTH_WANTED event, once.  `secret` goes with FOUND, and with ALLOWED where servers are to be logged
+        in to with it; `message` goes with UNAVAILABLE and is shown to the client.  Unknown ids: nothing.
+        """
 
     def totals(self) -> Totals: ...
     def pools(self) -> list[PoolRow]: ...

@@ -20,6 +20,27 @@ class EventKind(IntEnum):
     CONSOLE_DATA = 8  # detail is whole messages of that client, as they came
     CONSOLE_CLOSED = 9  # that client is gone
     WORKER_FAILED = 10  # a worker met something it cannot go on from; detail says what
+    AUTH_WANTED = 11  # a login needs an answer of the outside world; detail is an AuthRequest
+    AUTH_STALE = 12  # a login failed although auth_query had an answer: what is cached for database and user is to go
+
+
+class AuthAsk(IntEnum):
+    """What a login needs of the control plane."""
+
+    LOOKUP = 1  # the user's secret (auth_query)
+    LDAP = 2  # is this the user's password?
+    PAM = 3
+    PASSTHROUGH = 4  # does PostgreSQL let this user in with this password?
+
+
+class AuthVerdict(IntEnum):
+    """The control plane's answer."""
+
+    FOUND = 1  # here is the secret to check against (LOOKUP)
+    UNKNOWN = 2  # there is no such user (LOOKUP); the client is not told
+    ALLOWED = 3  # the password is right
+    DENIED = 4  # it is not
+    UNAVAILABLE = 5  # nobody could say: the client is told so
 
 
 class Event(NamedTuple):
@@ -33,6 +54,19 @@ class Event(NamedTuple):
     address: str  # the other side's, "127.0.0.1:41234" or "unix"
     age_us: int
     detail: bytes
+
+
+class AuthRequest(NamedTuple):
+    """What AUTH_WANTED carries; the client is the event's id, database, user and address are the event's own."""
+
+    ask: AuthAsk
+    rule: int  # number in Plan.rules
+    password: bytes  # empty for LOOKUP
+
+
+def auth_request(detail: bytes) -> AuthRequest:
+    """Read the detail of an AUTH_WANTED event: one byte, four bytes, the password."""
+    return AuthRequest(AuthAsk(detail[0]), int.from_bytes(detail[1:5], "big"), detail[5:])
 
 
 class PoolRow(NamedTuple):
@@ -71,6 +105,8 @@ class ClientRow(NamedTuple):
     application_name: str
     worker: int
     pin: str  # code of the pin's reason or ""
+    tls: str  # "TLSv1.3/TLS_AES_256_GCM_SHA384", "" for none
+    sni: str  # the server name the client asked for under TLS, or ""
 
 
 class ServerRow(NamedTuple):
@@ -89,6 +125,7 @@ class ServerRow(NamedTuple):
     remote_pid: int
     application_name: str
     worker: int
+    tls: str
 
 
 class StatsRow(NamedTuple):

@@ -72,7 +72,7 @@ def extensions(folder: Path, package: str) -> list[Extension]:
             include_dirs=["fuzz"],
             extra_compile_args=[*COMMON, *COMPILE[FLAVOUR]],
             extra_link_args=LINK,
-            libraries=["pthread"],
+            libraries=["pthread", "ssl", "crypto"],
         )
         for source in sorted(folder.rglob("*.pyx"))
     ]

@@ -25,7 +25,7 @@ DOOR = {"howdah.dataplane.engine", "howdah.dataplane.plan", "howdah.dataplane.ro
 #: Inside the data plane, from the bottom up; a module imports only from its own step or below.
 STEPS = (
     {"plan", "rows", "buffers", "poller", "timers", "tls", "conn", "stats"},
-    {"reply_queue", "statements", "session_state", "pool", "routes", "cancels"},
+    {"reply_queue", "statements", "session_state", "pool", "routes", "cancels", "access", "turnstile"},
     {"parties", "client", "server", "mailbox", "welcome"},
     {"handshake", "relay", "recycle", "canceller"},
     {"listener", "worker", "snapshot"},

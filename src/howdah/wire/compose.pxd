@@ -10,6 +10,10 @@ cpdef enum:
 cdef void compose_error(Writer *w, int reason, const char *detail) noexcept nogil
 cdef void compose_error_text(Writer *w, const char *severity, const char *sqlstate, const char *message) noexcept nogil
 cdef void compose_authentication_ok(Writer *w) noexcept nogil
+cdef void compose_authentication(Writer *w, uint32_t code) noexcept nogil
+cdef void compose_authentication_md5(Writer *w, const uint8_t *salt4) noexcept nogil
+cdef void compose_authentication_sasl(Writer *w, bint plus) noexcept nogil
+cdef void compose_authentication_data(Writer *w, uint32_t code, const uint8_t *data, size_t size) noexcept nogil
 cdef void compose_parameter_status(Writer *w, const char *name, const char *value) noexcept nogil
 cdef void compose_backend_key_data(Writer *w, uint32_t pid, const uint8_t *secret, uint32_t size) noexcept nogil
 cdef void compose_ready(Writer *w, uint8_t status) noexcept nogil
@@ -22,3 +26,7 @@ cdef void compose_query(Writer *w, const char *text) noexcept nogil
 cdef void compose_bare(Writer *w, uint8_t tag) noexcept nogil
 cdef void compose_execute(Writer *w, const char *portal) noexcept nogil
 cdef void compose_copy_fail(Writer *w, const char *message) noexcept nogil
+cdef void compose_password(Writer *w, const char *text, size_t size) noexcept nogil
+cdef void compose_sasl_initial(Writer *w, const char *mechanism, const uint8_t *data, size_t size) noexcept nogil
+cdef void compose_sasl_response(Writer *w, const uint8_t *data, size_t size) noexcept nogil
+cdef void compose_ssl_request(Writer *w) noexcept nogil

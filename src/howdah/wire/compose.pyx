@@ -25,6 +25,9 @@ cdef enum:
     MOST_REASONS = 256
     PROTOCOL_3_0 = 196608
     CANCEL_CODE = 80877102
+    SSL_CODE = 80877103
+    AUTHENTICATION_MD5 = 5
+    AUTHENTICATION_SASL = 10
 
 cdef struct ErrorText:
     const char *severity
@@ -96,8 +99,35 @@ cdef void compose_error_text(Writer *w, const char *severity, const char *sqlsta
 
 
 cdef void compose_authentication_ok(Writer *w) noexcept nogil:
+    compose_authentication(w, 0)
+
+
+cdef void compose_authentication(Writer *w, uint32_t code) noexcept nogil:
+    """An authentication request that has nothing but its code: 0 Ok, 3 CleartextPassword."""
+    compose_authentication_data(w, code, NULL, 0)
+
+
+cdef void compose_authentication_md5(Writer *w, const uint8_t *salt4) noexcept nogil:
+    compose_authentication_data(w, AUTHENTICATION_MD5, salt4, 4)
+
+
+cdef void compose_authentication_sasl(Writer *w, bint plus) noexcept nogil:
+    """AuthenticationSASL; the mechanism we would rather have comes first."""
     cdef size_t mark = begin_message(w, tags.AUTHENTICATION)
-    write_u32(w, 0)
+    write_u32(w, AUTHENTICATION_SASL)
+    if plus:
+        write_string(w, "SCRAM-SHA-256-PLUS")
+    write_string(w, "SCRAM-SHA-256")
+    write_u8(w, 0)
+    end_message(w, mark)
+
+
+cdef void compose_authentication_data(Writer *w, uint32_t code, const uint8_t *data, size_t size) noexcept nogil:
+    """An authentication request with data: 11 SASLContinue, 12 SASLFinal."""
+    cdef size_t mark = begin_message(w, tags.AUTHENTICATION)
+    write_u32(w, code)
+    if size:
+        write_bytes(w, data, size)
     end_message(w, mark)
 
 
@@ -182,3 +212,30 @@ cdef void compose_execute(Writer *w, const char *portal) noexcept nogil:
     write_string(w, portal)
     write_u32(w, 0)
     end_message(w, mark)
+
+
+cdef void compose_password(Writer *w, const char *text, size_t size) noexcept nogil:
+    """PasswordMessage: a password in clear or an answer to an MD5 challenge, without NUL in it."""
+    cdef size_t mark = begin_message(w, tags.PASSWORD)
+    write_bytes(w, text, size)
+    write_u8(w, 0)
+    end_message(w, mark)
+
+
+cdef void compose_sasl_initial(Writer *w, const char *mechanism, const uint8_t *data, size_t size) noexcept nogil:
+    cdef size_t mark = begin_message(w, tags.PASSWORD)
+    write_string(w, mechanism)
+    write_u32(w, <uint32_t>size)
+    write_bytes(w, data, size)
+    end_message(w, mark)
+
+
+cdef void compose_sasl_response(Writer *w, const uint8_t *data, size_t size) noexcept nogil:
+    cdef size_t mark = begin_message(w, tags.PASSWORD)
+    write_bytes(w, data, size)
+    end_message(w, mark)
+
+
+cdef void compose_ssl_request(Writer *w) noexcept nogil:
+    write_u32(w, 8)
+    write_u32(w, SSL_CODE)

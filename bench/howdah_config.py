@@ -7,6 +7,7 @@ CONFIG = """\
 listen_addr = "127.0.0.1"
 listen_port = {port}
 unix_socket_dir = ""
+auth_type = "trust"
 pool_mode = "transaction"
 default_pool_size = {pool_size}
 max_client_conn = 15000

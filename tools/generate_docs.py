@@ -128,10 +128,11 @@ pool_size = 50
 USERS_HEAD = """\
 ## Table [users.NAME]
 
-NAME is the user whose server connections they are: the database's `user` if it has one, else the client's.
+NAME is who logs in, and whose server connections they are: the database's `user` if it has one, else the client's.
 
 ```toml
 [users.reports]
+password = "SCRAM-SHA-256$4096:..."
 pool_size = 5
 pool_mode = "session"
 ```
@@ -183,7 +184,10 @@ def example_file() -> str:
     given = {"host": '"127.0.0.1"', "port": "5432"}
     for name, field in DatabaseSettings.model_fields.items():
         lines += [*example_entry(name, field, given.get(name, "")), ""]
-    lines += ["# --- What is different for one user", "", "#[users.NAME]"]
+    lines += [
+        "# --- Who may log in (a password here, or auth_file or auth_user above), and what is different for one user"
+    ]
+    lines += ["", "#[users.NAME]"]
     for name, field in UserSettings.model_fields.items():
         lines += [*example_entry(name, field), ""]
     return "\n".join(lines).rstrip() + "\n"

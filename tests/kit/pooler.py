@@ -65,6 +65,7 @@ class Pooler:
             "listen_addr": self.host,
             "listen_port": self.port,
             "unix_socket_dir": str(self.folder),
+            "auth_type": "trust",
             "pool_mode": "transaction",
             "workers": 2,
             "log_connections": True,

@@ -4,25 +4,16 @@ Pure: a configuration in, findings out, each with the settings it is about, so t
 they stand.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 from howdah.control.config.addresses import is_loopback
+from howdah.control.config.finding import Finding, in_howdah
 from howdah.control.config.locate import KeyPath
+from howdah.control.config.login_agreement import login_findings
 from howdah.control.config.schema import DatabaseSettings, Tables
 from howdah.control.sockaddr import unix_address
 
 CONSOLE = "pgbouncer"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One contradiction.  The first key is the one to point at."""
-
-    keys: Sequence[KeyPath]
-    message: str
-    advice: str
-    fatal: bool = True
 
 
 def findings(config: Tables) -> Iterator[Finding]:
@@ -31,31 +22,19 @@ def findings(config: Tables) -> Iterator[Finding]:
     yield from _global_sizes(config)
     yield from _reserve(config)
     yield from _names(config)
+    yield from login_findings(config)
     for name, database in config.databases.items():
         yield from _database_sizes(config, name, database)
         yield from _place(config, name, database)
-        yield from _credentials(name, database)
-
-
-def _howdah(*keys: str) -> list[KeyPath]:
-    return [("howdah", key) for key in keys]
 
 
 def _listening(config: Tables) -> Iterator[Finding]:
     settings = config.howdah
     if not settings.listen_addr and not settings.unix_socket_dir:
         yield Finding(
-            _howdah("listen_addr", "unix_socket_dir"),
+            in_howdah("listen_addr", "unix_socket_dir"),
             "nothing to listen on: listen_addr and unix_socket_dir are both empty",
             'set one of them, such as listen_addr = "127.0.0.1"',
-        )
-    reachable = [address for address in settings.listen_addr if not is_loopback(address)]
-    if reachable and not settings.allow_trust_from_network:
-        yield Finding(
-            _howdah("listen_addr", "allow_trust_from_network"),
-            f"{', '.join(reachable)} can be reached from the network, and clients log in without a password (trust)",
-            "listen on 127.0.0.1 and ::1 only, or set allow_trust_from_network = true if everybody who can reach "
-            "this address may log in as any user",
         )
 
 
@@ -63,13 +42,13 @@ def _global_sizes(config: Tables) -> Iterator[Finding]:
     settings = config.howdah
     if settings.min_pool_size > settings.default_pool_size > 0:
         yield Finding(
-            _howdah("min_pool_size", "default_pool_size"),
+            in_howdah("min_pool_size", "default_pool_size"),
             f"min_pool_size ({settings.min_pool_size}) is more than default_pool_size ({settings.default_pool_size})",
             "lower the one or raise the other",
         )
     if 0 < settings.max_db_connections < settings.default_pool_size:
         yield Finding(
-            _howdah("max_db_connections", "default_pool_size"),
+            in_howdah("max_db_connections", "default_pool_size"),
             f"max_db_connections ({settings.max_db_connections}) is less than default_pool_size "
             f"({settings.default_pool_size}): no pool can reach its size",
             "this is only right if it is meant",
@@ -170,13 +149,3 @@ def _is_here(config: Tables, host: str) -> bool:
     listening = config.howdah.listen_addr
     everywhere = bool({"*", "0.0.0.0", "::"} & set(listening))
     return host in listening or (is_loopback(host) and (everywhere or any(map(is_loopback, listening))))
-
-
-def _credentials(name: str, database: DatabaseSettings) -> Iterator[Finding]:
-    if database.password is not None:
-        yield Finding(
-            [("databases", name, "password")],
-            "this version cannot log in to PostgreSQL by password and does not use it",
-            "until a later version does, allow howdah in pg_hba.conf by trust or peer",
-            fatal=False,
-        )

@@ -10,9 +10,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from howdah.control.config.agreement import Finding, findings
+from howdah.control.config.agreement import findings
 from howdah.control.config.errors import ConfigError, Problem
 from howdah.control.config.faults import Fault, describe
+from howdah.control.config.finding import Finding
 from howdah.control.config.locate import KeyPath
 from howdah.control.config.schema import Config, Tables
 
@@ -36,6 +37,12 @@ class Draft:
         if isinstance(entries, dict):  # else it is at fault itself, and told so
             entries[key] = value
             self.places[table, key] = where
+
+    def put_default(self, table: str, key: str, value: object, *, where: str) -> None:
+        """Set one global setting that nobody else has set."""
+        entries = self.tables.get(table, {})
+        if isinstance(entries, dict) and key not in entries:
+            self.put(table, key, value, where=where)
 
     def finish(self) -> Config:
         """The configuration; ConfigError with all that is wrong, in the order of the file."""

@@ -49,6 +49,8 @@ def read(request: Request, environ: Mapping[str, str] | None = None) -> Config:
     _add_environment(draft, environ)
     for option in request.options:
         draft.put("howdah", option.name, option.value, where=option.shown)
+    if draft.path is None:
+        draft.put_default("howdah", "auth_type", "trust", where=draft.source)
     return draft.finish()
 
 

@@ -7,13 +7,15 @@ What several settings must agree on is in `agreement`, not here.
 
 import os
 from collections.abc import Mapping
-from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from howdah.control.config.addresses import listen_addresses, server_hosts
 from howdah.control.config.errors import Problem
+from howdah.control.config.login_settings import LoginSettings
+from howdah.control.config.table import Reload, Table, setting
+from howdah.control.config.tls_settings import TlsSettings
 from howdah.control.config.units import (
     Count,
     Kind,
@@ -30,21 +32,6 @@ from howdah.control.config.units import (
     text,
     words,
 )
-
-
-class Reload(StrEnum):
-    """When a change takes effect."""
-
-    RELOAD = "reload"
-    RESTART = "restart"
-
-
-def setting(default: Any, doc: str, *, restart: bool = False, shown: str = "") -> Any:
-    """One setting; `shown` describes a default that is worked out at start."""
-    extra = {"reload": (Reload.RESTART if restart else Reload.RELOAD).value, "shown": shown}
-    if callable(default):
-        return Field(default_factory=default, description=doc, json_schema_extra={**extra})
-    return Field(default=default, description=doc, json_schema_extra={**extra})
 
 
 def _octal(value: object) -> int:
@@ -74,6 +61,8 @@ def usable_workers() -> int:
     return max(1, min(4, len(os.sched_getaffinity(0))))
 
 
+__all__ = ["Config", "DatabaseSettings", "GlobalSettings", "Reload", "Table", "Tables", "UserSettings", "setting"]
+
 PoolMode = Annotated[
     Literal["transaction", "session"], BeforeValidator(_pool_mode), Kind("one of transaction, session")
 ]
@@ -96,31 +85,13 @@ LogLevel = Annotated[
 LogFormat = Annotated[Literal["text", "json"], BeforeValidator(one_of("text", "json")), Kind("one of text, json")]
 
 
-class Table(BaseModel):
-    """What the tables have in common: unknown keys are errors, nothing changes after reading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class GlobalSettings(Table):
-    """Table [howdah]."""
-
-    #: Headings of the reference, each before the setting that it starts with.
-    SECTIONS: ClassVar[Mapping[str, str]] = {
-        "listen_addr": "Where clients come in",
-        "admin_users": "Clients",
-        "pool_mode": "Pools and limits",
-        "query_wait_timeout": "Time limits of clients",
-        "server_idle_timeout": "Servers",
-        "tcp_keepalive": "Sockets",
-        "workers": "The process",
-        "embedded_data_dir": "The embedded PostgreSQL",
-    }
+class ServiceSettings(Table):
+    """Where howdah listens, its pools and limits, and the process."""
 
     listen_addr: ListenAddresses = setting(
         ("127.0.0.1", "::1"),
         "TCP addresses to listen on: IP addresses, host names, or `*` for all. Empty: Unix socket only. "
-        "An address beyond loopback needs `allow_trust_from_network` as long as clients log in by trust. "
+        "An address beyond loopback needs `allow_trust_from_network` where clients log in by trust. "
         "PgBouncer's default is empty.",
         restart=True,
     )
@@ -143,12 +114,15 @@ class GlobalSettings(Table):
     unix_socket_group: Text = setting("", "Group that is to own the Unix socket. Empty: the process's.", restart=True)
     allow_trust_from_network: Switch = setting(
         False,
-        "Allow `listen_addr` beyond loopback although clients log in by trust, that is, without any password. "
+        "Allow `listen_addr` beyond loopback although `auth_type` is `trust` or `any`: clients need no password. "
         "Whoever can reach the port then acts as any user they name.",
         restart=True,
     )
     admin_users: Words = setting(
-        (), "Users who may use the console (database `pgbouncer`) fully. With `stats_users` empty too: everybody."
+        (),
+        "Users who may use the console (database `pgbouncer`) fully. With `stats_users` empty too: everybody where "
+        "`auth_type` is `trust` or `any`; else only user `pgbouncer`, over the Unix socket, from the operating-system "
+        "user that howdah runs as.",
     )
     stats_users: Words = setting((), "Users who may look at the console (database `pgbouncer`).")
     ignore_startup_parameters: Words = setting(
@@ -172,6 +146,8 @@ class GlobalSettings(Table):
     max_client_conn: Positive = setting(
         10_000, "Most clients over all databases. Clients beyond it are refused at once. PgBouncer's default is 100."
     )
+    max_db_client_connections: Count = setting(0, "Most clients of one database. 0: no limit.")
+    max_user_client_connections: Count = setting(0, "Most clients of one user over all databases. 0: no limit.")
     max_db_connections: Count = setting(0, "Most server connections of one database over all its pools. 0: no limit.")
     max_user_connections: Count = setting(0, "Most server connections of one user over all databases. 0: no limit.")
     max_packet_size: Size = setting(2**31 - 1, "Largest message a client may send.", shown="2147483647")
@@ -188,6 +164,9 @@ class GlobalSettings(Table):
     server_idle_timeout: Seconds = setting(600.0, "Close server connections that nobody used for this long. 0: never.")
     server_lifetime: Seconds = setting(
         3600.0, "Close server connections older than this as soon as they are idle. 0: use each only once."
+    )
+    autodb_idle_timeout: Seconds = setting(
+        3600.0, "Forget a database that only the entry `*` stands for when nobody has used it for this long. 0: never."
     )
     server_connect_timeout: Seconds = setting(15.0, "How long connecting and logging in to PostgreSQL may take.")
     server_login_retry: Seconds = setting(
@@ -231,6 +210,26 @@ class GlobalSettings(Table):
     )
 
 
+class GlobalSettings(TlsSettings, LoginSettings, ServiceSettings):
+    """Table [howdah]."""
+
+    #: Headings of the reference, each before the setting that it starts with.
+    SECTIONS: ClassVar[Mapping[str, str]] = {
+        "listen_addr": "Where clients come in",
+        "admin_users": "Clients",
+        "pool_mode": "Pools and limits",
+        "query_wait_timeout": "Time limits of clients",
+        "server_idle_timeout": "Servers",
+        "tcp_keepalive": "Sockets",
+        "workers": "The process",
+        "embedded_data_dir": "The embedded PostgreSQL",
+        "auth_type": "Who may log in",
+        "login_rate_per_address": "Storms of logins, and load balancers",
+        "client_tls_sslmode": "TLS towards clients",
+        "server_tls_sslmode": "TLS towards PostgreSQL",
+    }
+
+
 class DatabaseSettings(Table):
     """Table [databases.NAME]; the name `*` stands for all names that have no table of their own."""
 
@@ -246,15 +245,21 @@ class DatabaseSettings(Table):
     )
     password: SecretStr | None = setting(
         None,
-        "Password of `user`. Kept, but without effect until howdah can log in to PostgreSQL by password: "
-        "this version needs `trust` or `peer` in pg_hba.conf.",
-        shown="none",
+        "Password of `user` at PostgreSQL; clients have their own. Without it the one in `[users]` or `auth_file` is "
+        "used.",
+        shown="that of the user list",
     )
+    auth_user: Name | None = setting(None, "Instead of the global `auth_user`.", shown="global")
+    auth_query: Name | None = setting(None, "Instead of the global `auth_query`.", shown="global")
+    auth_dbname: Name | None = setting(None, "Instead of the global `auth_dbname`.", shown="global")
     pool_mode: PoolMode | None = setting(None, "Instead of the global `pool_mode`.", shown="global")
     pool_size: PoolSize | None = setting(None, "Instead of `default_pool_size`. 0: no limit.", shown="global")
     min_pool_size: Count | None = setting(None, "Instead of the global `min_pool_size`.", shown="global")
     reserve_pool_size: Count | None = setting(None, "Instead of the global `reserve_pool_size`.", shown="global")
     max_db_connections: Count | None = setting(None, "Instead of the global `max_db_connections`.", shown="global")
+    max_db_client_connections: Count | None = setting(
+        None, "Instead of the global `max_db_client_connections`.", shown="global"
+    )
     server_lifetime: Seconds | None = setting(None, "Instead of the global `server_lifetime`.", shown="global")
     client_encoding: Text | None = setting(
         None, "What server connections start with, unless the client asks for another.", shown="none"
@@ -276,6 +281,12 @@ class DatabaseSettings(Table):
 class UserSettings(Table):
     """Table [users.NAME]: what applies to one user, before the database's and the global value."""
 
+    password: SecretStr | None = setting(
+        None,
+        "What this user logs in with, and howdah at PostgreSQL for this user: a password, `md5...` or "
+        "`SCRAM-SHA-256$...`.",
+        shown="that of `auth_file`",
+    )
     pool_mode: PoolMode | None = setting(None, "Instead of the database's or the global `pool_mode`.", shown="database")
     pool_size: PoolSize | None = setting(
         None, "Instead of the database's `pool_size` or `default_pool_size`. 0: no limit.", shown="database"
@@ -284,6 +295,9 @@ class UserSettings(Table):
         None, "Instead of the database's or the global `reserve_pool_size`.", shown="database"
     )
     max_user_connections: Count | None = setting(None, "Instead of the global `max_user_connections`.", shown="global")
+    max_user_client_connections: Count | None = setting(
+        None, "Instead of the global `max_user_client_connections`.", shown="global"
+    )
 
 
 class Tables(Table):

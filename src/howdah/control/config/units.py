@@ -209,6 +209,17 @@ def between(least: int, most: int) -> Callable[[int], int]:
     return check
 
 
+def rate(value: object) -> float:
+    """How often a second; not negative."""
+    try:
+        number = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else math.nan
+    except ValueError:
+        number = math.nan
+    if not 0 <= number <= LARGEST_COUNT:
+        raise BadValueError("must be a number, such as 10 or 0.5, of times a second; 0 switches the limit off")
+    return number
+
+
 Seconds = Annotated[float, BeforeValidator(seconds), Kind("duration", "s")]
 WholeSeconds = Annotated[int, BeforeValidator(whole_seconds), Kind("duration", "s")]
 Milliseconds = Annotated[int, BeforeValidator(milliseconds), Kind("duration", "ms")]
@@ -217,3 +228,5 @@ Count = Annotated[int, BeforeValidator(count), Kind("number")]
 Switch = Annotated[bool, BeforeValidator(switch), Kind("true or false")]
 Text = Annotated[str, BeforeValidator(text), Kind("string")]
 Words = Annotated[tuple[str, ...], BeforeValidator(words), Kind("list of strings")]
+File = Annotated[str, BeforeValidator(text), Kind("file")]
+Rate = Annotated[float, BeforeValidator(rate), Kind("number a second")]

@@ -9,6 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from howdah.control.config.draft import Draft
+from howdah.control.config.errors import ConfigError
 from howdah.control.config.load import Request, read
 from howdah.control.config.pgbouncer import NOT_HERE
 from howdah.control.config.schema import DatabaseSettings, GlobalSettings, Reload, UserSettings, usable_workers
@@ -58,16 +59,19 @@ def test_defaults_read_as_themselves() -> None:
     """Every default, written as the reference shows it and read again, is the default."""
     text = generate_docs.example_file()
     uncommented = re.sub(r"^#(\w+ = [^#]*)$", r"\1", text.split("# --- Where PostgreSQL")[0], flags=re.MULTILINE)
-    tables = tomllib.loads(uncommented + '[databases."*"]\nhost = "db"\n')
+    tables = tomllib.loads(uncommented + '[databases."*"]\nhost = "db"\n[users.bob]\npassword = "secret"\n')
     computed = {name for name, field in GlobalSettings.model_fields.items() if field.default_factory is not None}
     assert set(tables["howdah"]) == set(GlobalSettings.model_fields) - computed
     config = Draft(source="example", tables=tables).finish()
     assert config.settings == GlobalSettings()
 
 
-def test_the_example_passes_the_check() -> None:
-    config = read(Request(str(ROOT / "deploy" / "howdah.toml")), {})
-    assert config.settings == GlobalSettings()
+def test_the_example_lacks_only_what_nobody_else_can_know() -> None:
+    example = str(ROOT / "deploy" / "howdah.toml")
+    with pytest.raises(ConfigError, match="nothing says what their passwords are"):
+        read(Request(example), {})
+    config = read(Request(example), {"HOWDAH_AUTH_TYPE": "trust"})
+    assert config.settings == GlobalSettings(auth_type="trust")
     assert config.warnings == ()
 
 

@@ -1,0 +1,21 @@
+"""One contradiction between settings, with the settings it is about."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from howdah.control.config.locate import KeyPath
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One contradiction.  The first key is the one to point at."""
+
+    keys: Sequence[KeyPath]
+    message: str
+    advice: str
+    fatal: bool = True
+
+
+def in_howdah(*keys: str) -> list[KeyPath]:
+    """Keys of table [howdah]."""
+    return [("howdah", key) for key in keys]

@@ -75,6 +75,7 @@ cdef extern from "<netinet/tcp.h>" nogil:
 
 cdef extern from "<arpa/inet.h>" nogil:
     const char *inet_ntop(int af, const void *src, char *dst, socklen_t size) noexcept
+    int inet_pton(int af, const char *text, void *to) noexcept
     uint16_t ntohs(uint16_t value) noexcept
 
 cdef extern from "<sys/random.h>" nogil:

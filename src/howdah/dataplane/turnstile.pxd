@@ -1,6 +1,6 @@
 """Who may try to log in now, and how long a wrong password waits for its answer."""
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint64_t
 
 from howdah.cdefs.threads cimport pthread_mutex_t
 
@@ -25,9 +25,10 @@ cdef struct Turn:
 cdef struct Turnstile:
     uint64_t[2] secret  # of the hash, so that a stranger cannot aim for the places of somebody else's keys
     pthread_mutex_t lock
-    Turn *[2] turns  # by TurnKind
+    Turn *addresses  # TURN_SETS * TURN_WAYS places; likewise the next two
+    Turn *users
     Turn *failures  # by address
-    uint32_t failing  # places of `failures` in use
+    int32_t failing  # places of `failures` in use
 
 cdef bint turnstile_init(Turnstile *t, uint64_t seed) noexcept nogil
 cdef void turnstile_clear(Turnstile *t) noexcept nogil

@@ -2,7 +2,7 @@
 
 import pytest
 
-pytest_plugins = ["tests.kit.fix_postgres", "tests.kit.fix_pooler", "tests.kit.fix_network"]
+pytest_plugins = ["tests.kit.fix_postgres", "tests.kit.fix_pooler", "tests.kit.fix_network", "tests.kit.fix_logins"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

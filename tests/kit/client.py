@@ -1,5 +1,6 @@
 """A client that speaks the wire protocol by hand: any bytes out, whole messages in."""
 
+import hashlib
 import select
 import socket
 import struct
@@ -7,7 +8,7 @@ import time
 from types import TracebackType
 from typing import Self
 
-from tests.kit import wire
+from tests.kit import scram, wire
 from tests.kit.deadline import PATIENCE
 from tests.kit.wire import Message, Replies
 
@@ -62,10 +63,12 @@ class Client:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()
 
-    def log_in(self, version: int = wire.PROTOCOL_3_0, **parameters: str) -> Replies:
+    def log_in(
+        self, version: int = wire.PROTOCOL_3_0, *, password: str | bytes | None = None, **parameters: str
+    ) -> Replies:
         """Send the startup packet and read up to the first ReadyForQuery; an error is raised as `Refused`."""
         self.send(wire.startup(version, **parameters))
-        replies = self.read_until("Z", "E")
+        replies = self.prove(parameters.get("user", ""), password)
         if replies[-1].tag == "E":
             raise Refused(replies[-1])
         self.settings = replies.settings
@@ -74,6 +77,53 @@ class Client:
                 self.process_id = struct.unpack_from("!i", reply.body)[0]
                 self.secret_key = reply.body[4:]
         return replies
+
+    def prove(self, user: str, password: str | bytes | None) -> Replies:
+        """Answer what is asked after the startup packet, up to ReadyForQuery or an error: all that came."""
+        replies = Replies()
+        while True:
+            replies.extend(self.read_until("R", "Z", "E"))
+            asked = replies[-1]
+            if asked.tag in "ZE":
+                return replies
+            if asked.tag == "R" and asked.authentication:
+                assert password is not None, f"a password is asked for ({asked.body!r}), and the test gave none"
+                replies.extend(self._answer(asked, user, password.encode() if isinstance(password, str) else password))
+                if replies[-1].tag == "E":
+                    return replies
+
+    def _answer(self, asked: Message, user: str, password: bytes) -> Replies:
+        """Answer one request; what came on top of it."""
+        if asked.authentication == wire.CLEARTEXT_PASSWORD:
+            self.send(wire.password_message(password))
+        elif asked.authentication == wire.MD5_PASSWORD:
+            self.send(wire.password_message(md5_answer(user, password, asked.body[4:8])))
+        else:
+            assert asked.authentication == wire.SASL, f"no way to answer {asked!r}"
+            return self.scram_exchange(password, asked.mechanisms)
+        return Replies()
+
+    def scram_exchange(self, password: str | bytes, mechanisms: list[str]) -> Replies:
+        """The strongest SCRAM there is on offer, as libpq does it; the server's final proof is checked."""
+        if scram.PLUS in mechanisms and self.channel_binding:
+            exchange, mechanism = scram.Scram.bound(password, self.channel_binding), scram.PLUS
+        else:
+            header = b"y,," if self.channel_binding else b"n,,"
+            exchange, mechanism = scram.Scram(password, header), scram.PLAIN
+        self.send(wire.sasl_initial(mechanism, exchange.first()))
+        replies = self.read_until("R", "E")
+        if replies[-1].authentication != wire.SASL_CONTINUE:
+            return replies
+        self.send(wire.sasl_response(exchange.final(replies[-1].body[4:])))
+        replies += self.read_until("R", "E")
+        if replies[-1].authentication == wire.SASL_FINAL:
+            exchange.check(replies[-1].body[4:])
+        return replies
+
+    @property
+    def channel_binding(self) -> bytes | None:
+        """What SCRAM can be bound to; nothing without TLS."""
+        return None
 
     def refusal(self, **parameters: str) -> Message:
         """The error that a login ends with, or the first query after it where the server is asked only then."""
@@ -157,16 +207,26 @@ class Client:
 
     def _fill(self, count: int, deadline: float) -> None:
         while len(self._unread) < count:
-            self.socket.settimeout(max(deadline - time.monotonic(), 0.001))
-            try:
-                got = self.socket.recv(max(65536, count - len(self._unread)))
-            except TimeoutError:
-                raise AssertionError(f"no answer in time; unread so far: {bytes(self._unread[:200])!r}") from None
-            except (ConnectionResetError, BrokenPipeError):
-                got = b""
+            got = self._receive(max(65536, count - len(self._unread)), deadline)
             if not got:
                 raise Gone("the other side has closed the connection")
             self._unread += got
+
+    def _receive(self, size: int, deadline: float) -> bytes:
+        """Some bytes, or none at the end."""
+        self.socket.settimeout(max(deadline - time.monotonic(), 0.001))
+        try:
+            return self.socket.recv(size)
+        except TimeoutError:
+            raise AssertionError(f"no answer in time; unread so far: {bytes(self._unread[:200])!r}") from None
+        except (ConnectionResetError, BrokenPipeError):
+            return b""
+
+
+def md5_answer(user: str, password: bytes, salt: bytes) -> bytes:
+    """What AuthenticationMD5Password is answered with."""
+    inner = hashlib.md5(password + user.encode()).hexdigest()
+    return b"md5" + hashlib.md5(inner.encode() + salt).hexdigest().encode()
 
 
 def _connect(address: tuple[str, int] | str) -> socket.socket:

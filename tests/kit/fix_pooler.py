@@ -1,5 +1,6 @@
 """Fixtures: a pooler of the test's own, the worker's shared one, and "the server" (PostgreSQL or howdah)."""
 
+import contextlib
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -23,14 +24,21 @@ class Server(Protocol):
     def client(self, user: str = ..., database: str = ..., **parameters: str) -> Client: ...
 
 
-def _pooler(postgres: Postgres) -> Iterator[Pooler]:
-    pooler = Pooler(postgres)
+@contextlib.contextmanager
+def alive(pooler: Pooler) -> Iterator[None]:
+    """While this lasts, a failing test shows the pooler's log."""
     _alive.append(pooler)
     try:
-        yield pooler
-        pooler.remove()
+        yield
     finally:
         _alive.remove(pooler)
+
+
+def _pooler(postgres: Postgres) -> Iterator[Pooler]:
+    pooler = Pooler(postgres)
+    with alive(pooler):
+        yield pooler
+        pooler.remove()
 
 
 @pytest.fixture(autouse=True)

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any, LiteralString, Self
 
 import psycopg
+import psycopg.sql
 
 from tests.kit import wire
+from tests.kit.certs import Pair
 from tests.kit.client import Client
 from tests.kit.deadline import wait_until
 from tests.kit.ports import take_port
@@ -146,6 +148,55 @@ class Postgres:
         self.stop("immediate")
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    # who may log in
+
+    def offer_tls(self, pair: Pair, ca: Path) -> None:
+        """From now on with this certificate; clients' certificates must be the authority's."""
+        for name, file in (("server.crt", pair.certificate), ("server.key", pair.key), ("ca.crt", ca)):
+            self.write(name, file.read_text(), mode=0o600)
+        for name, value in (("ssl", "on"), ("ssl_ca_file", "ca.crt")):
+            self.sql(f"ALTER SYSTEM SET {name} = '{value}'")
+        self.reload()
+        wait_until(lambda: self.value("SHOW ssl") == "on", f"PostgreSQL to turn TLS on; its log: {self.log}")
+
+    def let_in(self, *lines: str) -> None:
+        """Replace pg_hba.conf; the kit's own sessions are let in first."""
+        kit = [f"local all {SUPERUSER} trust"] + [f"host all {SUPERUSER} {net} trust" for net in ("0.0.0.0/0", "::/0")]
+        self.write("pg_hba.conf", "\n".join((*kit, *lines)) + "\n")
+        self.reload()
+        self.sql("SELECT 1")
+        problems = self.sql("SELECT line_number, error FROM pg_hba_file_rules WHERE error IS NOT NULL")
+        assert not problems, problems
+
+    def set_password(self, role: str, password: str | None, encryption: str = "scram-sha-256") -> None:
+        """`encryption` is scram-sha-256 or md5; a password that is a secret already is kept as it is."""
+        with self.connect() as connection:
+            connection.execute("SELECT set_config('password_encryption', %s, false)", (encryption,))
+            if password is None:
+                connection.execute(f'ALTER ROLE "{role}" PASSWORD NULL')
+            else:
+                literal = psycopg.sql.Literal(password).as_string(connection)
+                connection.execute(f'ALTER ROLE "{role}" PASSWORD {literal}')
+
+    def secret(self, role: str) -> str:
+        """What pg_authid holds: SCRAM-SHA-256$... or md5..."""
+        return str(self.value("SELECT rolpassword FROM pg_authid WHERE rolname = %s", role))
+
+    def write(self, name: str, text: str, mode: int = 0o600) -> None:
+        """A file in the data folder, PostgreSQL's own."""
+        file = self.data / name
+        file.unlink(missing_ok=True)
+        file.touch(mode)
+        file.write_text(text)
+        if self._identity:
+            os.chown(file, self._identity["user"], self._identity["group"])
+
+    def reload(self) -> None:
+        """pg_reload_conf, and wait until a new session sees it."""
+        before = self.value("SELECT pg_conf_load_time()")
+        self.sql("SELECT pg_reload_conf()")
+        wait_until(lambda: self._loaded_at() > before, "PostgreSQL to read its files again")
+
     # asking
 
     @property
@@ -240,6 +291,12 @@ class Postgres:
         return text in self.log.read_text(errors="replace")
 
     # inner
+
+    def _loaded_at(self) -> Any:
+        with self.connect() as connection:
+            row = connection.execute("SELECT pg_conf_load_time()").fetchone()
+        assert row is not None
+        return row[0]
 
     def _ask(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         if self._observer is None:

@@ -13,6 +13,14 @@ CANCEL_REQUEST_CODE = 0x04D2_162E
 SSL_REQUEST_CODE = 0x04D2_162F
 GSSENC_REQUEST_CODE = 0x04D2_1630
 
+# What an Authentication message (R) asks for or says.
+AUTHENTICATION_OK = 0
+CLEARTEXT_PASSWORD = 3
+MD5_PASSWORD = 5
+SASL = 10
+SASL_CONTINUE = 11
+SASL_FINAL = 12
+
 
 def cstring(text: str | bytes) -> bytes:
     return (text.encode() if isinstance(text, str) else text) + b"\0"
@@ -107,6 +115,30 @@ def function_call(oid: int, *arguments: bytes) -> bytes:
     return message(b"F", struct.pack("!ihhh", oid, 1, 1, len(arguments)) + values + struct.pack("!h", 1))
 
 
+def password_message(password: str | bytes) -> bytes:
+    return message(b"p", cstring(password))
+
+
+def sasl_initial(mechanism: str, data: bytes | None) -> bytes:
+    """SASLInitialResponse; None for no initial response at all."""
+    body = struct.pack("!i", -1) if data is None else struct.pack("!i", len(data)) + data
+    return message(b"p", cstring(mechanism) + body)
+
+
+def sasl_response(data: bytes) -> bytes:
+    return message(b"p", data)
+
+
+def authentication(code: int, data: bytes = b"") -> bytes:
+    """A server's Authentication message."""
+    return message(b"R", struct.pack("!i", code) + data)
+
+
+def error_response(**fields: str) -> bytes:
+    """A server's ErrorResponse with these fields by code: ``error_response(S="FATAL", C="28P01", M="no")``."""
+    return message(b"E", b"".join(code.encode() + cstring(text) for code, text in fields.items()) + b"\0")
+
+
 def terminate() -> bytes:
     return message(b"X")
 
@@ -128,6 +160,19 @@ class Message:
         """ErrorResponse and NoticeResponse: field code to text."""
         parts = self.body.split(b"\0")
         return {chr(part[0]): part[1:].decode(errors="replace") for part in parts if part}
+
+    @property
+    def authentication(self) -> int | None:
+        """The code of an Authentication message; nothing of any other."""
+        if self.tag != "R":
+            return None
+        (code,) = struct.unpack_from("!i", self.body)
+        return int(code)
+
+    @property
+    def mechanisms(self) -> list[str]:
+        """What AuthenticationSASL offers."""
+        return [name.decode() for name in self.body[4:].split(b"\0") if name]
 
     @property
     def sqlstate(self) -> str:

@@ -1,14 +1,14 @@
 """Host names to addresses, without ever making a worker wait.
 
-Each lookup runs in a daemon thread of its own: getaddrinfo can block for half a minute when no name server answers, and
-asyncio's own executor would make the end of the process wait for that.
+Each lookup runs in a thread of its own (`aside`): getaddrinfo can block for half a minute when no name server answers.
 """
 
 import asyncio
 import socket
-import threading
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
+from howdah.control.aside import aside
 from howdah.control.plan import Resolved
 
 #: How long the start waits for names; clients of those not found meanwhile are told why.
@@ -76,28 +76,9 @@ async def resolve_all(hosts: Iterable[str], wait_s: float, lookup: Lookup = look
 
     async def one(host: str) -> Resolved:
         try:
-            return await asyncio.wait_for(_in_thread(host, lookup), wait_s)
+            return await asyncio.wait_for(aside(f"resolve {host}", partial(lookup, host)), wait_s)
         except TimeoutError:
             return Resolved((), f"cannot resolve host name {host!r}: no answer within {wait_s:g} s")
 
     unique = list(dict.fromkeys(hosts))
     return dict(zip(unique, await asyncio.gather(*map(one, unique)), strict=True))
-
-
-async def _in_thread(host: str, lookup: Lookup) -> Resolved:
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[Resolved] = loop.create_future()
-
-    def deliver(resolved: Resolved) -> None:
-        if not answer.done():
-            answer.set_result(resolved)
-
-    def work() -> None:
-        resolved = lookup(host)
-        try:
-            loop.call_soon_threadsafe(deliver, resolved)
-        except RuntimeError:
-            pass  # the loop has ended meanwhile
-
-    threading.Thread(target=work, name=f"resolve {host}", daemon=True).start()
-    return await answer

@@ -115,7 +115,7 @@ cdef Turn *oldest_turn(Turn *turns, uint64_t id) noexcept nogil:
 
 cdef double logins_left(const Turn *turn, double per_second, double burst, uint64_t now_us) noexcept nogil:
     """A bucket fills up by `per_second` and holds no more than `burst`."""
-    cdef double gained = per_second * <double>(now_us - turn.when_us) * 1e-6 if now_us > turn.when_us else 0
+    cdef double gained = per_second * <double>(now_us - turn.when_us) / 1e6 if now_us > turn.when_us else 0
     return min(turn.amount + gained, burst)
 
 

@@ -5,7 +5,7 @@ things of our own:
 
 - an IPv4-mapped IPv6 address (::ffff:a.b.c.d) is the IPv4 address it stands for, in rules and in visitors, because a
   socket that listens on [::] shows IPv4 clients that way;
-- regular expressions are POSIX's, and what PostgreSQL would take differently is refused rather than misread;
+- regular expressions are POSIX's; who reads the files has brought PostgreSQL's dialect to it;
 - a name longer than `LONGEST_MATCHED` is not tried on them, so that a stranger cannot buy much of a worker's time with
   a long one.  Nobody knows then whether the rule fits: the login fits none.
 
@@ -14,7 +14,6 @@ log in.  Proofs (passwords, certificates) are not this module's business.
 """
 
 import os
-import re
 
 from libc.errno cimport errno
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -181,22 +180,6 @@ cdef list interface_networks(int nearby):
 
 # Making
 
-# What a POSIX expression in glibc means otherwise than PostgreSQL's: escapes other than these (\d would be the letter
-# d, \1 in the expression itself may take for ever), and any backslash between brackets.
-KNOWN_ESCAPES = "wWsS"
-ESCAPE_OR_BRACKETS = re.compile(r"\\(.)|\[(\^?\]?(?:\[[:.=].*?[:.=]\]|[^\]])*)\]", re.DOTALL)
-
-
-cdef str misread(str pattern):
-    """What in `pattern` would not mean what PostgreSQL's manual says; empty: nothing."""
-    for escape, brackets in ESCAPE_OR_BRACKETS.findall(pattern):
-        if escape.isalnum() and escape not in KNOWN_ESCAPES:
-            return f"\\{escape} has no meaning here; digits are [0-9], and others have names like [[:alpha:]]"
-        if "\\" in brackets:
-            return "a backslash between brackets is not an escape here; put ] first, - last, and name classes"
-    return ""
-
-
 cdef class Memory:
     """Everything one Access points to, so that it can be freed in one go if making it fails."""
 
@@ -226,13 +209,11 @@ cdef class Memory:
     cdef regex_t *regex(self, str where, str pattern, int flags) except NULL:
         cdef regex_t *made = <regex_t *>self.take(sizeof(regex_t))
         cdef char[200] words
-        wrong = misread(pattern)
-        code = 0 if wrong else regcomp(made, self.text(where, pattern), REG_EXTENDED | flags)
-        if code:
+        cdef int code = regcomp(made, self.text(where, pattern), REG_EXTENDED | flags)
+        if code != 0:
             regerror(code, made, words, sizeof(words))
-            wrong = (<bytes>words).decode(errors="replace")
-        if wrong:
-            raise ValueError(f'{where}: cannot use the regular expression "{pattern}": {wrong}')
+            why = (<bytes>words).decode(errors="replace")
+            raise ValueError(f'{where}: cannot use the regular expression "{pattern}": {why}')
         self.regexes.append(<size_t>made)
         return made
 

@@ -1,0 +1,37 @@
+"""What comes back from those who were asked about a login."""
+
+from typing import NamedTuple
+
+from howdah.dataplane.plan import Secret
+from howdah.dataplane.rows import AuthVerdict
+
+
+class Answer(NamedTuple):
+    """A verdict as the data plane takes it.
+
+    `message` goes to the client with UNAVAILABLE, and into the log; with other verdicts into the debug log alone.
+    """
+
+    verdict: AuthVerdict
+    secret: Secret | None = None
+    message: str = ""
+
+
+def found(secret: Secret) -> Answer:
+    return Answer(AuthVerdict.FOUND, secret)
+
+
+def unknown(message: str) -> Answer:
+    return Answer(AuthVerdict.UNKNOWN, None, message)
+
+
+def allowed(secret: Secret | None = None) -> Answer:
+    return Answer(AuthVerdict.ALLOWED, secret)
+
+
+def denied(message: str) -> Answer:
+    return Answer(AuthVerdict.DENIED, None, message)
+
+
+def unavailable(message: str) -> Answer:
+    return Answer(AuthVerdict.UNAVAILABLE, None, message)

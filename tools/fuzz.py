@@ -1,9 +1,9 @@
 """Coverage-guided fuzzing: ``python tools/fuzz.py [SECONDS] [TARGET...]``.
 
-Builds the driver (fuzz/driver.c) when it is older than its source and gives every target of fuzz/targets an equal share
-of the time.  Starts from the seeds in fuzz/corpus/TARGET; what libFuzzer finds on the way is kept in
-build/fuzz/corpus/TARGET, and an input that breaks something in build/fuzz/broken/TARGET-*, ready to become a seed and a
-test.
+Builds the driver (fuzz/driver.c) when it is older than its source and gives every target of fuzz/targets (compiled) and
+fuzz/python an equal share of the time.  Starts from the seeds in fuzz/corpus/TARGET; what libFuzzer finds on the way is
+kept in build/fuzz/corpus/TARGET, and an input that breaks something in build/fuzz/broken/TARGET-*, ready to become a
+seed and a test.
 """
 
 import os
@@ -17,10 +17,14 @@ ROOT = Path(__file__).resolve().parent.parent
 HERE = ROOT / "build" / "fuzz"
 DRIVER = HERE / "driver"
 SOURCE = ROOT / "fuzz" / "driver.c"
+COMPILED = ROOT / "fuzz" / "targets"
+IN_PYTHON = ROOT / "fuzz" / "python"
 
 
 def targets() -> list[str]:
-    return sorted(path.stem for path in (ROOT / "fuzz" / "targets").glob("*.pyx"))
+    """A module of fuzz/python is a target when it has a folder of seeds."""
+    in_python = (path.stem for path in IN_PYTHON.glob("*.py") if (ROOT / "fuzz" / "corpus" / path.stem).exists())
+    return sorted([*(path.stem for path in COMPILED.glob("*.pyx")), *in_python])
 
 
 def config(name: str) -> str:
@@ -47,12 +51,14 @@ def fuzz(target: str, seconds: int) -> int:
         **os.environ,
         "HOWDAH_FUZZ_TARGET": target,
         "HOWDAH_FUZZ_PYTHON": sys.executable,
-        "PYTHONPATH": str(HERE / "lib"),
+        "PYTHONPATH": os.pathsep.join([str(HERE / "lib"), str(ROOT)]),
         "PYTHONMALLOC": "malloc",
         # No leak detection: CPython leaves its own objects behind, and targets allocate nothing.
         "ASAN_OPTIONS": "detect_leaks=0:quarantine_size_mb=32",
         "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
     }
+    if (IN_PYTHON / f"{target}.py").exists():
+        environment["HOWDAH_FUZZ_IN_PYTHON"] = "1"
     command = [str(DRIVER), str(found), str(ROOT / "fuzz" / "corpus" / target)]
     command += [
         f"-max_total_time={seconds}",

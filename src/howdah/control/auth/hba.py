@@ -81,8 +81,8 @@ def _ldap_options(text: str) -> Mapping[str, str]:
     return options
 
 
-def _no_file(path: str) -> str:
-    raise ValueError(f"{path} is not read: write the options themselves")
+def _no_file(_path: str) -> str:
+    raise ValueError("no files are read here; write the options themselves")
 
 
 # --- the words that have a meaning
@@ -222,10 +222,12 @@ class _Row:
             if text in keywords:
                 return NameMatch(keywords[text])
             if what == "user" and text.startswith("+"):
-                self._complain(f"{text}: roles' members are known to PostgreSQL alone", "list the users", word.where)
+                self._complain(
+                    f"{shown(text)}: roles' members are known to PostgreSQL alone", "list the users", word.where
+                )
             elif what == "database" and text in _GROUPS:
                 advice = "list the databases, or use sameuser"
-                self._complain(f"{text}: roles' members are known to PostgreSQL alone", advice, word.where)
+                self._complain(f"{shown(text)}: roles' members are known to PostgreSQL alone", advice, word.where)
         if is_too_long(text):
             advice = f"PostgreSQL's names have at most {LONGEST_NAME} bytes"
             self._warn(f"{shown(text)} fits no {what}: it is too long", advice, word.where)
@@ -315,7 +317,7 @@ class _Row:
         if text in _OTHER_METHODS:
             return f"the method {text} is not supported", f"methods are {', '.join(_METHODS)}"
         if transport is Transport.LOCAL and (_is_address(text.partition("/")[0]) or text in _NEARBY):
-            return "local lines have no address", f"remove {text}"
+            return "local lines have no address", f"remove {shown(text)}"
         close = difflib.get_close_matches(text, _METHODS, 1)
         return f"unknown method {shown(text)}", (
             f"did you mean {close[0]}?" if close else f"methods are {', '.join(_METHODS)}"

@@ -18,8 +18,8 @@ class Ident:
     problems: list[Problem]
 
 
-def _nothing(path: str) -> str:
-    raise ValueError(f"{path}: files named in an ident file are not read")
+def _nothing(_path: str) -> str:
+    raise ValueError("no other files are read here")
 
 
 def read_ident(path: str, text: str, read: Callable[[str], str] = _nothing) -> Ident:

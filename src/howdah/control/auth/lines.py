@@ -24,7 +24,6 @@ LONGEST_NAME = 63  # bytes; PostgreSQL cuts longer ones off when it makes a role
 _BLANKS = " \t\r"
 _PIECE = re.compile(r'[^ \t\r,#"]+|"((?:[^"]|"")*)"')
 _SURROGATE = re.compile("[\ud800-\udfff]")  # what "surrogateescape" makes of bytes that are no UTF-8
-_UNPRINTABLE = re.compile(r"[^\w\s!-~]|[^\S ]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +138,10 @@ class Lines:
                 self._complain(where, f"{shown(path)}: no such file", "names are relative to this file's folder")
         except UnicodeDecodeError:
             self._complain(where, f"{shown(path)} is not UTF-8", "save it as UTF-8")
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            self._complain(where, f"{shown(path)} cannot be read: {reason}", "check its permissions")
+        except OSError as error:
+            self._complain(where, f"{shown(path)} cannot be read: {error.strerror}", "check its permissions")
+        except ValueError as error:
+            self._complain(where, f"{shown(path)} cannot be read: {printable(str(error))}", "check its name")
         return ""
 
 
@@ -198,8 +198,11 @@ def _words(text: str, where: str) -> Iterator[tuple[Word, bool]]:
 
 def shown(text: str) -> str:
     """`text` in quotes for a message: short, and nothing in it that a terminal would obey."""
-    short = text if len(text) <= 80 else f"{text[:77]}..."
-    return '"' + _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), short) + '"'
+    return f'"{printable(text if len(text) <= 80 else f"{text[:77]}...")}"'
+
+
+def printable(text: str) -> str:
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def is_too_long(name: str) -> bool:

@@ -9,6 +9,8 @@ Expressions").
 import re
 from dataclasses import dataclass, field
 
+from howdah.control.auth.lines import printable
+
 #: PostgreSQL's limit for {m,n}.
 MOST_REPEATS = 255
 
@@ -188,7 +190,9 @@ class _Inside:
             self.at += 1
             high = self._character()
             if len(high) > 1 or high < low or not (low + high).isalnum():
-                raise ValueError(f"{low}-{high} is no range between brackets; write - last for the character")
+                raise ValueError(
+                    f"{printable(f'{low}-{high}')} is no range between brackets; write - last for the character"
+                )
             self.items.append(f"{low}-{high}")
         else:
             self.items.append(low)
@@ -204,7 +208,8 @@ class _Inside:
         character = self.text[self.at]
         self.at += 1
         if not character.isascii():  # a byte of it, in the C locale
-            raise ValueError(f"{character} between brackets is not supported; use a group, as in (a|{character})")
+            name = printable(character)
+            raise ValueError(f"{name} between brackets is not supported; use a group, as in (a|{name})")
         if character != "\\":
             return character
         letter = self.text[self.at : self.at + 1]

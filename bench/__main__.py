@@ -9,10 +9,10 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench import pgbench, report
+from bench import report
 from bench.compare import bar, company, medians, saturated, warnings
 from bench.places import RESULTS, NotHere, raise_files_limit
-from bench.postgres import Postgres
+from bench.postgres import Databases
 from bench.scenarios import QUICK, SCENARIOS, Metrics, Scenario, measure_all
 from bench.targets import NAMES, missing
 
@@ -82,8 +82,7 @@ def _measure(
     notes = [text] if (text := company(about["machine"]["load_average_at_start"], about["machine"]["cores"])) else []
     for text in notes:
         console.print(f"[yellow]{text}")
-    with Postgres() as postgres, _progress(console) as progress:
-        pgbench.fill(postgres.port, scale)
+    with Databases(scale) as databases, _progress(console) as progress:
         plan = [(scenario, [name for name in names if name in scenario.targets]) for scenario in chosen]
         task = progress.add_task("", total=sum(len(targets) for _, targets in plan) * rounds)
 
@@ -93,8 +92,9 @@ def _measure(
                 progress.update(task, advance=1, description=f"{scenario.name}: {name}")
 
             try:
+                postgres = databases.of(tls=scenario.needs.server_tls)
                 taken = measure_all(scenario, targets, postgres, seconds=seconds, rounds=rounds, step=step)
-            except (RuntimeError, OSError) as error:
+            except (RuntimeError, OSError, NotHere) as error:
                 notes.append(f"{scenario.name}: given up: {error}")
                 console.print(f"[red]{notes[-1]}")
                 continue
@@ -102,7 +102,8 @@ def _measure(
             all_medians[scenario.name] = {name: medians(of) for name, of in taken.items()}
             _say(console, scenario.name, all_medians[scenario.name], taken, notes)
             report.save(output, options=options, about=about, medians=all_medians, rounds=all_rounds, notes=notes)
-    console.print(report.ratio_table(all_medians))
+    if len(names) > 1:
+        console.print(report.ratio_table(all_medians))
     if marks := bar(all_medians):
         console.print(report.bar_table(marks))
     console.print(f"All numbers: {output}")

@@ -36,9 +36,8 @@ def warnings(target: str, metrics: Metrics) -> list[str]:
     """What makes this result say less than it seems to."""
     found = []
     if metrics.get("generator_cpu", 0.0) > GENERATOR_FULL:
-        found.append(
-            f"{target}: pgbench used {metrics['generator_cpu']:.0%} of its threads: it may be the limit, not {target}"
-        )
+        share = f"{metrics['generator_cpu']:.0%}"
+        found.append(f"{target}: the load generator used {share} of its time: it may be the limit, not {target}")
     if metrics.get("failed", 0.0):
         found.append(f"{target}: {metrics['failed']:.0f} transactions failed")
     return found
@@ -104,9 +103,30 @@ def _marks(scenario: str, ours: Metrics, targets: Mapping[str, Metrics]) -> list
     elif scenario == "10000 idle":
         _compare(marks, scenario, "KiB a client", ours.get("client_kib"), 2.0)
         _compare(marks, scenario, "MiB of the empty process", ours.get("empty_rss_kib", 0.0) / 1024, 60.0)
+    elif scenario.startswith("storm "):
+        _storm_marks(marks, scenario, ours, pgbouncer)
+    elif scenario.startswith("TLS select-only"):
+        _compare(marks, scenario, "CPU a transaction, against PgBouncer", ratio(ours, pgbouncer, "cpu_us"), 0.95)
+    elif scenario.startswith("TLS copy"):
+        _compare(marks, scenario, "MiB/s, against PgBouncer", ratio(ours, pgbouncer, "mib_s"), 1.0, at_least=True)
+    elif scenario == "10000 idle TLS":
+        _compare(marks, scenario, "KiB a client, against PgBouncer", ratio(ours, pgbouncer, "client_kib"), 1.0)
     elif scenario == "start":
         _compare(marks, scenario, "ms to the first query", ours.get("first_query_ms"), 700.0)
     return marks
+
+
+def _storm_marks(marks: list[Mark], scenario: str, ours: Metrics, pgbouncer: Metrics) -> None:
+    errors = ours.get("failed", 0.0) + pgbouncer.get("failed", 0.0)
+    _compare(marks, scenario, "logins that failed, on either side", errors, 0)
+    if "resumed" not in scenario:
+        _compare(marks, scenario, "CPU a login, against PgBouncer", ratio(ours, pgbouncer, "login_cpu_us"), 0.80)
+    _compare(marks, scenario, "bystander's p99, against PgBouncer", ratio(ours, pgbouncer, "bystander_p99_us"), 0.5)
+    if max(ours.get("generator_cpu", 0.0), pgbouncer.get("generator_cpu", 0.0)) <= GENERATOR_FULL:
+        limit = 1.0 if scenario.endswith("1 worker") else 0.75
+        _compare(
+            marks, scenario, "time to the last result, against PgBouncer", ratio(ours, pgbouncer, "last_ms"), limit
+        )
 
 
 def _compare(

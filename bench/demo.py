@@ -17,9 +17,10 @@ from rich.table import Table
 
 from bench import cpu
 from bench.crowd import Crowd, Ending, Outcome
+from bench.needs import Needs
 from bench.places import ROOT, NotHere, raise_files_limit
 from bench.postgres import Postgres
-from bench.targets import POOL_SIZE, Needs, Target, missing
+from bench.targets import POOL_SIZE, Target, missing
 from bench.wire import Connection
 
 MAX_CONNECTIONS = 100

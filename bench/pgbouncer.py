@@ -10,6 +10,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from bench.credentials import Certificate, userlist
+from bench.needs import Needs
 from bench.places import BUILD, NotHere
 
 HOME = BUILD / "pgbouncer"
@@ -140,22 +142,37 @@ listen_addr = 127.0.0.1
 listen_port = {port}
 listen_backlog = 4096
 unix_socket_dir =
-auth_type = trust
+auth_type = {auth_type}
 auth_file = {users}
 pool_mode = transaction
 default_pool_size = {pool_size}
 max_client_conn = 15000
-server_tls_sslmode = disable
+server_tls_sslmode = {server_tls}
 ignore_startup_parameters = extra_float_digits
 log_connections = 0
 log_disconnections = 0
 log_stats = 0
 """
+CLIENT_TLS = """\
+client_tls_sslmode = require
+client_tls_cert_file = {certificate}
+client_tls_key_file = {key}
+client_tls_ca_file = {certificate}
+client_tls_protocols = tlsv1.3
+"""
 
 
-def write_config(home: Path, port: int, server_port: int, pool_size: int) -> Path:
-    """Its configuration file, and the user list trust needs."""
-    (home / "users.txt").write_text('"bench" ""\n')
+def write_config(
+    home: Path, port: int, server_port: int, pool_size: int, needs: Needs, certificate: Certificate | None
+) -> Path:
+    """Its configuration file, and the user list, which even trust needs."""
+    text = CONFIG.format(
+        port=port, server_port=server_port, pool_size=pool_size,
+        users=userlist(home, scram=needs.scram), auth_type="scram-sha-256" if needs.scram else "trust",
+        server_tls="require" if needs.server_tls else "disable",
+    )  # fmt: skip
+    if certificate is not None:
+        text += CLIENT_TLS.format(certificate=certificate.certificate, key=certificate.key)
     path = home / "pgbouncer.ini"
-    path.write_text(CONFIG.format(port=port, server_port=server_port, users=home / "users.txt", pool_size=pool_size))
+    path.write_text(text)
     return path

@@ -65,6 +65,15 @@ def postgres_bin() -> Path:
     return bin_dir if reachable(bin_dir, unprivileged()) else _readable_copy(bin_dir)
 
 
+@cache
+def tls_postgres_bin() -> Path:
+    """The same of a PostgreSQL with OpenSSL, which the wheel's has not: the newest of Debian's packages."""
+    found = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/postgres")]
+    if not found:
+        raise NotHere("TLS needs a PostgreSQL built with OpenSSL: install the package postgresql-15 or newer")
+    return max(found, key=lambda path: int(path.parent.name))
+
+
 def _readable_copy(bin_dir: Path) -> Path:
     """A copy where another user can run it: a virtual environment below /root cannot be walked into."""
     package = bin_dir.parent.parent

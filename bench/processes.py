@@ -45,12 +45,15 @@ class Server:
     def pid(self) -> int:
         return self.process.pid
 
-    def wait_ready(self, *, database: str = "bench", user: str = "bench", seconds: float = 30.0) -> None:
-        """Return when clients can log in; otherwise say what the process wrote."""
+    def wait_ready(
+        self, *, database: str = "bench", user: str = "bench", seconds: float = 30.0, secured: bool = False
+    ) -> None:
+        """Return when clients can log in, or are told, if `secured`, what is missing; else say what was written."""
         try:
             wait_for_login(
-                self.port, seconds=seconds, user=user, database=database, alive=lambda: self.process.poll() is None
-            )
+                self.port, seconds=seconds, user=user, database=database, secured=secured,
+                alive=lambda: self.process.poll() is None,
+            )  # fmt: skip
         except (OSError, Refused) as error:
             self.stop()
             written = self.log.read_text(errors="replace")[-2000:]

@@ -33,10 +33,28 @@ COLUMNS = (
     ("empty_rss_kib", "empty MiB", 1 / 1024, 1),
     ("client_kib", "KiB/client", 1.0, 2),
     ("first_query_ms", "first query ms", 1.0, 0),
+    ("login_cpu_us", "CPU µs/login", 1.0, 1),
+    ("last_ms", "last result ms", 1.0, 0),
+    ("login_p50_ms", "login p50 ms", 1.0, 0),
+    ("login_p99_ms", "p99 ms", 1.0, 0),
+    ("bystander_p50_us", "bystander p50 ms", 0.001, 1),
+    ("bystander_p99_us", "p99 ms", 0.001, 1),
+    ("bystander_max_us", "max ms", 0.001, 1),
+    ("generator_us", "generator µs/login", 1.0, 0),
+    ("mib_s", "MiB/s", 1.0, 0),
+    ("gib_cpu_ms", "CPU ms/GiB", 1.0, 0),
 )
+#: The number whose scatter a scenario's table shows: the first of these it has.
+DECIDING = ("cpu_us", "login_cpu_us", "gib_cpu_ms")
 #: Of the table of ratios: who against whom, and in what.
 PAIRS = (("howdah", "pgbouncer"), ("howdah", "relay"), ("relay", "pgbouncer"))
-RATIOS = (("tps", "tx/s"), ("p99_us", "p99"), ("cpu_us", "CPU"))
+#: What the kinds of scenarios have in each column.
+RATIOS = (
+    (("tps", "mib_s"), "tx/s"),
+    (("p99_us", "bystander_p99_us"), "p99"),
+    (DECIDING, "CPU"),
+    (("last_ms",), "last"),
+)
 
 
 def cell(metrics: Metrics, name: str, factor: float, decimals: int) -> str:
@@ -51,7 +69,8 @@ def scenario_table(name: str, medians: Mapping[str, Metrics], rounds: Mapping[st
     table.add_column("")
     for _, heading, _, _ in shown:
         table.add_column(heading, justify="right")
-    noise = {target: spread(rounds[target], "cpu_us") for target in medians}
+    deciding = next((name for name in DECIDING if any(name in metrics for metrics in medians.values())), "")
+    noise = {target: spread(rounds[target], deciding) for target in medians}
     if any(noise.values()):
         table.add_column("± CPU", justify="right")
     for target, metrics in medians.items():
@@ -65,20 +84,28 @@ def ratio_table(results: Mapping[str, Mapping[str, Metrics]]) -> Table:
     """The pairs of PAIRS that were measured; relay/pgbouncer is the best there is to get."""
     there = {target for targets in results.values() for target in targets}
     pairs = [pair for pair in PAIRS if there.issuperset(pair)]
-    table = Table(title="Ratios of medians (CPU and p99: lower is better; tx/s: higher)", title_justify="left")
+    title = (
+        "Ratios of medians (tx/s, and MiB/s of copies: higher is better; p99, of storms the bystander's, CPU, and the"
+    )
+    table = Table(title=f"{title} time to a storm's last result: lower)", title_justify="left")
     table.add_column("")
     for ours, other in pairs:
         for _, heading in RATIOS:
             table.add_column(f"{ours}\n÷ {other}\n{heading}", justify="right")
     for scenario, targets in results.items():
         values = [
-            ratio(targets.get(ours, {}), targets.get(other, {}), metric)
+            _first_ratio(targets.get(ours, {}), targets.get(other, {}), metrics)
             for ours, other in pairs
-            for metric, _ in RATIOS
+            for metrics, _ in RATIOS
         ]
         if any(value is not None for value in values):
             table.add_row(scenario, *("–" if value is None else f"{value:.2f}" for value in values))
     return table
+
+
+def _first_ratio(ours: Metrics, other: Metrics, names: Sequence[str]) -> float | None:
+    found = (ratio(ours, other, name) for name in names)
+    return next((value for value in found if value is not None), None)
 
 
 def bar_table(marks: Sequence[Mark]) -> Table:

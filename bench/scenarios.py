@@ -4,15 +4,17 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from bench import cpu, pgbench
+from bench import cpu, logins, pgbench
 from bench.idle_clients import IdleClients
+from bench.needs import Key, Needs
 from bench.pgbench import Load
 from bench.postgres import Postgres
-from bench.targets import Needs, Target
+from bench.targets import Target
 from bench.wire import TERMINATE, Connection
 
 Metrics = Mapping[str, float]
 POOLERS = ("relay", "pgbouncer", "howdah")
+WITH_LOGINS = ("pgbouncer", "howdah")  # the relay knows neither passwords nor TLS
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,44 @@ def _pgbench_scenarios() -> list[Scenario]:
     ]
 
 
+def _storm_scenarios() -> list[Scenario]:
+    kinds: tuple[tuple[str, Key | None, bool], ...] = (
+        ("scram", None, False),
+        ("ecdsa", "ecdsa", False),
+        ("rsa", "rsa", False),
+        ("ecdsa resumed", "ecdsa", True),
+    )
+    return [
+        Scenario(
+            f"storm {name}, {workers} worker{'s'[: workers - 1]}",
+            logins.storm(2000, resumed=resumed),
+            WITH_LOGINS,
+            Needs(workers=workers, scram=True, client_tls=key),
+        )
+        for name, key, resumed in kinds
+        for workers in (1, 2)
+    ]
+
+
+def _tls_scenarios() -> list[Scenario]:
+    towards_clients = Needs(scram=True, client_tls="ecdsa")
+    both = Needs(scram=True, client_tls="ecdsa", server_tls=True)
+    return [
+        *(
+            Scenario(
+                f"TLS select-only {protocol} {clients}",
+                under_load(Load("select-only", protocol, clients, tls=True)),
+                WITH_LOGINS,
+                both,
+            )
+            for protocol, clients in (("simple", 1), ("simple", 16), ("simple", 64), ("extended", 16))
+        ),
+        Scenario("TLS copy 1 GiB", logins.copy_out, WITH_LOGINS, towards_clients),
+        Scenario("TLS copy 1 GiB, both ways", logins.copy_out, WITH_LOGINS, both),
+        Scenario("10000 idle TLS", logins.idle_tls(10_000), WITH_LOGINS, towards_clients, fresh=True),
+    ]
+
+
 SCENARIOS: tuple[Scenario, ...] = (
     *_pgbench_scenarios(),
     Scenario("reconnect 16", under_load(Load("select-only", "simple", 16, reconnect=True)), needs=Needs(workers=2)),
@@ -138,12 +178,15 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario("64 among 5000 idle", among_idle(Load("select-only", "simple", 64), idle=5000), POOLERS),
     Scenario("10000 idle", memory_of(10_000), POOLERS, fresh=True),
     Scenario("start", first_query, POOLERS, fresh=True),
+    *_storm_scenarios(),
+    *_tls_scenarios(),
 )
 
 #: What `--quick` runs: the numbers that decide, in a few minutes.
 QUICK = (
     "select-only simple 1", "select-only simple 16", "select-only simple 64", "select-only extended 16", "reconnect 16",
-    "64 among 5000 idle", "10000 idle", "start",
+    "64 among 5000 idle", "10000 idle", "start", "storm scram, 1 worker", "storm ecdsa, 2 workers",
+    "TLS select-only simple 16", "TLS copy 1 GiB", "10000 idle TLS",
 )  # fmt: skip
 
 

@@ -1,9 +1,9 @@
 """What is measured, each started the same way: PostgreSQL itself, the bare relay, PgBouncer, howdah."""
 
 import os
+import pwd
 import shutil
 import sys
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -11,6 +11,8 @@ from typing import Self
 
 from bench import howdah_config, pgbouncer
 from bench.bare_relay import build as bare_relay_build
+from bench.credentials import Certificate, install
+from bench.needs import Needs
 from bench.places import ROOT, NotHere, scratch, unprivileged
 from bench.postgres import Postgres
 from bench.processes import Server
@@ -18,13 +20,6 @@ from bench.wire import free_port
 
 NAMES = ("direct", "relay", "pgbouncer", "howdah")
 POOL_SIZE = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """What a scenario wants of a pooler."""
-
-    workers: int = 1  # howdah's; PgBouncer and the relay are single-threaded
 
 
 class Target:
@@ -37,6 +32,11 @@ class Target:
         self._server: Server | None = None
 
     @property
+    def tls(self) -> bool:
+        """Whether clients must come with TLS."""
+        return self._needs.client_tls is not None
+
+    @property
     def pid(self) -> int | None:
         """Of the process between clients and PostgreSQL, if there is one."""
         return None if self._server is None else self._server.pid
@@ -45,7 +45,7 @@ class Target:
         try:
             self.launch()
             if self._server is not None:
-                self._server.wait_ready()
+                self._server.wait_ready(secured=self.tls or self._needs.scram)
         except BaseException:
             self.stop()
             raise
@@ -68,14 +68,22 @@ class Target:
                 str(POOL_SIZE),
             ]
         elif self.name == "pgbouncer":
-            config = pgbouncer.write_config(home, self.port, self._postgres.port, POOL_SIZE)
-            command = [str(_runnable(home)), str(config)]
             user = unprivileged()  # it refuses to run as root
+            config = pgbouncer.write_config(
+                home, self.port, self._postgres.port, POOL_SIZE, self._needs, self._certificate(home, user)
+            )
+            command = [str(_runnable(home)), str(config)]
             home.chmod(0o755)
         else:
-            config = howdah_config.write(home, self.port, self._postgres.port, POOL_SIZE, self._needs.workers)
+            config = howdah_config.write(
+                home, self.port, self._postgres.port, POOL_SIZE, self._needs, self._certificate(home)
+            )
             command = [sys.executable, "-m", "howdah", "run", str(config)]
         self._server = Server(command, port=self.port, log=home / "log", user=user, environment=environment)
+
+    def _certificate(self, home: Path, owner: pwd.struct_passwd | None = None) -> Certificate | None:
+        kind = self._needs.client_tls
+        return None if kind is None else install(home, kind, owner)
 
     def stop(self) -> None:
         """End the process and remove its files."""

@@ -109,6 +109,16 @@ def _row(body: bytes) -> list[str | None]:
     return row
 
 
+def ask_for_tls(port: int) -> bool:
+    """Send an SSLRequest and hang up; whether the server would have gone on with TLS."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        client.sendall(struct.pack("!II", 8, 80877103))
+        answer = client.recv(1)
+    if answer not in {b"S", b"N"}:
+        raise ConnectionError(f"the answer to an SSLRequest was {answer!r}")
+    return answer == b"S"
+
+
 def wait_for_login(
     port: int,
     *,
@@ -116,12 +126,19 @@ def wait_for_login(
     pause: float = 0.05,
     user: str = "bench",
     database: str = "bench",
+    secured: bool = False,
     alive: Callable[[], bool] = lambda: True,
 ) -> None:
-    """Return when a client can log in on `port`; the last error after `seconds` or when no longer `alive`."""
+    """Return when a client can log in on `port`; the last error after `seconds` or when no longer `alive`.
+
+    A `secured` server is there when it answers the question for TLS, with yes or with no.
+    """
     deadline = time.monotonic() + seconds
     while True:
         try:
+            if secured:
+                ask_for_tls(port)
+                return
             with Connection(port, user, database) as connection:
                 connection.socket.sendall(TERMINATE)
                 return

@@ -31,6 +31,7 @@ class Client:
         self.process_id = 0
         self.secret_key = b""
         self._unread = bytearray()
+        self._ended = False
 
     def __enter__(self) -> Self:
         return self
@@ -205,10 +206,16 @@ class Client:
         """Whether something has come, or the end has; does not wait."""
         return bool(self._unread) or bool(select.select([self.socket], [], [], 0)[0])
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether the other side has ended the connection and everything it sent was read; does not wait."""
+        return not self._unread and self._ended
+
     def _fill(self, count: int, deadline: float) -> None:
         while len(self._unread) < count:
             got = self._receive(max(65536, count - len(self._unread)), deadline)
             if not got:
+                self._ended = True
                 raise Gone("the other side has closed the connection")
             self._unread += got
 

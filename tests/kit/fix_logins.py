@@ -107,10 +107,14 @@ class GuardedPooler(Pooler):
     def reload(self) -> None:
         """Write the configuration again, send SIGHUP and wait until it is read."""
         self.forget_log()
-        self.config.write_text(toml(self._tables()))
-        self.signal(signal.SIGHUP)
+        self.signal_reload()
         wait_until(lambda: self.log_contains("configuration (not )?reloaded"), "the configuration to be read again")
         assert not self.log_contains("configuration not reloaded"), self.log_tail
+
+    def signal_reload(self) -> None:
+        """Write the configuration again and send SIGHUP; whatever comes of it."""
+        self.config.write_text(toml(self._tables()))
+        self.signal(signal.SIGHUP)
 
     def connect(self, **parameters: Any) -> psycopg.Connection[Any]:
         user = parameters.get("user", "alice")
@@ -158,7 +162,7 @@ def _tls_cluster(certificates: Certificates) -> Iterator[Postgres]:
             postgres.sql(f'CREATE ROLE "{role}" LOGIN')
         for role, password in PASSWORDS.items():
             postgres.set_password(role, password, "md5" if role == "bob" else "scram-sha-256")
-        for database in DATABASES:
+        for database in [*DATABASES, "alice"]:  # the last for sameuser
             postgres.sql(f"CREATE DATABASE {database}")
         postgres.write("pg_ident.conf", IDENT)
         postgres.offer_tls(certificates.server, certificates.ca)

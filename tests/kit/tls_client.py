@@ -59,6 +59,7 @@ class TlsClient(Client):
             self._arrived, self._leaving, server_hostname=server_name or None, session=session
         )
         self.is_encrypted = False
+        self.bytes_at_once = 0  # how the socket gets what is sent: 1 for byte by byte, 0 for all at once
 
     # going over to TLS
 
@@ -121,7 +122,9 @@ class TlsClient(Client):
 
     def raw_send(self, data: bytes) -> None:
         """Past TLS, straight to the socket."""
-        self.socket.sendall(data)
+        step = self.bytes_at_once or len(data) or 1
+        for start in range(0, len(data), step):
+            self.socket.sendall(data[start : start + step])
 
     def pending_records(self, *messages: bytes) -> bytes:
         """The records that would carry these messages; the test sends them as it likes."""

@@ -1,6 +1,7 @@
 """How howdah proves to PostgreSQL who it is, and what clients see when it cannot."""
 
 import base64
+import socket
 import ssl
 
 import pytest
@@ -8,10 +9,10 @@ import pytest
 from tests.kit import scram, wire
 from tests.kit.certs import Certificates
 from tests.kit.client import Client
-from tests.kit.crowd import crowd
+from tests.kit.crowd import Background, crowd
 from tests.kit.deadline import wait_until
 from tests.kit.fix_logins import DORA_PREPARED, PASSWORDS, GuardedPooler
-from tests.kit.impostor import Impostor, Peer, server_context
+from tests.kit.impostor import Impostor, Peer, pump, server_context
 from tests.kit.postgres import Postgres
 from tests.kit.proxy import Network
 
@@ -146,7 +147,7 @@ def test_clients_get_the_servers_own_words(guarded: GuardedPooler) -> None:
     "database, sqlstate, words",
     [
         ("by_reject", "28000", "pg_hba.conf rejects connection"),
-        ("no_such", "3D000", 'database "no_such" does not exist'),
+        ("nowhere", "3D000", 'database "nowhere" does not exist'),
     ],
 )
 def test_other_refusals(guarded: GuardedPooler, database: str, sqlstate: str, words: str) -> None:
@@ -280,8 +281,6 @@ def test_plus_unmasks_who_ends_tls_in_between(
         peer.read_packet()
         peer.send(b"S")
         peer.start_tls(towards_us)
-        import socket
-
         with socket.create_connection(tls_postgres.address) as plain:
             plain.sendall(wire.ssl_request())
             assert plain.recv(1) == b"S"
@@ -296,11 +295,9 @@ def test_plus_unmasks_who_ends_tls_in_between(
 
 
 def _relay(peer: Peer, far: ssl.SSLSocket) -> None:
-    from tests.kit.crowd import Background
-    from tests.kit.impostor import _pump
 
-    back = Background(lambda: _pump(far, peer.socket))
-    _pump(peer.socket, far)
+    back = Background(lambda: pump(far, peer.socket))
+    pump(peer.socket, far)
     back.join(10)
 
 

@@ -75,13 +75,14 @@ class Peer:
     def relay(self, address: tuple[str, int]) -> None:
         """From now on, be a wire to somebody else."""
         with socket.create_connection(address) as far:
-            back = threading.Thread(target=_pump, args=(far, self.socket), daemon=True)
+            back = threading.Thread(target=pump, args=(far, self.socket), daemon=True)
             back.start()
-            _pump(self.socket, far)
+            pump(self.socket, far)
             back.join(10)
 
 
-def _pump(source: socket.socket, sink: socket.socket) -> None:
+def pump(source: socket.socket, sink: socket.socket) -> None:
+    """Carry bytes one way until either side has gone."""
     with contextlib.suppress(OSError):
         while data := source.recv(65536):
             sink.sendall(data)

@@ -1,5 +1,6 @@
 """Compile the generator below bench/.build, when it changed."""
 
+import os
 import shutil
 import subprocess
 from functools import cache
@@ -29,7 +30,7 @@ def _compile(sources: list[Path]) -> None:
     if shutil.which("gcc") is None or not Path("/usr/include/openssl/evp.h").exists():
         raise NotHere("compiling the load generator needs the packages gcc and libssl-dev")
     PROGRAM.parent.mkdir(parents=True, exist_ok=True)
-    half = PROGRAM.with_suffix(".new")
+    half = PROGRAM.with_suffix(f".{os.getpid()}")  # others may be compiling it, too
     done = subprocess.run(
         ["gcc", *FLAGS, *map(str, sources), "-o", str(half), *LIBRARIES], capture_output=True, text=True, check=False
     )

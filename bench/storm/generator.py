@@ -108,6 +108,11 @@ class IdleCrowd:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
+    @property
+    def running(self) -> bool:
+        """Whether its process is still there, and so its clients."""
+        return self._process.poll() is None
+
     def __enter__(self) -> Self:
         assert self._process.stdout is not None
         if not self._process.stdout.readline():

@@ -91,7 +91,7 @@ def test_the_bytes_of_a_copy_are_counted_through_tls(context: Context) -> None:
 
 
 def test_idle_clients_stay_until_they_are_sent_home(context: Context) -> None:
-    with FakePostgres(tls=context("ecdsa")) as server, generator.IdleCrowd(server.port, 120, "full") as crowd:
+    with FakePostgres(tls=context("ecdsa")) as server, generator.IdleCrowd(server.port, 12, "full") as crowd:
         assert crowd.running
 
 

@@ -13,6 +13,7 @@ cdef extern from "<sys/socket.h>" nogil:
         SOL_SOCKET
         SO_ERROR
         SO_KEEPALIVE
+        SO_PEERCRED
         MSG_NOSIGNAL
         MSG_DONTWAIT
         SHUT_RDWR
@@ -20,6 +21,10 @@ cdef extern from "<sys/socket.h>" nogil:
     ctypedef unsigned int socklen_t
     struct sockaddr:
         unsigned short sa_family
+    struct ucred:
+        int pid
+        unsigned int uid
+        unsigned int gid
     struct sockaddr_storage:
         unsigned short ss_family
     int socket(int domain, int type, int protocol) noexcept
@@ -85,3 +90,9 @@ cdef extern from "<unistd.h>" nogil:
     int close(int fd) noexcept
     ssize_t read(int fd, void *buf, size_t n) noexcept
     ssize_t write(int fd, const void *buf, size_t n) noexcept
+    unsigned int geteuid() noexcept
+
+cdef extern from "<pwd.h>" nogil:
+    struct passwd:
+        char *pw_name
+    int getpwuid_r(unsigned int uid, passwd *entry, char *room, size_t size, passwd **result) noexcept

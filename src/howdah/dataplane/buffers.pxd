@@ -5,6 +5,7 @@ from libc.stdint cimport uint8_t, uint32_t
 cpdef enum:
     BLOCK_CLASSES = 5
     LARGEST_BLOCK = 131072
+    SCRATCH_SIZE = 163840
 
 # Made by `block_new`, freed by `block_free`; belongs to the connection that holds it and so to that one's worker.
 cdef struct Block:
@@ -14,11 +15,12 @@ cdef struct Block:
     uint32_t end  # behind the last byte
     uint8_t size_class
 
-# Free blocks of one worker.  Touched by that worker alone.
+# Memory of one worker, for all its connections.  Touched by that worker alone.
 cdef struct Slab:
     Block *free[BLOCK_CLASSES]
     uint32_t[BLOCK_CLASSES] kept
     long blocks_out  # blocks made and not yet freed; zero when nothing waits
+    uint8_t *scratch  # for the length of one call: see `slab_scratch`
 
 # A queue of bytes.  Lives inside its connection.
 cdef struct Outbox:
@@ -30,6 +32,7 @@ cdef uint8_t *block_data(Block *block) noexcept nogil
 cdef Block *block_new(Slab *slab, size_t size) noexcept nogil
 cdef void block_free(Slab *slab, Block *block) noexcept nogil
 cdef void slab_clear(Slab *slab) noexcept nogil
+cdef uint8_t *slab_scratch(Slab *slab) noexcept nogil
 cdef bint hold(Slab *slab, Block **held, const uint8_t *data, size_t size) noexcept nogil
 cdef void unhold(Slab *slab, Block **held, uint8_t *to) noexcept nogil
 cdef bint outbox_append(Slab *slab, Outbox *box, const void *data, size_t size) noexcept nogil

@@ -68,6 +68,15 @@ cdef void slab_clear(Slab *slab) noexcept nogil:
             slab.free[size_class] = block.next
             free(block)
         slab.kept[size_class] = 0
+    free(slab.scratch)
+    slab.scratch = NULL
+
+
+cdef uint8_t *slab_scratch(Slab *slab) noexcept nogil:
+    """SCRATCH_SIZE bytes that nobody else uses until the caller returns; NULL: out of memory."""
+    if slab.scratch == NULL:
+        slab.scratch = <uint8_t *>malloc(SCRATCH_SIZE)
+    return slab.scratch
 
 
 cdef bint hold(Slab *slab, Block **held, const uint8_t *data, size_t size) noexcept nogil:

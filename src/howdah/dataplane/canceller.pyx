@@ -14,18 +14,36 @@ from howdah.cdefs.sockets cimport SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, clos
 from howdah.dataplane.conn cimport (
     CONN_CANCEL,
     FILL_AGAIN,
+    FILL_DATA,
     SEND_ALL,
+    SEND_ERROR,
+    FillVerdict,
+    conn_begin_tls,
     conn_close,
     conn_fill,
     conn_init,
+    conn_secure,
     conn_send,
     conn_watch,
 )
 from howdah.dataplane.mailbox cimport mail_new, mail_send
-from howdah.dataplane.parties cimport MAIL_CANCEL_DONE, Cancel, Client, Mail, Server, Worker
+from howdah.dataplane.parties cimport (
+    ENTRY_HANDSHAKE,
+    ENTRY_MESSAGES,
+    ENTRY_TLS_ANSWER,
+    MAIL_CANCEL_DONE,
+    READ_SIZE,
+    Cancel,
+    Client,
+    Mail,
+    Server,
+    Worker,
+)
+from howdah.dataplane.routes cimport TLS_VERIFY_FULL
 from howdah.dataplane.timers cimport timer_arm, timer_disarm
+from howdah.dataplane.tls cimport tls_expect, tls_new
 from howdah.wire.bytes cimport Writer, writer
-from howdah.wire.compose cimport compose_cancel
+from howdah.wire.compose cimport compose_cancel, compose_ssl_request
 
 cdef enum:
     LIMIT_US = 10 * 1000000  # for PostgreSQL to take the request
@@ -63,19 +81,58 @@ cdef bint cancel_start(Worker *w, Server *target, Client *asker, unsigned long a
 
 
 cdef CancelVerdict cancel_event(Worker *w, Cancel *cancel, unsigned int events) noexcept nogil:
-    """Something happened on its socket: connected (send the request), or closed by PostgreSQL (delivered)."""
+    """Something happened on its socket: connected, a step of TLS, or closed by PostgreSQL (delivered)."""
+    cdef size_t got = 0
+    cdef FillVerdict verdict
+    if not cancel.connected:
+        cancel.connected = True
+        return greet(w, cancel)
+    verdict = conn_fill(&w.slab, &cancel.conn, w.buffer, READ_SIZE, &got)
+    if cancel.step == ENTRY_HANDSHAKE and conn_secure(&cancel.conn):
+        return send_request(w, cancel)
+    if cancel.step == ENTRY_TLS_ANSWER and verdict == FILL_DATA and got == 1 and w.buffer[0] == c"S":
+        return shake_hands(w, cancel)
+    return CANCEL_GOES_ON if verdict == FILL_AGAIN else CANCEL_ENDED
+
+
+cdef CancelVerdict greet(Worker *w, Cancel *cancel) noexcept nogil:
+    """In the way of the connection that it is about: with TLS where that has TLS."""
+    cdef uint8_t[16] data
+    cdef Writer message = writer(data, sizeof(data))
+    if cancel.target.tls[0] == 0 or w.plan.server_context == NULL:
+        return send_request(w, cancel)
+    if w.plan.server_tls_direct:
+        return shake_hands(w, cancel)
+    compose_ssl_request(&message)
+    cancel.step = ENTRY_TLS_ANSWER
+    if conn_send(&w.slab, &cancel.conn, data, message.used) != SEND_ALL:
+        return CANCEL_ENDED
+    conn_watch(w.epoll_fd, &cancel.conn, EPOLLIN)
+    return CANCEL_GOES_ON
+
+
+cdef CancelVerdict shake_hands(Worker *w, Cancel *cancel) noexcept nogil:
+    cancel.step = ENTRY_HANDSHAKE
+    cancel.conn.tls = tls_new(w.plan.server_context, False)
+    if cancel.conn.tls == NULL or not tls_expect(
+            cancel.conn.tls, cancel.target.host, w.plan.server_tls == TLS_VERIFY_FULL):
+        return CANCEL_ENDED
+    if conn_begin_tls(&w.slab, &cancel.conn) == SEND_ERROR:
+        return CANCEL_ENDED
+    conn_watch(w.epoll_fd, &cancel.conn, EPOLLIN)
+    return CANCEL_GOES_ON
+
+
+cdef CancelVerdict send_request(Worker *w, Cancel *cancel) noexcept nogil:
     cdef uint8_t[LARGEST] data
     cdef Writer message = writer(data, LARGEST)
-    cdef size_t got = 0
-    if not cancel.sent:
-        compose_cancel(&message, cancel.target.backend_pid, cancel.target.backend_secret,
-                       cancel.target.backend_secret_size)
-        cancel.sent = True
-        if conn_send(&w.slab, &cancel.conn, data, message.used) != SEND_ALL:
-            return CANCEL_ENDED
-        conn_watch(w.epoll_fd, &cancel.conn, EPOLLIN)
-        return CANCEL_GOES_ON
-    return CANCEL_GOES_ON if conn_fill(&cancel.conn, data, LARGEST, &got) == FILL_AGAIN else CANCEL_ENDED
+    cancel.step = ENTRY_MESSAGES
+    compose_cancel(&message, cancel.target.backend_pid, cancel.target.backend_secret,
+                   cancel.target.backend_secret_size)
+    if conn_send(&w.slab, &cancel.conn, data, message.used) != SEND_ALL:
+        return CANCEL_ENDED
+    conn_watch(w.epoll_fd, &cancel.conn, EPOLLIN)
+    return CANCEL_GOES_ON
 
 
 cdef Server *cancel_end(Worker *w, Cancel *cancel) noexcept nogil:

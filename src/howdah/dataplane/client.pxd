@@ -5,6 +5,8 @@ from libc.stdint cimport uint64_t
 from howdah.dataplane.parties cimport Client, ClientState, Worker
 
 cdef Client *client_new(Worker *w, int fd) noexcept nogil
+cdef bint logging_in(const Client *client) noexcept nogil
+cdef void login_free(Client *client) noexcept nogil
 cdef void client_free(Worker *w, Client *client) noexcept nogil
 cdef void client_move(Client *client, ClientState to) noexcept nogil
 cdef uint64_t client_deadline(const Client *client, int *reason) noexcept nogil

@@ -7,25 +7,31 @@
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 
-from howdah.cdefs.atomics cimport add_u64, store_i32
+from howdah.cdefs.atomics cimport add_i32, add_u64, store_i32
+from howdah.cdefs.crypto cimport OPENSSL_cleanse
 from howdah.cdefs.threads cimport c_assert
 from howdah.dataplane.buffers cimport block_free
-from howdah.dataplane.conn cimport CONN_CLIENT, conn_init
+from howdah.dataplane.conn cimport CONN_CLIENT, conn_init, conn_unwatch
+from howdah.dataplane.credentials cimport secret_drop
 from howdah.dataplane.parties cimport (
     CHUNK,
     CLIENT_ACTIVE,
+    CLIENT_ASKED,
     CLIENT_CANCEL,
     CLIENT_CLOSING,
     CLIENT_CONSOLE,
+    CLIENT_DELAYED,
     CLIENT_FREE,
     CLIENT_IDLE,
     CLIENT_LOGIN_ACTIVE,
     CLIENT_LOGIN_WAITING,
+    CLIENT_PROOF,
     CLIENT_STARTUP,
     CLIENT_STATES,
     CLIENT_WAITING,
     Client,
     ClientState,
+    Login,
     Worker,
 )
 from howdah.dataplane.reply_queue cimport all_replied
@@ -44,14 +50,20 @@ cdef int LOGIN_TIMEOUT = NUMBERS["client_login_timeout"]
 cdef int WAIT_TIMEOUT = NUMBERS["query_wait_timeout"]
 cdef int IDLE_TIMEOUT = NUMBERS["client_idle_timeout"]
 cdef int TRANSACTION_TIMEOUT = NUMBERS["idle_transaction_timeout"]
+cdef int PASSWORD_FAILED = NUMBERS["password_failed"]
 cdef int NONE = NUMBERS["none"]
 
 # LEGAL[from] is the set of states a client may go to, one bit each.
 cdef uint32_t[CLIENT_STATES] LEGAL
 LEGAL[<int>CLIENT_FREE] = 1 << CLIENT_STARTUP
 LEGAL[<int>CLIENT_STARTUP] = (
-    1 << CLIENT_LOGIN_WAITING | 1 << CLIENT_IDLE | 1 << CLIENT_CONSOLE | 1 << CLIENT_CANCEL
+    1 << CLIENT_PROOF | 1 << CLIENT_ASKED | 1 << CLIENT_LOGIN_WAITING | 1 << CLIENT_IDLE | 1 << CLIENT_CONSOLE
+    | 1 << CLIENT_CANCEL | 1 << CLIENT_CLOSING | 1 << CLIENT_FREE)
+LEGAL[<int>CLIENT_PROOF] = (
+    1 << CLIENT_ASKED | 1 << CLIENT_DELAYED | 1 << CLIENT_LOGIN_WAITING | 1 << CLIENT_IDLE | 1 << CLIENT_CONSOLE
     | 1 << CLIENT_CLOSING | 1 << CLIENT_FREE)
+LEGAL[<int>CLIENT_ASKED] = LEGAL[<int>CLIENT_PROOF] & ~(1 << CLIENT_ASKED) | 1 << CLIENT_PROOF
+LEGAL[<int>CLIENT_DELAYED] = 1 << CLIENT_CLOSING | 1 << CLIENT_FREE
 LEGAL[<int>CLIENT_LOGIN_WAITING] = 1 << CLIENT_LOGIN_ACTIVE | 1 << CLIENT_CLOSING | 1 << CLIENT_FREE
 LEGAL[<int>CLIENT_LOGIN_ACTIVE] = 1 << CLIENT_IDLE | 1 << CLIENT_LOGIN_WAITING | 1 << CLIENT_CLOSING | 1 << CLIENT_FREE
 LEGAL[<int>CLIENT_IDLE] = 1 << CLIENT_WAITING | 1 << CLIENT_ACTIVE | 1 << CLIENT_CLOSING | 1 << CLIENT_FREE
@@ -60,6 +72,8 @@ LEGAL[<int>CLIENT_ACTIVE] = 1 << CLIENT_IDLE | 1 << CLIENT_CLOSING | 1 << CLIENT
 LEGAL[<int>CLIENT_CONSOLE] = 1 << CLIENT_CLOSING | 1 << CLIENT_FREE
 LEGAL[<int>CLIENT_CANCEL] = 1 << CLIENT_CLOSING | 1 << CLIENT_FREE
 LEGAL[<int>CLIENT_CLOSING] = 1 << CLIENT_FREE
+
+cdef uint32_t LOGGING_IN = 1 << CLIENT_STARTUP | 1 << CLIENT_PROOF | 1 << CLIENT_ASKED | 1 << CLIENT_DELAYED
 
 
 cdef bint new_chunk(Worker *w) noexcept nogil:
@@ -108,8 +122,11 @@ cdef Client *client_new(Worker *w, int fd) noexcept nogil:
     client.remain = 0
     client.remain_drop = client.is_ready = client.counted = client.owed = False
     client.asked_ssl = client.asked_gssenc = client.parsed_unnamed = client.goodbye = False
+    client.proxied = client.direct_tls = False
     client.server = NULL
+    client.login = NULL
     client.pool = NULL
+    client.user = NULL
     client.settings = client.first_settings = NULL
     client.version = 0
     client.cancel_pid = 0
@@ -119,9 +136,25 @@ cdef Client *client_new(Worker *w, int fd) noexcept nogil:
     return client
 
 
+cdef void login_free(Client *client) noexcept nogil:
+    """The login is over, one way or the other."""
+    cdef Login *login = client.login
+    cdef Worker *w = client.worker
+    if login == NULL:
+        return
+    client.login = NULL
+    add_i32(&w.shared.login_count, -1)
+    if login.kept != NULL:
+        block_free(&w.slab, login.kept)
+    secret_drop(login.secret)
+    OPENSSL_cleanse(login, sizeof(Login))
+    free(login)
+
+
 cdef void client_free(Worker *w, Client *client) noexcept nogil:
     """Back to the free structs; the socket is closed and nothing refers to the client any more."""
     timer_disarm(&client.timer)
+    login_free(client)
     if client.held != NULL:
         block_free(&w.slab, client.held)
         client.held = NULL
@@ -143,7 +176,14 @@ cdef void client_free(Worker *w, Client *client) noexcept nogil:
 
 cdef void client_move(Client *client, ClientState to) noexcept nogil:
     c_assert(LEGAL[client.state] >> to & 1)
+    if logging_in(client) and not LOGGING_IN >> to & 1:
+        conn_unwatch(client.worker.login_fd, &client.conn)  # it is watched among the others from now on
     store_i32(&client.state, to)
+
+
+cdef bint logging_in(const Client *client) noexcept nogil:
+    """Is it one of those that `Worker.login_fd` watches?"""
+    return LOGGING_IN >> client.state & 1
 
 
 cdef uint64_t client_deadline(const Client *client, int *reason) noexcept nogil:
@@ -151,7 +191,10 @@ cdef uint64_t client_deadline(const Client *client, int *reason) noexcept nogil:
     cdef uint64_t limit = 0
     cdef uint64_t since = client.connected_us
     reason[0] = NONE
-    if client.state == CLIENT_STARTUP or client.state == CLIENT_LOGIN_ACTIVE:
+    if client.state == CLIENT_DELAYED:
+        limit = client.query_us - since
+        reason[0] = PASSWORD_FAILED
+    elif logging_in(client) or client.state == CLIENT_LOGIN_ACTIVE:
         limit = client.worker.plan.client_login_timeout_us
         reason[0] = LOGIN_TIMEOUT
     elif client.state == CLIENT_WAITING or client.state == CLIENT_LOGIN_WAITING:

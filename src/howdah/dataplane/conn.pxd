@@ -2,7 +2,9 @@
 
 from libc.stdint cimport uint8_t, uint32_t
 
+from howdah.cdefs.openssl cimport SSL_CTX
 from howdah.dataplane.buffers cimport Outbox, Slab
+from howdah.dataplane.tls cimport Tls
 
 cpdef enum ConnKind:
     CONN_LISTENER
@@ -10,6 +12,7 @@ cpdef enum ConnKind:
     CONN_CLIENT
     CONN_SERVER
     CONN_CANCEL
+    CONN_LOGINS  # the epoll of logins
 
 cpdef enum FillVerdict:
     FILL_DATA
@@ -29,12 +32,21 @@ cdef struct Conn:
     uint8_t kind
     int error  # errno of the last FILL_ERROR or SEND_ERROR
     uint32_t interest  # what epoll tells about now
-    Outbox out
+    bint proxied  # of a listener: its connections begin with a PROXY header
+    Tls *tls  # NULL: bytes travel as they are
+    Outbox out  # as it goes out: with TLS, records
 
 cdef void conn_init(Conn *conn, int fd, uint8_t kind) noexcept nogil
-cdef FillVerdict conn_fill(Conn *conn, void *room, size_t size, size_t *got) noexcept nogil
+cdef FillVerdict conn_fill(Slab *slab, Conn *conn, void *room, size_t size, size_t *got) noexcept nogil
+cdef FillVerdict conn_feed(Slab *slab, Conn *conn, const uint8_t *data, size_t size, void *room, size_t room_size,
+                           size_t *got) noexcept nogil
 cdef SendVerdict conn_send(Slab *slab, Conn *conn, const void *data, size_t size) noexcept nogil
 cdef SendVerdict conn_flush(Slab *slab, Conn *conn) noexcept nogil
 cdef bint conn_watch(int epoll_fd, Conn *conn, uint32_t events) noexcept nogil
 cdef void conn_unwatch(int epoll_fd, Conn *conn) noexcept nogil
 cdef void conn_close(Slab *slab, Conn *conn) noexcept nogil
+cdef void conn_finish(Slab *slab, Conn *conn) noexcept nogil
+cdef bint conn_accept_tls(Conn *conn, SSL_CTX *context) noexcept nogil
+cdef bint conn_secure(const Conn *conn) noexcept nogil
+cdef const char *conn_problem(const Conn *conn) noexcept nogil
+cdef SendVerdict conn_begin_tls(Slab *slab, Conn *conn) noexcept nogil

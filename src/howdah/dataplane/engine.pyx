@@ -11,17 +11,20 @@ from libc.string cimport memcpy, strcmp
 from howdah.cdefs.atomics cimport load_i32
 from howdah.cdefs.clock cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_us
 from howdah.cdefs.epoll cimport EFD_CLOEXEC, EFD_NONBLOCK, eventfd
-from howdah.cdefs.sockets cimport close, read, send, MSG_NOSIGNAL
+from howdah.cdefs.sockets cimport close, read
 from howdah.cdefs.threads cimport (
     pthread_mutex_destroy,
     pthread_mutex_init,
     pthread_mutex_lock,
     pthread_mutex_unlock,
 )
-from howdah.dataplane.conn cimport CONN_LISTENER, Conn, conn_close, conn_init
+from howdah.dataplane.cancels cimport new_secret
+from howdah.dataplane.conn cimport CONN_LISTENER, Conn, conn_close, conn_init, conn_send
+from howdah.dataplane.credentials cimport lookups_clear, lookups_init, secret_new
 from howdah.dataplane.handshake cimport pool_terms_of
 from howdah.dataplane.mailbox cimport mail_new, mail_send, notes_fetch
 from howdah.dataplane.parties cimport (
+    MAIL_AUTH,
     MAIL_CONSOLE,
     MAIL_DRAIN,
     MAIL_PLAN,
@@ -43,6 +46,8 @@ from howdah.dataplane.parties cimport (
     Worker,
 )
 from howdah.dataplane.pool cimport (
+    JOIN_DONE,
+    Limit,
     Pool,
     PooledServer,
     PoolTerms,
@@ -57,13 +62,16 @@ from howdah.dataplane.server cimport free_servers, server_free
 from howdah.dataplane.snapshot cimport ClientSnap, Snapshot, local_end
 from howdah.dataplane.stats cimport Tally, tally_add
 from howdah.dataplane.timers cimport timer_disarm
+from howdah.dataplane.turnstile cimport turnstile_clear, turnstile_init
 from howdah.dataplane.welcome cimport welcomes_free
 from howdah.dataplane.worker cimport worker_free, worker_init, worker_run
 
 import threading
 from typing import NamedTuple
 
-from howdah.dataplane.rows import ClientRow, Event, EventKind, PoolRow, ServerRow, StatsRow
+from howdah.dataplane.certificates import CertificateFacts, TlsError, read_certificates  # noqa: F401  a door
+from howdah.dataplane.rows import AuthVerdict, ClientRow, Event, EventKind, PoolRow, ServerRow, StatsRow
+from howdah.dataplane.tls import check_tls  # noqa: F401  a door
 from howdah.reasons import REASONS
 
 MAX_WORKERS = MOST_WORKERS
@@ -73,6 +81,9 @@ cdef extern from "<unistd.h>" nogil:
 
 CLIENT_STATES = {
     ClientState.CLIENT_STARTUP: "login",
+    ClientState.CLIENT_PROOF: "login",
+    ClientState.CLIENT_ASKED: "login",
+    ClientState.CLIENT_DELAYED: "login",
     ClientState.CLIENT_LOGIN_WAITING: "waiting",
     ClientState.CLIENT_LOGIN_ACTIVE: "login",
     ClientState.CLIENT_IDLE: "idle",
@@ -141,12 +152,15 @@ cdef class Engine:
     cdef CPlan *plan
     cdef list threads
     cdef dict consoles  # id of a console client -> (worker, slot)
+    cdef dict asking  # the same of clients whose login waits for an answer
     cdef bint stopped
 
-    def __cinit__(self, listeners):
+    def __cinit__(self, listeners, proxied=()):
         cdef Worker *w
+        cdef uint64_t seed = 0
         self.threads = []
         self.consoles = {}
+        self.asking = {}
         if not 1 <= len(listeners) <= MOST_WORKERS:
             raise ValueError(f"workers must be 1 to {MOST_WORKERS}, not {len(listeners)}")
         self.shared = <Shared *>calloc(1, sizeof(Shared))
@@ -163,6 +177,10 @@ cdef class Engine:
         self.shared.note_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)
         if not pools_init(&self.shared.pools, self.shared.worker_count) or self.shared.note_fd < 0:
             raise MemoryError
+        if not new_secret(<unsigned char *>&seed, sizeof(seed)) or not new_secret(self.shared.process_key, 32):
+            raise OSError("the system gives no random numbers")
+        if not turnstile_init(&self.shared.turnstile, seed) or not lookups_init(&self.shared.lookups):
+            raise MemoryError
         for i, fds in enumerate(listeners):
             w = &self.shared.workers[i]
             if not worker_init(w, self.shared, i):
@@ -173,6 +191,7 @@ cdef class Engine:
             w.listener_count = <int>len(fds)
             for k, fd in enumerate(fds):
                 conn_init(&w.listeners[k], fd, CONN_LISTENER)
+                w.listeners[k].proxied = fd in proxied
 
     def __dealloc__(self):
         if self.shared == NULL:
@@ -182,6 +201,8 @@ cdef class Engine:
                 if self.shared.workers[i].shared != NULL:
                     worker_free(&self.shared.workers[i])
         drop_notes(self.shared)
+        lookups_clear(&self.shared.lookups)
+        turnstile_clear(&self.shared.turnstile)
         free_pools(self.shared)
         free_servers(self.shared)
         if self.plan != NULL:
@@ -217,6 +238,7 @@ cdef class Engine:
             self.shared.pools.reserve_timeout_us = plan.reserve_pool_timeout_us
             self.shared.pools.login_retry_us = plan.server_login_retry_us
             self.shared.pools.idle_timeout_us = plan.server_idle_timeout_us
+            self.shared.pools.fallback_timeout_us = plan.fallback_timeout_us
             pool = self.shared.pools.first
             while pool != NULL:
                 found = find_route(plan, pool.database)
@@ -228,22 +250,27 @@ cdef class Engine:
                     pool_terms(&self.shared.pools, pool, &terms,
                                pool.route == NULL or not same_servers(<Route *>pool.route, found)
                                or strcmp(pool.server_database, terms.server_database) != 0)
+                if pool.refused:  # what was wrong may be right now
+                    pool.refused = False
+                    pool.retry_at_us = 0
                 pool = pool.next
             pthread_mutex_unlock(&self.shared.pools.lock)
+            lookups_clear(&self.shared.lookups)
             self.warm()
 
     cdef void warm(self) noexcept nogil:
         """Pools that are to have servers before a client comes: those with a minimum and a user of their own."""
         cdef PoolTerms terms
         cdef Route *route
-        cdef Pool *pool
+        cdef Pool *pool = NULL
+        cdef Limit *user = NULL
+        cdef uint64_t now_us = clock_us(CLOCK_MONOTONIC)
         for i in range(self.plan.route_count):
             route = &self.plan.routes[i]
             if route.min_pool_size and route.force_user != NULL and route != self.plan.fallback:
                 pool_terms_of(self.plan, route, route.name, route.force_user, &terms)
-                pool = pool_join(&self.shared.pools, &terms)
-                if pool != NULL:
-                    pool_quit(&self.shared.pools, pool)
+                if pool_join(&self.shared.pools, &terms, route.force_user, now_us, &pool, &user) == JOIN_DONE:
+                    pool_quit(&self.shared.pools, pool, user, now_us)
 
     def publish(self, plan):
         cdef CPlan *old = self.plan
@@ -281,6 +308,8 @@ cdef class Engine:
                 self.consoles[note.id] = (note.worker, note.slot)
             elif note.kind == EventKind.CONSOLE_CLOSED:
                 self.consoles.pop(note.id, None)
+            elif note.kind == EventKind.AUTH_WANTED:
+                self.asking[note.id] = (note.worker, note.slot)
             events.append(Event(
                 EventKind(note.kind), note.at_us, note.worker, note.id,
                 REASONS[note.reason].code if note.reason else "",
@@ -304,6 +333,34 @@ cdef class Engine:
         memcpy(mail.data, <const char *>data, len(data))
         mail.size = <uint32_t>len(data)
         mail.flag = then_close
+        mail.client_id = client
+        mail.pid = where[1]
+        mail_send(&self.shared.workers[<int>where[0]], mail)
+
+    def auth_answer(self, client, verdict, secret=None, str message=""):
+        cdef Mail *mail
+        cdef bytes encoded = message.encode("utf-8", "replace")[:300] + b"\0"
+        where = self.asking.pop(client, None)
+        if where is None or self.stopped:
+            return
+        if verdict == AuthVerdict.FOUND and secret is None:
+            raise ValueError("FOUND goes with a secret")
+        mail = mail_new(MAIL_AUTH)
+        if mail == NULL:
+            raise MemoryError
+        try:
+            if secret is not None:
+                mail.data = secret_new(secret)
+                mail.flag = True
+            else:
+                mail.data = malloc(len(encoded))
+                if mail.data == NULL:
+                    raise MemoryError
+                memcpy(mail.data, <const char *>encoded, len(encoded))
+        except BaseException:
+            free(mail)
+            raise
+        mail.size = verdict
         mail.client_id = client
         mail.pid = where[1]
         mail_send(&self.shared.workers[<int>where[0]], mail)
@@ -388,7 +445,7 @@ cdef class Engine:
                 row.id, text(row.user), text(row.database), CLIENT_STATES.get(row.state, ""),
                 text(row.address), row.port, text(row.local_address), row.local_port,
                 row.connected_us, row.request_us, row.wait_us, row.link, text(row.application_name),
-                row.worker, first_pin(row.pins)))
+                row.worker, first_pin(row.pins), text(row.tls), text(row.sni)))
         free(snapshot.rows)
         return rows
 
@@ -476,7 +533,7 @@ cdef object server_row(Shared *shared, Pool *pool, Server *server):
         address.strip("[]"), int(port), text(local), local_port,
         server.connected_us + shared.wall_offset_us, server.request_us + shared.wall_offset_us,
         int(server.pooled.generation != pool.generation), client.id if client != NULL else 0,
-        server.backend_pid, "", load_i32(&server.pooled.worker))
+        server.backend_pid, "", load_i32(&server.pooled.worker), text(server.tls))
 
 
 cdef void drop_notes(Shared *shared) noexcept nogil:
@@ -510,7 +567,7 @@ cdef void part_from_servers(Shared *shared) noexcept nogil:
             next_pooled = pooled.all_next
             server = <Server *>pooled.owner
             if server.conn.fd >= 0:
-                send(server.conn.fd, b"X\x00\x00\x00\x04", 5, MSG_NOSIGNAL)
+                conn_send(&shared.workers[0].slab, &server.conn, b"X\x00\x00\x00\x04", 5)
             conn_close(&shared.workers[0].slab, &server.conn)
             timer_disarm(&server.timer)
             server_free(&shared.workers[0], server)

@@ -1,10 +1,11 @@
-"""Logins: of clients at howdah, of howdah at servers."""
+"""A client's way in."""
+
+from libc.stdint cimport uint8_t
 
 from howdah.dataplane.parties cimport Client, Server, Worker
-from howdah.dataplane.pool cimport Pool, PoolTerms
+from howdah.dataplane.pool cimport PoolTerms
 from howdah.dataplane.routes cimport CPlan, Route
 
-cdef void tune(const CPlan *plan, int fd) noexcept nogil
 cdef void client_startup(Worker *w, Client *client) noexcept nogil
 cdef void login_granted(Worker *w, Client *client) noexcept nogil
 cdef void login_answered(Worker *w, Client *client) noexcept nogil
@@ -12,7 +13,7 @@ cdef bint apply_settings(Worker *w, Client *client, Server *server) noexcept nog
 cdef void client_refused_by_pool(Worker *w, Client *client) noexcept nogil
 cdef void pool_terms_of(CPlan *plan, Route *found, const char *database, const char *user,
                         PoolTerms *terms) noexcept nogil
-cdef void open_server(Worker *w, Pool *pool) noexcept nogil
-cdef void server_login(Worker *w, Server *server, unsigned int events) noexcept nogil
-cdef void server_login_failed(Worker *w, Server *server, int reason, bint refused, const char *sqlstate,
-                              const char *message) noexcept nogil
+cdef void admit(Worker *w, Client *client) noexcept nogil
+cdef bint random_bytes(Worker *w, uint8_t *secret) noexcept nogil
+cdef size_t address_key(const Client *client, uint8_t *to) noexcept nogil
+cdef void print_address(const Client *client, char *to, size_t size) noexcept nogil

@@ -1,55 +1,40 @@
-"""Logins: of clients at howdah, of howdah at servers.
+"""A client's way in.
 
-One of the three modules that tell the story (with `relay` and `recycle`).  A client's way in is, in this order:
-`client_startup` (packets until the StartupMessage), `route` (which database and user), `settle` (its settings, and
-what a server says of them), `let_in`.  Authentication stands between `route` and `settle`.  A server's way in is
-`open_server`, `server_login`, `server_ready`.  Called by `worker`.
+One of the modules that tell the story.  In this order: `client_startup` (a PROXY header, TLS and other packets until
+the StartupMessage), `take_up` (may it try to log in at all?), `proof` (who is it?), `admit` (which pool is it for?),
+`settle` (its settings, and what a server says of them), `let_in`.  Called by `worker`, `listener` and `proof`.
 """
 
-from libc.errno cimport EINPROGRESS, ENOMEM, errno
+from libc.errno cimport ENOMEM
 from libc.stdint cimport uint8_t, uint32_t
-from libc.string cimport memcpy, memset, strcmp, strdup, strerror, strlen, strncmp
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy, memset, strcmp, strlen, strncmp
 
 from howdah.cdefs.atomics cimport add_i32, relaxed_add_u64
-from howdah.cdefs.epoll cimport EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT
-from howdah.cdefs.sockets cimport (
-    AF_UNIX,
-    IPPROTO_TCP,
-    SO_ERROR,
-    SO_KEEPALIVE,
-    SOCK_CLOEXEC,
-    SOCK_NONBLOCK,
-    SOCK_STREAM,
-    SOL_SOCKET,
-    TCP_KEEPCNT,
-    TCP_KEEPIDLE,
-    TCP_KEEPINTVL,
-    TCP_NODELAY,
-    TCP_USER_TIMEOUT,
-    connect,
-    getsockopt,
-    setsockopt,
-    sockaddr,
-    socket,
-    socklen_t,
-)
+from howdah.cdefs.epoll cimport EPOLLIN, EPOLLOUT, EPOLLRDHUP
+from howdah.cdefs.sockets cimport AF_INET, AF_INET6, AF_UNIX, inet_ntop
 from howdah.cdefs.threads cimport pthread_mutex_lock, pthread_mutex_unlock
-from howdah.dataplane.buffers cimport hold, unhold
+from howdah.dataplane.access cimport networks_have
+from howdah.dataplane.buffers cimport block_data, hold, unhold
 from howdah.dataplane.cancels cimport cancel_pid, new_secret, worker_of_pid
-from howdah.dataplane.client cimport client_move, client_watch_deadline, set_ready
+from howdah.dataplane.client cimport client_move, client_watch_deadline, logging_in, login_free, set_ready
 from howdah.dataplane.conn cimport (
     FILL_AGAIN,
     FILL_DATA,
     FILL_EOF,
     SEND_ERROR,
     FillVerdict,
+    conn_accept_tls,
+    conn_feed,
     conn_fill,
     conn_flush,
+    conn_problem,
+    conn_secure,
     conn_send,
     conn_unwatch,
     conn_watch,
 )
-from howdah.dataplane.mailbox cimport mail_new, mail_send, tell_client, tell_server
+from howdah.dataplane.mailbox cimport mail_new, mail_send, tell_client
 from howdah.dataplane.parties cimport (
     CLIENT_CANCEL,
     CLIENT_CONSOLE,
@@ -57,45 +42,53 @@ from howdah.dataplane.parties cimport (
     CLIENT_LOGIN_ACTIVE,
     CLIENT_LOGIN_WAITING,
     MAIL_CANCEL,
-    MAIL_REFUSED,
     READ_SIZE,
     SECRET_SIZE,
     SERVER_ACTIVE,
-    SERVER_CONNECTING,
-    SERVER_LOGIN,
     Client,
+    Login,
     Mail,
     Server,
     Worker,
 )
 from howdah.dataplane.pool cimport (
+    JOIN_DATABASE_FULL,
+    JOIN_DONE,
+    JOIN_USER_FULL,
     TAKE_GOT,
     TAKE_OPEN,
     TAKE_REFUSED,
+    JoinVerdict,
     Pool,
     PoolTerms,
     TakeVerdict,
-    WaitingClient,
-    open_failed,
-    opened,
     pool_join,
+    pool_secret,
     take,
-    unreserve,
 )
+from howdah.dataplane.proof cimport ask_for_proof
 from howdah.dataplane.recycle cimport (
     adopt,
     client_leave,
     client_refuse,
     client_refuse_text,
-    recycle,
-    server_lost,
     unlink_and_recycle,
     watch_client,
     watch_server,
 )
 from howdah.dataplane.reply_queue cimport EXPECT_QUERY, EXPECT_SWALLOW, expect
-from howdah.dataplane.routes cimport CPlan, Endpoint, Route, UserRule, find_route, find_user, listed
-from howdah.dataplane.server cimport remember_key, remember_parameter, server_move, server_new
+from howdah.dataplane.routes cimport (
+    TLS_DISABLE,
+    TLS_REQUIRE,
+    CPlan,
+    Route,
+    UserRule,
+    find_route,
+    find_user,
+    listed,
+)
+from howdah.dataplane.server cimport server_move
+from howdah.dataplane.server_login cimport open_server
 from howdah.dataplane.session_state cimport (
     Draft,
     compose_change,
@@ -105,20 +98,27 @@ from howdah.dataplane.session_state cimport (
     settings_hold,
     settings_new,
 )
-from howdah.dataplane.timers cimport timer_arm, timer_disarm
+from howdah.dataplane.tls cimport tls_give_ticket, tls_speaks_postgresql
+from howdah.dataplane.turnstile cimport TURN_ADDRESS, TURN_USER, turnstile_admit
 from howdah.dataplane.welcome cimport keep_welcome, write_welcome
 from howdah.wire cimport tags
-from howdah.wire.bytes cimport Reader, Writer, read_u32, reader, writer
+from howdah.wire.bytes cimport Writer, writer
 from howdah.wire.compose cimport (
+    compose_authentication_data,
     compose_authentication_ok,
     compose_backend_key_data,
     compose_negotiate,
     compose_parameter_status,
     compose_ready,
-    compose_startup,
 )
-from howdah.wire.frame cimport FRAME_NEED_HEADER, FRAME_PART, FRAME_WHOLE, Frame, FrameVerdict, next_frame
-from howdah.wire.replies cimport ErrorFields, read_error, read_key_data, read_parameter_status
+from howdah.wire.proxy_header cimport (
+    PROXY_MALFORMED,
+    PROXY_NEED_MORE,
+    PROXY_OK,
+    ProxyHeader,
+    ProxyVerdict,
+    read_proxy_header,
+)
 from howdah.wire.startup cimport (
     STARTUP_BAD_CANCEL,
     STARTUP_CANCEL,
@@ -146,14 +146,16 @@ cdef enum:
     LARGEST_STARTUP = 10000
     LARGEST_WELCOME = 16384
     LARGEST_CHANGE = 98304  # the query that applies a client's settings
-    AUTHENTICATION_OK = 0
+    TLS_HANDSHAKE = 0x16  # first byte of a ClientHello's record
+    SASL_FINAL = 12
+
+cdef extern from "<strings.h>" nogil:
+    int strcasecmp(const char *a, const char *b) noexcept
 
 cdef extern from "<stdio.h>" nogil:
     int snprintf(char *to, size_t size, const char *format, ...) noexcept
 
 cdef uint8_t EVENT_CLIENT_LOGIN = EventKind.CLIENT_LOGIN
-cdef uint8_t EVENT_SERVER_LOGIN = EventKind.SERVER_LOGIN
-cdef uint8_t EVENT_SERVER_REFUSED = EventKind.SERVER_REFUSED
 cdef uint8_t EVENT_CONSOLE_OPEN = EventKind.CONSOLE_OPEN
 cdef int NONE = NUMBERS["none"]
 cdef int CLIENT_EOF = NUMBERS["client_eof"]
@@ -169,10 +171,18 @@ cdef int CONSOLE_DENIED = NUMBERS["console_denied"]
 cdef int TOO_MANY = NUMBERS["max_client_conn"]
 cdef int BAD_PARAMETERS = NUMBERS["startup_parameters"]
 cdef int OUT_OF_MEMORY = NUMBERS["out_of_memory"]
-cdef int UNREACHABLE = NUMBERS["server_unreachable"]
 cdef int LOGIN_FAILED = NUMBERS["server_login_failed"]
-cdef int AUTH_UNSUPPORTED = NUMBERS["server_auth_unsupported"]
-cdef int SERVER_PROTOCOL = NUMBERS["server_protocol"]
+cdef int TLS_REQUIRED = NUMBERS["tls_required"]
+cdef int TLS_FAILED = NUMBERS["tls_failed"]
+cdef int TLS_STUFFED = NUMBERS["tls_data_before_handshake"]
+cdef int TLS_NOT_OFFERED = NUMBERS["tls_not_offered"]
+cdef int TLS_ALPN = NUMBERS["tls_alpn"]
+cdef int PROXY_HEADER = NUMBERS["proxy_header"]
+cdef int PROXY_DENIED = NUMBERS["proxy_denied"]
+cdef int LOGIN_RATE = NUMBERS["login_rate"]
+cdef int TOO_MANY_LOGINS = NUMBERS["max_concurrent_logins"]
+cdef int TOO_MANY_FOR_DATABASE = NUMBERS["max_db_client_connections"]
+cdef int TOO_MANY_FOR_USER = NUMBERS["max_user_client_connections"]
 
 # Drivers read a PostgreSQL version from the front and choose what they ask by it.
 cdef bytes console_version = f"18.0 (howdah {__version__})".encode()
@@ -185,42 +195,131 @@ cdef void client_startup(Worker *w, Client *client) noexcept nogil:
     """Bytes have come from a client that has not sent its StartupMessage (whole) yet."""
     cdef size_t have = client.held.end if client.held != NULL else 0
     cdef size_t got = 0
-    cdef FillVerdict verdict = conn_fill(&client.conn, w.buffer + have, LARGEST_STARTUP, &got)
+    cdef FillVerdict verdict = conn_fill(&w.slab, &client.conn, w.buffer + have, READ_SIZE, &got)
     if verdict == FILL_AGAIN:
+        watch_login(w, client)
         return
     if verdict != FILL_DATA:
-        client_leave(w, client, CLIENT_EOF if verdict == FILL_EOF else CLIENT_RESET, strerror(client.conn.error))
+        opening_ended(w, client, verdict)
         return
     unhold(&w.slab, &client.held, w.buffer)
-    opening_packets(w, client, w.buffer, have + got)
+    first_bytes(w, client, w.buffer, have + got)
+
+
+cdef void watch_login(Worker *w, Client *client) noexcept nogil:
+    """Wait for more from a client that is not in yet."""
+    if not conn_watch(w.login_fd, &client.conn, EPOLLIN | EPOLLRDHUP | (EPOLLOUT if client.conn.out.size else 0)):
+        client_leave(w, client, OUT_OF_MEMORY, b"")
+
+
+cdef void opening_ended(Worker *w, Client *client, FillVerdict verdict) noexcept nogil:
+    """The connection is over before there was a StartupMessage."""
+    if verdict == FILL_EOF:
+        client_leave(w, client, CLIENT_EOF, b"")
+    else:
+        client_leave(w, client, TLS_FAILED if client.conn.tls != NULL else CLIENT_RESET, conn_problem(&client.conn))
+
+
+cdef void first_bytes(Worker *w, Client *client, uint8_t *data, size_t size) noexcept nogil:
+    """A PROXY header where one is due, then TLS at once or the opening packets."""
+    cdef ProxyHeader header
+    cdef ProxyVerdict verdict
+    cdef const char *problem = b""
+    if client.proxied:
+        verdict = read_proxy_header(data, size, &header, &problem)
+        if not networks_have(w.plan.proxies, client.peer.family, client.peer.address):
+            client_leave(w, client, PROXY_DENIED, b"")
+            return
+        if verdict == PROXY_MALFORMED:
+            client_leave(w, client, PROXY_HEADER, problem)
+            return
+        if verdict == PROXY_NEED_MORE:
+            keep_opening(w, client, data, size)
+            return
+        client.proxied = False
+        if verdict == PROXY_OK:
+            client.peer.family = header.family
+            client.peer.port = header.source_port
+            memcpy(client.peer.address, header.source, sizeof(header.source))
+        data += header.size
+        size -= header.size
+    if size and data[0] == TLS_HANDSHAKE and client.conn.tls == NULL and not client.asked_ssl:
+        begin_direct_tls(w, client, data, size)
+    else:
+        opening_packets(w, client, data, size)
+
+
+cdef void keep_opening(Worker *w, Client *client, const uint8_t *data, size_t size) noexcept nogil:
+    if hold(&w.slab, &client.held, data, size):
+        watch_login(w, client)
+    else:
+        client_refuse(w, client, OUT_OF_MEMORY, b"")
+
+
+cdef void begin_direct_tls(Worker *w, Client *client, const uint8_t *data, size_t size) noexcept nogil:
+    """The client begins with its handshake (sslnegotiation=direct), the first bytes of which are here."""
+    cdef size_t got = 0
+    cdef FillVerdict verdict
+    if w.plan.client_context == NULL or client.peer.family == AF_UNIX:
+        client_leave(w, client, TLS_NOT_OFFERED, b"")
+        return
+    client.direct_tls = client.asked_ssl = client.asked_gssenc = True
+    if not conn_accept_tls(&client.conn, w.plan.client_context):
+        client_leave(w, client, OUT_OF_MEMORY, b"")
+        return
+    verdict = conn_feed(&w.slab, &client.conn, data, size, w.buffer, 2 * READ_SIZE, &got)
+    if verdict == FILL_DATA:
+        opening_packets(w, client, w.buffer, got)
+    elif verdict == FILL_AGAIN:
+        watch_login(w, client)
+    else:
+        opening_ended(w, client, verdict)
 
 
 cdef void opening_packets(Worker *w, Client *client, const uint8_t *data, size_t size) noexcept nogil:
     """SSLRequest and GSSENCRequest, each at most once, then a CancelRequest or a StartupMessage."""
     cdef Startup packet
     cdef StartupVerdict verdict
+    cdef bint to_tls
+    if client.direct_tls and not tls_speaks_postgresql(client.conn.tls):
+        client_leave(w, client, TLS_ALPN, b"")
+        return
     while True:
         verdict = read_startup(data, size, &packet)
+        to_tls = False
         if verdict == STARTUP_SSL and not client.asked_ssl:
             client.asked_ssl = True
+            to_tls = w.plan.client_context != NULL and client.peer.family != AF_UNIX
         elif verdict == STARTUP_GSSENC and not client.asked_gssenc:
             client.asked_gssenc = True
         else:
             break
-        if conn_send(&w.slab, &client.conn, b"N", 1) == SEND_ERROR:
-            client_leave(w, client, CLIENT_RESET, strerror(client.conn.error))
+        if conn_send(&w.slab, &client.conn, b"S" if to_tls else b"N", 1) == SEND_ERROR:
+            client_leave(w, client, CLIENT_RESET, conn_problem(&client.conn))
             return
         data += packet.size
         size -= packet.size
+        if to_tls:
+            begin_tls(w, client, size)
+            return
     if verdict == STARTUP_MESSAGE:
-        route(w, client, &packet, data, size)
+        take_up(w, client, &packet, data, size)
     elif verdict == STARTUP_NEED_MORE:
-        if not hold(&w.slab, &client.held, data, size):
-            client_refuse(w, client, OUT_OF_MEMORY, b"")
+        keep_opening(w, client, data, size)
     elif verdict == STARTUP_CANCEL:
         pass_cancel(w, client, &packet)
     else:
         refuse_startup(w, client, verdict, &packet)
+
+
+cdef void begin_tls(Worker *w, Client *client, size_t behind) noexcept nogil:
+    """The client has been told to go on with TLS.  What it sent before that, somebody else may have put there."""
+    if behind:
+        client_refuse(w, client, TLS_STUFFED, b"")
+    elif not conn_accept_tls(&client.conn, w.plan.client_context):
+        client_leave(w, client, OUT_OF_MEMORY, b"")
+    else:
+        watch_login(w, client)
 
 
 cdef void refuse_startup(Worker *w, Client *client, StartupVerdict verdict, const Startup *packet) noexcept nogil:
@@ -252,6 +351,7 @@ cdef void pass_cancel(Worker *w, Client *client, const Startup *packet) noexcept
         client_leave(w, client, NONE, b"")
         return
     client_move(client, CLIENT_CANCEL)
+    watch_client(w, client)
     client_watch_deadline(client)
     mail.client = client
     mail.client_id = client.id
@@ -268,35 +368,99 @@ cdef bint truth(const char *text) noexcept nogil:
                 or strcmp(text, "no") == 0 or strcmp(text, "0") == 0)
 
 
-cdef void route(Worker *w, Client *client, Startup *packet, const uint8_t *data, size_t size) noexcept nogil:
-    """The StartupMessage is there: which pool is it for?"""
-    cdef Route *found
+cdef void take_up(Worker *w, Client *client, const Startup *packet, const uint8_t *data, size_t size) noexcept nogil:
+    """The StartupMessage is there: may this client try to log in?"""
     client.version = packet.code
-    if truth(packet.replication):
+    if not begin_login(w, client, packet, data, size):
+        client_refuse(w, client, OUT_OF_MEMORY, b"")
+    elif truth(packet.replication):
         client_refuse(w, client, REPLICATION, b"")
-        return
-    if strcmp(packet.database, "pgbouncer") == 0:
-        open_console(w, client, packet)
-        return
-    client.counted = True
-    if add_i32(&w.shared.client_count, 1) > w.plan.max_client_conn:
+    elif w.plan.client_tls >= TLS_REQUIRE and client.peer.family != AF_UNIX and not conn_secure(&client.conn):
+        client_refuse(w, client, TLS_REQUIRED, b"")
+    elif 0 < w.plan.max_concurrent_logins < w.shared.login_count:
+        client_refuse(w, client, TOO_MANY_LOGINS, b"")
+    elif not count_client(w, client, packet):
         client_refuse(w, client, TOO_MANY, b"")
+    elif in_time(w, client, packet):
+        ask_for_proof(w, client, packet)
+
+
+cdef bint begin_login(Worker *w, Client *client, const Startup *packet, const uint8_t *data, size_t size) noexcept nogil:
+    """Keep the packet for as long as the login takes, and what came behind it for later.  False: out of memory."""
+    cdef Login *login = <Login *>calloc(1, sizeof(Login))
+    if login == NULL:
+        return False
+    add_i32(&w.shared.login_count, 1)
+    client.login = login
+    login.packet_size = packet.size
+    return (hold(&w.slab, &login.kept, data, packet.size)
+            and hold(&w.slab, &client.held, data + packet.size, size - packet.size))
+
+
+cdef bint count_client(Worker *w, Client *client, const Startup *packet) noexcept nogil:
+    """Under max_client_conn; the console's do not count."""
+    if strcmp(packet.database, "pgbouncer") == 0:
+        return True
+    client.counted = True
+    return add_i32(&w.shared.client_count, 1) <= w.plan.max_client_conn
+
+
+cdef bint in_time(Worker *w, Client *client, const Startup *packet) noexcept nogil:
+    """Are this address's and this user's logins few enough?  False: the client has been refused."""
+    cdef uint8_t[16] address
+    cdef size_t size = address_key(client, address)
+    cdef char[100] who
+    cdef char[64] host
+    if size and not turnstile_admit(&w.shared.turnstile, TURN_ADDRESS, address, size, w.plan.login_rate_per_address,
+                                    w.now_us):
+        print_address(client, host, sizeof(host))
+        snprintf(who, sizeof(who), b"address %s (login_rate_per_address)", host)
+    elif not turnstile_admit(&w.shared.turnstile, TURN_USER, packet.user, strlen(packet.user),
+                             w.plan.login_rate_per_user, w.now_us):
+        snprintf(who, sizeof(who), b"user \"%.48s\" (login_rate_per_user)", packet.user)
+    else:
+        return True
+    client_refuse(w, client, LOGIN_RATE, who)
+    return False
+
+
+cdef size_t address_key(const Client *client, uint8_t *to) noexcept nogil:
+    """What addresses are counted by: all of an IPv4 one, the network of an IPv6 one.  0: a Unix socket."""
+    cdef size_t size = 4 if client.peer.family == AF_INET else 8 if client.peer.family == AF_INET6 else 0
+    memcpy(to, client.peer.address, size)
+    return size
+
+
+cdef void print_address(const Client *client, char *to, size_t size) noexcept nogil:
+    if client.peer.family == AF_UNIX or inet_ntop(client.peer.family, client.peer.address, to, <uint32_t>size) == NULL:
+        snprintf(to, size, b"[local]")
+
+
+cdef void admit(Worker *w, Client *client) noexcept nogil:
+    """The client is who it says it is: which pool is it for?"""
+    cdef Login *login = client.login
+    cdef Route *found
+    cdef Startup packet
+    read_startup(block_data(login.kept), login.packet_size, &packet)
+    if strcmp(packet.database, "pgbouncer") == 0:
+        open_console(w, client, &packet)
         return
     found = find_route(w.plan, packet.database)
     if found == NULL:
         client_refuse(w, client, NO_DATABASE, packet.database)
         return
-    client.pool = join_pool(w, found, packet.database, packet.user)
-    if client.pool == NULL:
-        client_refuse(w, client, OUT_OF_MEMORY, b"")
+    if not join_pool(w, client, found, &packet):
         return
-    settle(w, client, packet, data, size)
+    if found.force_user == NULL:
+        pool_secret(&w.shared.pools, client.pool, login.secret, login.client_key if login.has_client_key else NULL)
+    settle(w, client, &packet)
 
 
 cdef void terms_of(const CPlan *plan, const Route *found, const UserRule *rule, PoolTerms *terms) noexcept nogil:
     """The numbers for a pool: the user's own, else the database's.  The names are the caller's to fill in."""
     terms.route = <void *>found
     terms.forced_user = found.force_user != NULL
+    terms.fallback = found == plan.fallback
     terms.size = found.pool_size
     terms.min_size = found.min_pool_size
     terms.reserve = found.reserve_pool_size
@@ -304,6 +468,8 @@ cdef void terms_of(const CPlan *plan, const Route *found, const UserRule *rule, 
     terms.max_db_connections = found.max_db_connections
     terms.max_user_connections = plan.max_user_connections
     terms.server_lifetime_us = found.server_lifetime_us
+    terms.max_db_clients = found.max_db_client_connections
+    terms.max_user_clients = plan.max_user_client_connections
     if rule != NULL:
         if rule.pool_size >= 0:
             terms.size = rule.pool_size
@@ -326,10 +492,41 @@ cdef void pool_terms_of(CPlan *plan, Route *found, const char *database, const c
     terms.server_database = found.dbname if found.dbname != NULL else database
 
 
-cdef Pool *join_pool(Worker *w, Route *found, const char *database, const char *user) noexcept nogil:
+cdef bint join_pool(Worker *w, Client *client, Route *found, const Startup *packet) noexcept nogil:
+    """False: the client has been refused."""
     cdef PoolTerms terms
-    pool_terms_of(w.plan, found, database, user, &terms)
-    return pool_join(&w.shared.pools, &terms)
+    cdef JoinVerdict verdict
+    cdef UserRule *rule = find_user(w.plan, packet.user)
+    pool_terms_of(w.plan, found, packet.database, packet.user, &terms)
+    if rule != NULL and rule.max_user_client_connections >= 0:
+        terms.max_user_clients = rule.max_user_client_connections  # of the user at hand, whoever is forced
+    verdict = pool_join(&w.shared.pools, &terms, packet.user, w.now_us, &client.pool, &client.user)
+    if verdict == JOIN_DONE:
+        return True
+    if verdict == JOIN_DATABASE_FULL:
+        client_refuse(w, client, TOO_MANY_FOR_DATABASE, packet.database)
+    elif verdict == JOIN_USER_FULL:
+        client_refuse(w, client, TOO_MANY_FOR_USER, packet.user)
+    else:
+        client_refuse(w, client, OUT_OF_MEMORY, b"")
+    return False
+
+
+cdef bint add_host(Worker *w, Client *client, Draft *draft, char *name, size_t room) noexcept nogil:
+    """application_name_add_host: who connects is shown behind the name, which `name` has room for."""
+    cdef const char *own = b"app"
+    cdef char[64] host
+    if not w.plan.application_name_add_host:
+        return True
+    for i in range(draft.count):
+        if strcasecmp(draft.names[i], "application_name") == 0:
+            own = draft.values[i]
+    print_address(client, host, sizeof(host))
+    if client.peer.family == AF_UNIX:
+        snprintf(name, room, b"%.200s - unix", own)
+    else:
+        snprintf(name, room, b"%.200s - %s:%d", own, host, <int>client.peer.port)
+    return draft_set(draft, "application_name", name)
 
 
 cdef bint draft_settings(Worker *w, Draft *draft, Startup *packet, char *scratch) noexcept nogil:
@@ -357,13 +554,14 @@ cdef bint draft_settings(Worker *w, Draft *draft, Startup *packet, char *scratch
     return True
 
 
-cdef void settle(Worker *w, Client *client, Startup *packet, const uint8_t *data, size_t size) noexcept nogil:
+cdef void settle(Worker *w, Client *client, Startup *packet) noexcept nogil:
     """The client's settings are taken up; where they are new to the pool, a server is asked what they come to."""
     cdef char[LARGEST_STARTUP] scratch
     cdef Draft draft
+    cdef char[300] name
     cdef uint8_t[LARGEST_STARTUP] early
     cdef Writer w_early
-    if not draft_settings(w, &draft, packet, scratch):
+    if not draft_settings(w, &draft, packet, scratch) or not add_host(w, client, &draft, name, sizeof(name)):
         client_refuse(w, client, BAD_PARAMETERS, b"")
         return
     client.settings = settings_new(&draft)
@@ -377,9 +575,6 @@ cdef void settle(Worker *w, Client *client, Startup *packet, const uint8_t *data
                           packet.parameters_size, packet.unknown_options)
         conn_send(&w.slab, &client.conn, early, w_early.used)
         client.version = min(packet.code, <uint32_t>PROTOCOL_3_2)
-    if not hold(&w.slab, &client.held, data + packet.size, size - packet.size):
-        client_refuse(w, client, OUT_OF_MEMORY, b"")
-        return
     if not let_in(w, client):
         wait_for_welcome(w, client)
 
@@ -388,6 +583,8 @@ cdef bint let_in(Worker *w, Client *client) noexcept nogil:
     """Answer the login; False: what the pool's servers say to these settings is not known yet."""
     cdef uint8_t[LARGEST_WELCOME] data
     cdef Writer message = writer(data, sizeof(data))
+    if client.login.final_size:
+        compose_authentication_data(&message, SASL_FINAL, client.login.final, client.login.final_size)
     compose_authentication_ok(&message)
     if not write_welcome(&w.shared.pools, client.pool, client.settings, &message):
         return False
@@ -395,9 +592,12 @@ cdef bint let_in(Worker *w, Client *client) noexcept nogil:
     compose_ready(&message, tags.IDLE)
     relaxed_add_u64(&client.pool.tallies[w.index].logins, 1)
     client_move(client, CLIENT_IDLE)
+    login_free(client)
     client.request_us = w.now_us
+    if client.conn.tls != NULL:
+        tls_give_ticket(client.conn.tls)
     if not message.ok or conn_send(&w.slab, &client.conn, data, message.used) == SEND_ERROR:
-        client_leave(w, client, CLIENT_RESET, strerror(client.conn.error))
+        client_leave(w, client, CLIENT_RESET, conn_problem(&client.conn))
         return True
     if w.plan.log_connections:
         tell_client(w, EVENT_CLIENT_LOGIN, client, NONE, NULL, 0)
@@ -444,6 +644,7 @@ cdef void wait_for_welcome(Worker *w, Client *client) noexcept nogil:
                          &(<Server *>client.line.granted.owner).conn)
         set_ready(client)
         return
+    watch_client(w, client)
     client_watch_deadline(client)
     if verdict == TAKE_OPEN:
         open_server(w, pool)
@@ -505,9 +706,11 @@ cdef void open_console(Worker *w, Client *client, Startup *packet) noexcept nogi
     """Database "pgbouncer": the control plane answers, this connection only carries the bytes."""
     cdef uint8_t[512] data
     cdef Writer message = writer(data, sizeof(data))
-    if w.plan.console_users[0] and not listed(w.plan.console_users, packet.user):
+    if not client.login.own and w.plan.console_users[0] and not listed(w.plan.console_users, packet.user):
         client_refuse(w, client, CONSOLE_DENIED, packet.user)
         return
+    if client.login.final_size:
+        compose_authentication_data(&message, SASL_FINAL, client.login.final, client.login.final_size)
     compose_authentication_ok(&message)
     compose_parameter_status(&message, "server_version", CONSOLE_VERSION)
     compose_parameter_status(&message, "client_encoding", "UTF8")
@@ -521,229 +724,10 @@ cdef void open_console(Worker *w, Client *client, Startup *packet) noexcept nogi
     compose_ready(&message, tags.IDLE)
     client_move(client, CLIENT_CONSOLE)
     tell_client(w, EVENT_CONSOLE_OPEN, client, NONE, packet.parameters, packet.parameters_size)
+    login_free(client)
     if conn_send(&w.slab, &client.conn, data, message.used) == SEND_ERROR:
-        client_leave(w, client, CLIENT_RESET, strerror(client.conn.error))
+        client_leave(w, client, CLIENT_RESET, conn_problem(&client.conn))
         return
     watch_client(w, client)
-
-
-# ---- a server's way in ---------------------------------------------------------------------------------------------
-
-cdef void set_option(int fd, int level, int option, int value) noexcept nogil:
-    if value:
-        setsockopt(fd, level, option, &value, sizeof(value))
-
-
-cdef void tune(const CPlan *plan, int fd) noexcept nogil:
-    """TCP options as configured."""
-    set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1)
-    set_option(fd, SOL_SOCKET, SO_KEEPALIVE, plan.tcp_keepalive)
-    if plan.tcp_keepalive:
-        set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, plan.tcp_keepidle)
-        set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, plan.tcp_keepintvl)
-        set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, plan.tcp_keepcnt)
-    set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, plan.tcp_user_timeout)
-
-
-cdef const Endpoint *next_endpoint(Pool *pool) noexcept nogil:
-    """The database's addresses in turn."""
-    cdef Route *found = <Route *>pool.route
-    pool.next_endpoint += 1
-    return &found.endpoints[pool.next_endpoint % found.endpoint_count]
-
-
-cdef void open_server(Worker *w, Pool *pool) noexcept nogil:
-    """Open one more server; room for it has been reserved in the pool."""
-    cdef const Endpoint *endpoint = NULL
-    cdef char[200] problem
-    cdef Server *server = server_new(w)
-    if server == NULL:
-        unreserve(&w.shared.pools, pool)
-        return
-    snprintf(problem, sizeof(problem), b"the database has been removed")
-    pthread_mutex_lock(&w.shared.pools.lock)  # what the plan holds may be gone behind it
-    if pool.route != NULL and (<Route *>pool.route).endpoint_count:
-        endpoint = next_endpoint(pool)
-        server.endpoint = strdup(endpoint.text)
-        server.sockaddr_size = endpoint.size
-        memcpy(server.sockaddr, endpoint.sockaddr, min(<size_t>endpoint.size, sizeof(server.sockaddr)))
-    elif pool.route != NULL:
-        snprintf(problem, sizeof(problem), b"%s", (<Route *>pool.route).resolve_error)
-    pthread_mutex_unlock(&w.shared.pools.lock)
-    opened(&w.shared.pools, pool, &server.pooled, w.index, w.now_us)
-    if endpoint == NULL:
-        server_login_failed(w, server, UNREACHABLE, False, b"08001", problem)
-    else:
-        start_connecting(w, server)
-
-
-cdef void start_connecting(Worker *w, Server *server) noexcept nogil:
-    cdef sockaddr *address = <sockaddr *>server.sockaddr
-    cdef int fd = socket(address.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
-    if fd < 0:
-        unreachable(w, server, errno)
-        return
-    server.conn.fd = fd
-    if address.sa_family != AF_UNIX:
-        tune(w.plan, fd)
-    if connect(fd, address, server.sockaddr_size) != 0 and errno != EINPROGRESS:
-        unreachable(w, server, errno)
-        return
-    if w.plan.server_connect_timeout_us:
-        timer_arm(&w.wheel, &server.timer, w.now_us + w.plan.server_connect_timeout_us)
-    if not conn_watch(w.epoll_fd, &server.conn, EPOLLOUT):
-        unreachable(w, server, errno)
-
-
-cdef void unreachable(Worker *w, Server *server, int error) noexcept nogil:
-    cdef char[200] text
-    snprintf(text, sizeof(text), b"%s: %s", server.endpoint, strerror(error))
-    server_login_failed(w, server, UNREACHABLE, False, b"08001", text)
-
-
-cdef void server_login_failed(Worker *w, Server *server, int reason, bint refused, const char *sqlstate,
-                              const char *message) noexcept nogil:
-    """No server from this attempt.  Where it is the user or database that PostgreSQL refuses, all who wait are told."""
-    cdef WaitingClient *waiting = open_failed(&w.shared.pools, server.pooled.pool, refused, sqlstate, message, w.now_us)
-    cdef Client *client
-    while waiting != NULL:
-        client = <Client *>waiting.owner
-        waiting = waiting.next
-        client.mail.kind = MAIL_REFUSED
-        mail_send(&w.shared.workers[client.line.worker], &client.mail)
-    tell_server(w, EVENT_SERVER_REFUSED, server, reason, message, strlen(message))
-    server_lost(w, server, NONE, b"")
-
-
-cdef void server_login(Worker *w, Server *server, unsigned int events) noexcept nogil:
-    """Something happened on the socket of a server that is connecting or logging in."""
-    cdef size_t have = server.held.end if server.held != NULL else 0
-    cdef size_t got = 0
-    cdef FillVerdict verdict
-    if server.state == SERVER_CONNECTING:
-        if events & (EPOLLOUT | EPOLLERR | EPOLLHUP):
-            connected(w, server)
-        return
-    if events & EPOLLOUT:
-        conn_flush(&w.slab, &server.conn)
-        watch_server(w, server)
-    verdict = conn_fill(&server.conn, w.buffer + have, READ_SIZE, &got)
-    if verdict == FILL_AGAIN:
-        return
-    if verdict == FILL_EOF:
-        server_login_failed(w, server, UNREACHABLE, False, b"08001",
-                            b"PostgreSQL closed the connection in the middle of the login")
-        return
-    if verdict != FILL_DATA:
-        unreachable(w, server, server.conn.error)
-        return
-    unhold(&w.slab, &server.held, w.buffer)
-    login_messages(w, server, w.buffer, have + got)
-
-
-cdef void connected(Worker *w, Server *server) noexcept nogil:
-    """Connected or not; then say who we are."""
-    cdef uint8_t[LARGEST_STARTUP] data
-    cdef Writer message = writer(data, sizeof(data))
-    cdef Pool *pool = server.pooled.pool
-    cdef Route *found
-    cdef int error = 0
-    cdef socklen_t size = sizeof(error)
-    getsockopt(server.conn.fd, SOL_SOCKET, SO_ERROR, &error, &size)
-    if error:
-        unreachable(w, server, error)
-        return
-    pthread_mutex_lock(&w.shared.pools.lock)  # a new plan may be on its way
-    found = <Route *>pool.route
-    if found != NULL:
-        compose_startup(&message, pool.server_user, pool.server_database, found.startup, found.startup_size)
-    pthread_mutex_unlock(&w.shared.pools.lock)
-    if found == NULL:
-        server_login_failed(w, server, UNREACHABLE, False, b"08001", b"the database has been removed")
-        return
-    if not message.ok:
-        server_login_failed(w, server, LOGIN_FAILED, True, b"08P01", b"the names of user and database are too long")
-        return
-    server_move(server, SERVER_LOGIN)
-    if conn_send(&w.slab, &server.conn, data, message.used) == SEND_ERROR:
-        unreachable(w, server, server.conn.error)
-        return
-    conn_watch(w.epoll_fd, &server.conn, EPOLLIN | (EPOLLOUT if server.conn.out.size else 0))
-
-
-cdef void login_messages(Worker *w, Server *server, const uint8_t *data, size_t size) noexcept nogil:
-    cdef size_t pos = 0
-    cdef bint ready = False
-    cdef Frame frame
-    cdef FrameVerdict verdict
-    while pos < size:
-        verdict = next_frame(data + pos, size - pos, &frame)
-        if verdict == FRAME_NEED_HEADER or (verdict == FRAME_PART and frame.size <= READ_SIZE):
-            break
-        if verdict != FRAME_WHOLE:
-            server_login_failed(w, server, SERVER_PROTOCOL, False, b"08P01", b"a message of impossible length at login")
-            return
-        pos += frame.size
-        if frame.tag == tags.READY_FOR_QUERY:
-            ready = True
-            break  # what is behind it is for the relay
-        if not login_message(w, server, frame.tag, data + pos - frame.size + 5, frame.size - 5):
-            return
-    if not hold(&w.slab, &server.held, data + pos, size - pos):
-        server_login_failed(w, server, OUT_OF_MEMORY, False, b"53200", b"out of memory")
-    elif ready:
-        server_ready(w, server)
-
-
-cdef bint login_message(Worker *w, Server *server, uint8_t tag, const uint8_t *body, size_t size) noexcept nogil:
-    """One message of the server's side of the login; False: the server is gone."""
-    cdef ErrorFields error
-    cdef Reader r
-    cdef uint32_t method
-    cdef const char *name = NULL
-    cdef const char *value = NULL
-    cdef const uint8_t *secret = NULL
-    cdef uint32_t pid = 0
-    cdef uint32_t secret_size = 0
-    cdef char[64] text
-    if tag == tags.AUTHENTICATION:
-        r = reader(body, size)
-        method = read_u32(&r)
-        if r.ok and method == AUTHENTICATION_OK:
-            return True
-        snprintf(text, sizeof(text), b"method %u", method)
-        server_login_failed(w, server, AUTH_UNSUPPORTED, True, b"28000", text)
-        return False
-    if tag == tags.PARAMETER_STATUS:
-        if read_parameter_status(body, size, &name, &value):
-            remember_parameter(server, name, value)
-        return True
-    if tag == tags.BACKEND_KEY_DATA:
-        if read_key_data(body, size, &pid, &secret, &secret_size):
-            remember_key(server, pid, secret, secret_size)
-        return True
-    if tag == tags.NOTICE_RESPONSE or tag == tags.NEGOTIATE_PROTOCOL_VERSION:
-        return True
-    if tag == tags.ERROR_RESPONSE and read_error(body, size, &error):
-        # Class 28 is about the user, 3D about the database: trying again soon is of no use, for anybody.
-        server_login_failed(w, server, LOGIN_FAILED, strncmp(error.sqlstate, "28", 2) == 0
-                            or strncmp(error.sqlstate, "3D", 2) == 0 or strncmp(error.sqlstate, "42", 2) == 0,
-                            error.sqlstate, error.message)
-        return False
-    snprintf(text, sizeof(text), b"message type %d at login", <int>tag)
-    server_login_failed(w, server, SERVER_PROTOCOL, False, b"08P01", text)
-    return False
-
-
-cdef void server_ready(Worker *w, Server *server) noexcept nogil:
-    """Logged in: its parameters are what clients will be told; then to the first who waits."""
-    cdef Draft none
-    draft_init(&none)
-    timer_disarm(&server.timer)
-    server.settings = settings_new(&none)
-    if server.settings != NULL:
-        keep_welcome(&w.shared.pools, server.pooled.pool, server.settings, server.parameters,
-                     server.parameters_size, True)
-    tell_server(w, EVENT_SERVER_LOGIN, server, NONE, NULL, 0)
-    w.open_wanted = True  # where this was the first, others need not hold back any more
-    recycle(w, server)
+    if client.held != NULL:
+        set_ready(client)

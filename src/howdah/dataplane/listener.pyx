@@ -7,7 +7,7 @@ bounded number, so that a storm of new clients leaves time for those who are in.
 from libc.errno cimport EAGAIN, ECONNABORTED, EINTR, EINVAL, errno
 from libc.string cimport memcpy
 
-from howdah.cdefs.epoll cimport EPOLLEXCLUSIVE, EPOLLIN, EPOLLRDHUP
+from howdah.cdefs.epoll cimport EPOLLEXCLUSIVE, EPOLLIN
 from howdah.cdefs.sockets cimport (
     AF_INET,
     AF_INET6,
@@ -23,17 +23,18 @@ from howdah.cdefs.sockets cimport (
     sockaddr_storage,
     socklen_t,
 )
-from howdah.dataplane.client cimport client_free, client_new, client_watch_deadline
-from howdah.dataplane.conn cimport Conn, conn_close, conn_unwatch, conn_watch
-from howdah.dataplane.handshake cimport client_startup, tune
+from howdah.dataplane.client cimport client_new, client_watch_deadline
+from howdah.dataplane.conn cimport Conn, conn_unwatch, conn_watch
+from howdah.dataplane.handshake cimport client_startup
 from howdah.dataplane.mailbox cimport tell_worker
 from howdah.dataplane.parties cimport Client, Peer, Worker
+from howdah.dataplane.server_login cimport tune
 
 from howdah.dataplane.rows import EventKind
 from howdah.reasons import NUMBERS
 
 cdef enum:
-    AT_ONCE = 32  # clients accepted in one go before others get a turn
+    AT_ONCE = 8  # clients accepted in one go before others get a turn
     PAUSE_US = 200000  # when there are no file descriptors left
 
 cdef unsigned char WORKER_FAILED = EventKind.WORKER_FAILED
@@ -65,7 +66,7 @@ cdef void accept_clients(Worker *w, Conn *listening) noexcept nogil:
         address.ss_family = AF_UNIX
         fd = accept4(listening.fd, <sockaddr *>&address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC)
         if fd >= 0:
-            welcome_client(w, fd, &address)
+            welcome_client(w, fd, &address, listening.proxied)
         elif errno == EAGAIN:
             return
         elif errno == EINVAL:
@@ -80,16 +81,13 @@ cdef void accept_clients(Worker *w, Conn *listening) noexcept nogil:
             return
 
 
-cdef void welcome_client(Worker *w, int fd, const sockaddr_storage *address) noexcept nogil:
+cdef void welcome_client(Worker *w, int fd, const sockaddr_storage *address, bint proxied) noexcept nogil:
     cdef Client *client = client_new(w, fd)
     if client == NULL:
         close(fd)
         return
+    client.proxied = proxied
     fill_peer(&client.peer, address)
-    if not conn_watch(w.epoll_fd, &client.conn, EPOLLIN | EPOLLRDHUP):
-        conn_close(&w.slab, &client.conn)
-        client_free(w, client)
-        return
     client_watch_deadline(client)
     client_startup(w, client)  # its first packet is usually there already
 
@@ -103,6 +101,6 @@ cdef void tune_listeners(Worker *w) noexcept nogil:
 cdef void watch_listeners(Worker *w, bint on) noexcept nogil:
     for i in range(w.listener_count):
         if on:
-            conn_watch(w.epoll_fd, &w.listeners[i], EPOLLIN | EPOLLEXCLUSIVE)
+            conn_watch(w.login_fd, &w.listeners[i], EPOLLIN | EPOLLEXCLUSIVE)
         else:
-            conn_unwatch(w.epoll_fd, &w.listeners[i])
+            conn_unwatch(w.login_fd, &w.listeners[i])

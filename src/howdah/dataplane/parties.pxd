@@ -9,11 +9,14 @@ from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from howdah.cdefs.threads cimport pthread_mutex_t
 from howdah.dataplane.buffers cimport Block, Slab
 from howdah.dataplane.conn cimport Conn
-from howdah.dataplane.pool cimport Pool, PooledServer, Pools, WaitingClient
+from howdah.dataplane.credentials cimport Lookups, Secret
+from howdah.dataplane.pool cimport Limit, Pool, PooledServer, Pools, WaitingClient
 from howdah.dataplane.reply_queue cimport ReplyQueue
 from howdah.dataplane.routes cimport CPlan
 from howdah.dataplane.session_state cimport Settings
 from howdah.dataplane.timers cimport Timer, Wheel
+from howdah.dataplane.turnstile cimport Turnstile
+from howdah.wire.scram cimport ScramClient, ScramKeys, ScramServer
 
 cpdef enum:
     READ_SIZE = 65536  # bytes read from one connection in one turn at most
@@ -24,6 +27,9 @@ cpdef enum:
 cpdef enum ClientState:
     CLIENT_FREE  # in the worker's list of free structs
     CLIENT_STARTUP  # connected; its startup packet is not complete
+    CLIENT_PROOF  # has been asked to prove who it is
+    CLIENT_ASKED  # the control plane has been asked about it
+    CLIENT_DELAYED  # its password was wrong, and it will be told so in a while
     CLIENT_LOGIN_WAITING  # waits for a server to be asked what this client's settings look like
     CLIENT_LOGIN_ACTIVE  # linked to that server
     CLIENT_IDLE  # logged in, linked to no server
@@ -37,7 +43,7 @@ cpdef enum ClientState:
 cpdef enum ServerState:
     SERVER_FREE  # in the list of free structs
     SERVER_CONNECTING
-    SERVER_LOGIN  # startup packet sent
+    SERVER_LOGIN  # TLS, startup packet, proof
     SERVER_IDLE  # in its pool, or granted to a client that has yet to link it
     SERVER_ACTIVE  # linked
     SERVER_RECYCLING  # unlinked, answering questions of ours
@@ -50,12 +56,25 @@ cpdef enum Pin:
     PIN_NAMED_STATEMENT = 2
     PIN_UNNAMED_STATEMENT = 4
 
+# What comes next from a client in CLIENT_PROOF.
+cpdef enum ProofStep:
+    PROOF_PASSWORD
+    PROOF_SASL_FIRST
+    PROOF_SASL_FINAL
+
+# What comes next from a server in SERVER_LOGIN.
+cpdef enum EntryStep:
+    ENTRY_TLS_ANSWER  # to our SSLRequest
+    ENTRY_HANDSHAKE
+    ENTRY_MESSAGES
+
 cpdef enum MailKind:
     MAIL_GRANT  # client: a server is yours
     MAIL_REFUSED  # client: the pool cannot open servers
     MAIL_CANCEL  # pid, secret: cancel what this client runs; from: who asks
     MAIL_CANCEL_DONE  # client: the cancel it asked for has been delivered
     MAIL_CONSOLE  # id, data: bytes for a console client
+    MAIL_AUTH  # id, pid: the control plane's answer (size: its verdict, data: a Secret or a text)
     MAIL_PLAN  # data: a new plan
     MAIL_SNAPSHOT  # data: rows wanted
     MAIL_DRAIN
@@ -98,6 +117,26 @@ cdef struct Peer:
     uint16_t port
     uint8_t[16] address
 
+# A client's login from its StartupMessage until it is in: what must be remembered meanwhile.  Made by `proof`, freed
+# with `login_free`.
+cdef struct Login:
+    Block *kept  # the startup packet, and behind it client-first-message-bare
+    uint32_t packet_size
+    uint32_t bare_size
+    int rule  # in Plan.rules
+    uint8_t method
+    uint8_t step
+    bint own  # user "pgbouncer" at the Unix socket, of the operating system's user that we are
+    bint knows  # the keys are of a secret: without, no proof is right
+    bint looked_up  # the secret came from auth_query
+    bint has_client_key
+    uint8_t[4] salt  # of an MD5 challenge
+    Secret *secret  # held; NULL: there is no such user
+    ScramServer scram
+    uint8_t[32] client_key
+    uint8_t[64] final  # server-final-message, which goes out in front of AuthenticationOk
+    uint8_t final_size
+
 # Made and freed by `client_new` and `client_free` of its worker, which alone touches it (but for `line`: see `pool`)
 cdef struct Client:
     Conn conn
@@ -114,7 +153,9 @@ cdef struct Client:
     uint32_t remain  # bytes still to come of the message being passed on
     bint remain_drop  # ... or dropped
     Server *server
+    Login *login  # NULL: not in the middle of one
     Pool *pool
+    Limit *user  # whom it logged in as, while `pool` is set
     Settings *settings
     Settings *first_settings  # those it logged in with, to which RESET goes back
     uint64_t id
@@ -128,10 +169,24 @@ cdef struct Client:
     uint8_t[SECRET_SIZE] secret
     bint owed  # stands in line, or a grant or refusal is on its way
     bint counted  # under max_client_conn; from login to the end, whatever the state
+    bint proxied  # a PROXY header comes first
+    bint direct_tls  # TLS without an SSLRequest
     bint asked_ssl  # SSLRequest and GSSENCRequest may come once each before the startup packet
     bint asked_gssenc
     bint goodbye  # has sent Terminate; leaves when what it asked for before is answered
     bint parsed_unnamed  # parsed the unnamed statement and has not bound it yet
+
+# Our login at a server.  Made by `server_login` when the socket is there, freed with `entry_free`.
+cdef struct Entry:
+    uint8_t step
+    bint tls  # to be used, or tried: see `server_login`
+    bint last_try  # do not come back with or without TLS
+    bint plus  # with channel binding
+    bint proven  # the server has shown that it knows the password
+    Secret *secret  # held; NULL: none
+    bint has_client_key
+    uint8_t[32] client_key
+    ScramClient scram
 
 # Made and freed by `server_new` and `server_free`; touched by the worker `pooled.worker` alone, with the exceptions
 # that `pool` names.  The memory is never given back, so a late event may still look at `state` and `pooled.worker`.
@@ -164,10 +219,13 @@ cdef struct Server:
     uint32_t backend_pid
     uint8_t *backend_secret
     uint32_t backend_secret_size
+    Entry *entry  # NULL: logged in
     Settings *settings
     char *parameters  # ParameterStatus as it stands: name and value strings
     uint32_t parameters_size
     const char *endpoint  # text of the address, copied
+    const char *host  # as configured, copied
+    char[64] tls  # version and cipher; "" for none
     uint32_t sockaddr_size
     char[128] sockaddr
 
@@ -178,7 +236,8 @@ cdef struct Cancel:
     Worker *worker
     Server *target
     Timer timer
-    bint sent
+    bint connected
+    uint8_t step  # an EntryStep
     Client *asker  # whose worker is told when it is done; NULL: nobody
     uint64_t asker_id
     int asker_worker
@@ -189,6 +248,9 @@ cdef struct Worker:
     int epoll_fd
     int mail_fd
     Conn mail_conn
+    int login_fd  # epoll of listeners and of clients that are not in yet: their share of a turn is bounded
+    Conn login_conn
+    bint logins_ready
     Shared *shared
     CPlan *plan
     uint64_t now_us  # when this turn began
@@ -225,6 +287,10 @@ cdef struct Shared:
     Worker *workers
     int worker_count
     int32_t client_count  # logged in or about to; under max_client_conn
+    int32_t login_count  # about to; under max_concurrent_logins
+    Turnstile turnstile
+    Lookups lookups
+    uint8_t[32] process_key  # random; of salts for users there are not
     uint64_t last_id
     uint64_t wall_offset_us  # CLOCK_REALTIME minus CLOCK_MONOTONIC
     pthread_mutex_t server_lock

@@ -2,8 +2,13 @@
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
+from howdah.cdefs.openssl cimport SSL_SESSION
 from howdah.cdefs.threads cimport pthread_mutex_t
+from howdah.dataplane.credentials cimport Secret
 from howdah.dataplane.stats cimport Tally
+
+cpdef enum:
+    LIMIT_SLOTS = 1024
 
 cpdef enum Place:
     PLACE_OPENING  # connecting or logging in
@@ -22,16 +27,23 @@ cpdef enum ReleaseVerdict:
     RELEASE_GRANTED  # goes to the client given back
     RELEASE_CLOSE  # too old, too many or no longer wanted: the caller closes it
 
+cpdef enum JoinVerdict:
+    JOIN_DONE
+    JOIN_DATABASE_FULL  # max_db_client_connections
+    JOIN_USER_FULL  # max_user_client_connections
+    JOIN_NO_MEMORY
+
 cpdef enum LeaveVerdict:
     LEAVE_DONE
     LEAVE_GRANTED  # it was granted a server in the meantime, which is still to be given back
 
-# A named limit that several pools share: of a database or of a user.  Made and kept by `Pools`.
+# What is counted over several pools: of a database, or of a user.  Made and kept by `Pools`.
 cdef struct Limit:
-    Limit *next
-    char *name
-    int count
+    Limit *next  # in its slot
+    char *name  # never changes
+    int count  # of servers
     int most  # 0: no limit
+    int clients
     int leaving  # servers evicted to make room under it, not yet gone
 
 # Lives inside a server.  The links and `place` change under the lock only; `worker` and `place` may be read without.
@@ -63,7 +75,8 @@ cdef struct WaitingClient:
     PooledServer *granted
     int moved_from  # the worker that watches `granted` still, after TAKE_GOT
 
-# Made by `pool_join`, kept until the end.  All fields under the lock, but for what is said beside them.
+# Made by `pool_join`; kept until the end, but for those of the "*" entry: see `prune`.  All fields under the lock, but
+# for what is said beside them.
 cdef struct Pool:
     Pool *next
     char *database  # these three never change
@@ -81,6 +94,12 @@ cdef struct Pool:
     uint32_t generation  # grows when servers opened before must go
     bint forced_user
     bint removed
+    bint fallback  # of the "*" entry
+    uint64_t unused_since_us
+    Secret *secret  # with which the last client logged in; held
+    bint has_client_key  # that client proved by SCRAM that it knows this key
+    uint8_t[32] client_key
+    SSL_SESSION *tls_session  # to resume with; ours
     PooledServer *idle  # a list head for each worker, the most recently used first
     PooledServer *servers
     int idle_count
@@ -110,13 +129,14 @@ cdef struct Pools:
     Pool **table  # by hash of database and user
     uint32_t table_size
     uint32_t pool_count
-    Limit *databases
-    Limit *users
+    Limit *databases[LIMIT_SLOTS]
+    Limit *users[LIMIT_SLOTS]
     PooledServer *unwanted  # idle ones of terms that no longer hold, linked by `next`; nobody gets them any more
     int waiting
     uint64_t reserve_timeout_us
     uint64_t login_retry_us
     uint64_t idle_timeout_us
+    uint64_t fallback_timeout_us
 
 # What the plan says of a pool.
 cdef struct PoolTerms:
@@ -126,6 +146,7 @@ cdef struct PoolTerms:
     const char *server_user
     const char *server_database
     bint forced_user
+    bint fallback
     int size
     int min_size
     int reserve
@@ -133,11 +154,17 @@ cdef struct PoolTerms:
     int max_db_connections
     int max_user_connections
     uint64_t server_lifetime_us
+    int max_db_clients  # 0: no limit; likewise the next
+    int max_user_clients
 
 cdef bint pools_init(Pools *pools, int workers) noexcept nogil
 cdef void pools_free(Pools *pools) noexcept nogil
-cdef Pool *pool_join(Pools *pools, const PoolTerms *terms) noexcept nogil
-cdef void pool_quit(Pools *pools, Pool *pool) noexcept nogil
+cdef JoinVerdict pool_join(Pools *pools, const PoolTerms *terms, const char *login, uint64_t now_us, Pool **pool,
+                           Limit **user) noexcept nogil
+cdef void pool_quit(Pools *pools, Pool *pool, Limit *user, uint64_t now_us) noexcept nogil
+cdef void pool_secret(Pools *pools, Pool *pool, Secret *secret, const uint8_t *client_key) noexcept nogil
+cdef Pool *prune(Pools *pools, uint64_t now_us) noexcept nogil
+cdef void pool_free(Pool *pool) noexcept nogil
 cdef void pool_terms(Pools *pools, Pool *pool, const PoolTerms *terms, bint replace_servers) noexcept nogil
 cdef TakeVerdict take(Pools *pools, Pool *pool, WaitingClient *client, uint64_t now_us) noexcept nogil
 cdef LeaveVerdict leave_line(Pools *pools, WaitingClient *client) noexcept nogil

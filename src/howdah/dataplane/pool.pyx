@@ -13,12 +13,14 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, strcmp, strdup, strlen
 
 from howdah.cdefs.atomics cimport load_i32, store_i32
+from howdah.cdefs.openssl cimport SSL_SESSION_free
 from howdah.cdefs.threads cimport (
     pthread_mutex_destroy,
     pthread_mutex_init,
     pthread_mutex_lock,
     pthread_mutex_unlock,
 )
+from howdah.dataplane.credentials cimport Secret, secret_drop, secret_hold, secret_same
 from howdah.dataplane.stats cimport Tally
 
 cdef enum:
@@ -40,8 +42,9 @@ cdef void pools_free(Pools *pools) noexcept nogil:
         next_pool = pool.next
         pool_free(pool)
         pool = next_pool
-    limits_free(pools.databases)
-    limits_free(pools.users)
+    for i in range(LIMIT_SLOTS):
+        limits_free(pools.databases[i])
+        limits_free(pools.users[i])
     free(pools.table)
     pthread_mutex_destroy(&pools.lock)
 
@@ -56,10 +59,13 @@ cdef void limits_free(Limit *limit) noexcept nogil:
 
 
 cdef void pool_free(Pool *pool) noexcept nogil:
+    """Its servers, clients and welcomes are gone."""
     free(pool.database)
     free(pool.user)
     free(pool.server_user)
     free(pool.server_database)
+    secret_drop(pool.secret)
+    SSL_SESSION_free(pool.tls_session)
     free(pool.idle)
     free(pool.tallies)
     free(pool)
@@ -92,14 +98,15 @@ cdef Pool **slot_of(Pools *pools, const char *database, const char *user) noexce
     return &pools.table[at]
 
 
-cdef bint grow_table(Pools *pools) noexcept nogil:
+cdef bint lay_table(Pools *pools, uint32_t size) noexcept nogil:
+    """A new table of that size."""
     cdef Pool **old = pools.table
     cdef Pool *pool = pools.first
-    cdef Pool **bigger = <Pool **>calloc(pools.table_size * 2, sizeof(Pool *))
-    if bigger == NULL:
+    cdef Pool **table = <Pool **>calloc(size, sizeof(Pool *))
+    if table == NULL:
         return False
-    pools.table = bigger
-    pools.table_size *= 2
+    pools.table = table
+    pools.table_size = size
     free(old)
     while pool != NULL:
         slot_of(pools, pool.database, pool.user)[0] = pool
@@ -107,7 +114,8 @@ cdef bint grow_table(Pools *pools) noexcept nogil:
     return True
 
 
-cdef Limit *limit_named(Limit **limits, const char *name) noexcept nogil:
+cdef Limit *limit_named(Limit **slots, const char *name) noexcept nogil:
+    cdef Limit **limits = &slots[pool_hash(name, "") % LIMIT_SLOTS]
     cdef Limit *limit = limits[0]
     while limit != NULL:
         if strcmp(limit.name, name) == 0:
@@ -136,8 +144,8 @@ cdef Pool *pool_new(Pools *pools, const PoolTerms *terms) noexcept nogil:
     pool.server_database = strdup(terms.server_database)
     pool.idle = <PooledServer *>calloc(pools.workers, sizeof(PooledServer))
     pool.tallies = <Tally *>calloc(pools.workers, sizeof(Tally))
-    pool.database_limit = limit_named(&pools.databases, terms.database)
-    pool.user_limit = limit_named(&pools.users, terms.server_user)
+    pool.database_limit = limit_named(pools.databases, terms.database)
+    pool.user_limit = limit_named(pools.users, terms.server_user)
     if (pool.database == NULL or pool.user == NULL or pool.server_user == NULL or pool.server_database == NULL
             or pool.idle == NULL or pool.tallies == NULL or pool.database_limit == NULL or pool.user_limit == NULL):
         pool_free(pool)
@@ -148,32 +156,114 @@ cdef Pool *pool_new(Pools *pools, const PoolTerms *terms) noexcept nogil:
     return pool
 
 
-cdef Pool *pool_join(Pools *pools, const PoolTerms *terms) noexcept nogil:
-    """The pool for a client that has logged in, made where there is none yet.  NULL: out of memory."""
-    cdef Pool **slot
-    cdef Pool *pool
-    pthread_mutex_lock(&pools.lock)
-    slot = slot_of(pools, terms.database, terms.user)
-    pool = slot[0]
-    if pool == NULL and (pools.pool_count * 2 < pools.table_size or grow_table(pools)):
-        pool = pool_new(pools, terms)
-        if pool != NULL:
-            slot_of(pools, terms.database, terms.user)[0] = pool
-            pool.next = pools.first
-            pools.first = pool
-            pools.pool_count += 1
-            set_terms(pool, terms)
+cdef Pool *pool_named(Pools *pools, const PoolTerms *terms, uint64_t now_us) noexcept nogil:
+    """The pool, made where there is none yet.  NULL: out of memory."""
+    cdef Pool *pool = slot_of(pools, terms.database, terms.user)[0]
     if pool != NULL:
-        pool.clients += 1
-    pthread_mutex_unlock(&pools.lock)
+        return pool
+    if pools.pool_count * 2 >= pools.table_size and not lay_table(pools, pools.table_size * 2):
+        return NULL
+    pool = pool_new(pools, terms)
+    if pool == NULL:
+        return NULL
+    slot_of(pools, terms.database, terms.user)[0] = pool
+    pool.next = pools.first
+    pools.first = pool
+    pools.pool_count += 1
+    pool.unused_since_us = now_us
+    set_terms(pool, terms)
     return pool
 
 
-cdef void pool_quit(Pools *pools, Pool *pool) noexcept nogil:
+cdef JoinVerdict pool_join(Pools *pools, const PoolTerms *terms, const char *login, uint64_t now_us, Pool **pool,
+                           Limit **user) noexcept nogil:
+    """A client has proved to be `login`: `pool` is where it belongs, `user` where it is counted."""
+    cdef JoinVerdict verdict = JOIN_DONE
+    pthread_mutex_lock(&pools.lock)
+    pool[0] = pool_named(pools, terms, now_us)
+    user[0] = limit_named(pools.users, login)
+    if pool[0] == NULL or user[0] == NULL:
+        verdict = JOIN_NO_MEMORY
+    elif terms.max_db_clients and pool[0].database_limit.clients >= terms.max_db_clients:
+        verdict = JOIN_DATABASE_FULL
+    elif terms.max_user_clients and user[0].clients >= terms.max_user_clients:
+        verdict = JOIN_USER_FULL
+    else:
+        pool[0].clients += 1
+        pool[0].database_limit.clients += 1
+        user[0].clients += 1
+    if verdict != JOIN_DONE:
+        pool[0] = NULL
+        user[0] = NULL
+    pthread_mutex_unlock(&pools.lock)
+    return verdict
+
+
+cdef void pool_quit(Pools *pools, Pool *pool, Limit *user, uint64_t now_us) noexcept nogil:
     """A client that had joined is gone."""
     pthread_mutex_lock(&pools.lock)
     pool.clients -= 1
+    pool.database_limit.clients -= 1
+    user.clients -= 1
+    pool.unused_since_us = now_us
     pthread_mutex_unlock(&pools.lock)
+
+
+cdef void pool_secret(Pools *pools, Pool *pool, Secret *secret, const uint8_t *client_key) noexcept nogil:
+    """A client has logged in with this secret (NULL: without any): what servers may be logged in to with from now on.
+
+    A secret that is new ends the pause after a refusal: it may be what was wrong.
+    """
+    cdef Secret *old = NULL
+    if secret == NULL:
+        return
+    pthread_mutex_lock(&pools.lock)
+    if not secret_same(pool.secret, secret) or (client_key != NULL and not pool.has_client_key):
+        if pool.refused:
+            pool.retry_at_us = 0
+            pool.refused = False
+        pool.has_client_key = False
+    if pool.secret != secret:
+        old = pool.secret
+        pool.secret = secret_hold(secret)
+    if client_key != NULL:
+        pool.has_client_key = True
+        memcpy(pool.client_key, client_key, sizeof(pool.client_key))
+    pthread_mutex_unlock(&pools.lock)
+    secret_drop(old)
+
+
+cdef bint unused(const Pool *pool, uint64_t now_us, uint64_t timeout_us) noexcept nogil:
+    return (pool.fallback and pool.clients == 0 and pool.waiting == 0 and pool.servers == NULL and in_use(pool) == 0
+            and now_us >= pool.unused_since_us + timeout_us)
+
+
+cdef Pool *prune(Pools *pools, uint64_t now_us) noexcept nogil:
+    """Take out the pools of the "*" entry that nobody has used for autodb_idle_timeout: linked by `next`, to be freed."""
+    cdef Pool **link = &pools.first
+    cdef Pool *pool
+    cdef Pool *gone_pools = NULL
+    if pools.fallback_timeout_us == 0:
+        return NULL
+    pthread_mutex_lock(&pools.lock)
+    while link[0] != NULL:
+        pool = link[0]
+        if unused(pool, now_us, pools.fallback_timeout_us):
+            link[0] = pool.next
+            pool.next = gone_pools
+            gone_pools = pool
+            pools.pool_count -= 1
+        else:
+            link = &pool.next
+    if gone_pools != NULL and not lay_table(pools, pools.table_size):
+        while gone_pools != NULL:  # out of memory: later
+            pool = gone_pools
+            gone_pools = pool.next
+            pool.next = pools.first
+            pools.first = pool
+            pools.pool_count += 1
+    pthread_mutex_unlock(&pools.lock)
+    return gone_pools
 
 
 cdef void set_terms(Pool *pool, const PoolTerms *terms) noexcept nogil:
@@ -185,6 +275,7 @@ cdef void set_terms(Pool *pool, const PoolTerms *terms) noexcept nogil:
             pool.server_database = name
     pool.route = terms.route
     pool.forced_user = terms.forced_user
+    pool.fallback = terms.fallback
     pool.size = terms.size
     pool.min_size = terms.min_size
     pool.reserve = terms.reserve
@@ -320,6 +411,7 @@ cdef void gone(Pools *pools, PooledServer *server) noexcept nogil:
     pool.closing -= 1
     if server.made_room_for != NULL:
         server.made_room_for.leaving -= 1
+    pool.unused_since_us = max(pool.unused_since_us, server.idle_since_us)
     pool.database_limit.count -= 1
     pool.user_limit.count -= 1
     if server.all_prev == NULL:

@@ -11,7 +11,6 @@ from libc.string cimport strlen
 
 from howdah.cdefs.atomics cimport add_i32, store_i32
 from howdah.cdefs.epoll cimport EPOLLIN, EPOLLOUT, EPOLLRDHUP
-from howdah.cdefs.sockets cimport SHUT_WR, shutdown
 from howdah.dataplane.canceller cimport cancel_start
 from howdah.dataplane.client cimport client_free, client_move, client_watch_deadline, set_ready
 from howdah.dataplane.conn cimport (
@@ -21,6 +20,7 @@ from howdah.dataplane.conn cimport (
     SEND_ERROR,
     conn_close,
     conn_fill,
+    conn_finish,
     conn_flush,
     conn_send,
     conn_unwatch,
@@ -320,7 +320,7 @@ cdef bint grant_pending(Worker *w, Client *client) noexcept nogil:
 
 cdef void quit_pool(Worker *w, Client *client) noexcept nogil:
     if client.pool != NULL:
-        pool_quit(&w.shared.pools, client.pool)
+        pool_quit(&w.shared.pools, client.pool, client.user, w.now_us)
         client.pool = NULL
 
 
@@ -378,7 +378,7 @@ cdef void farewell(Worker *w, Client *client, int reason, const char *detail, co
             client_free(w, client)
         return
     if client.conn.out.size == 0:
-        shutdown(client.conn.fd, SHUT_WR)
+        conn_finish(&w.slab, &client.conn)
     client.query_us = w.now_us
     client_watch_deadline(client)
     watch_client(w, client)
@@ -408,10 +408,10 @@ cdef void client_lingers(Worker *w, Client *client) noexcept nogil:
         if conn_flush(&w.slab, &client.conn) == SEND_ERROR:
             client_leave(w, client, NONE, b"")
             return
-    if client.conn.out.size == 0:
-        shutdown(client.conn.fd, SHUT_WR)
+        if client.conn.out.size == 0:
+            conn_finish(&w.slab, &client.conn)
     watch_client(w, client)
-    if conn_fill(&client.conn, w.buffer, READ_SIZE, &got) not in (FILL_DATA, FILL_AGAIN):
+    if conn_fill(&w.slab, &client.conn, w.buffer, READ_SIZE, &got) not in (FILL_DATA, FILL_AGAIN):
         client_leave(w, client, NONE, b"")
 
 
@@ -448,7 +448,7 @@ cdef void server_close(Worker *w, Server *server, int reason) noexcept nogil:
     if not greeted or server.conn.out.size or conn_send(&w.slab, &server.conn, data, message.used) != SEND_ALL:
         server_ended(w, server)
         return
-    shutdown(server.conn.fd, SHUT_WR)
+    conn_finish(&w.slab, &server.conn)
     conn_watch(w.epoll_fd, &server.conn, EPOLLIN)
     timer_arm(&w.wheel, &server.timer, w.now_us + CLOSING_LIMIT_US)
 

@@ -6,4 +6,5 @@ cdef void relay_client(Worker *w, Client *client, unsigned int events) noexcept 
 cdef void relay_held(Worker *w, Client *client) noexcept nogil
 cdef void relay_granted(Worker *w, Client *client) noexcept nogil
 cdef void relay_server(Worker *w, Server *server, unsigned int events) noexcept nogil
+cdef void console_held(Worker *w, Client *client) noexcept nogil
 cdef void relay_console(Worker *w, Client *client, unsigned int events) noexcept nogil

@@ -7,7 +7,7 @@ straight from the read buffer.  Called by `worker`.
 
 from libc.errno cimport ENOMEM
 from libc.stdint cimport uint8_t, uint32_t
-from libc.string cimport memcmp, strcmp, strerror
+from libc.string cimport memcmp, strcmp
 
 from howdah.cdefs.atomics cimport relaxed_add_u64
 from howdah.cdefs.epoll cimport EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP
@@ -25,11 +25,12 @@ from howdah.dataplane.conn cimport (
     SendVerdict,
     conn_fill,
     conn_flush,
+    conn_problem,
     conn_send,
     conn_unwatch,
     conn_watch,
 )
-from howdah.dataplane.handshake cimport apply_settings, client_refused_by_pool, open_server
+from howdah.dataplane.handshake cimport apply_settings, client_refused_by_pool
 from howdah.dataplane.mailbox cimport tell_client
 from howdah.dataplane.parties cimport (
     CLIENT_ACTIVE,
@@ -78,6 +79,7 @@ from howdah.dataplane.reply_queue cimport (
 )
 from howdah.dataplane.routes cimport SESSION_MODE
 from howdah.dataplane.server cimport remember_parameter, server_move
+from howdah.dataplane.server_login cimport open_server
 from howdah.dataplane.session_state cimport (
     Draft,
     Settings,
@@ -187,7 +189,7 @@ cdef void relay_client(Worker *w, Client *client, unsigned int events) noexcept 
     if not events & ~<unsigned int>EPOLLOUT:
         return
     have = client.held.end if client.held != NULL else 0
-    verdict = conn_fill(&client.conn, w.buffer + have, READ_SIZE, &got)
+    verdict = conn_fill(&w.slab, &client.conn, w.buffer + have, READ_SIZE, &got)
     if verdict == FILL_DATA:
         relaxed_add_u64(&client.pool.tallies[w.index].received, got)
         unhold(&w.slab, &client.held, w.buffer)
@@ -195,7 +197,7 @@ cdef void relay_client(Worker *w, Client *client, unsigned int events) noexcept 
     elif verdict == FILL_EOF:
         client_leave(w, client, CLIENT_EOF, b"")
     elif verdict != FILL_AGAIN:
-        client_leave(w, client, CLIENT_RESET, strerror(client.conn.error))
+        client_leave(w, client, CLIENT_RESET, conn_problem(&client.conn))
 
 
 cdef bint ends_in_goodbye(const Client *client) noexcept nogil:
@@ -209,7 +211,7 @@ cdef bint client_flushed(Worker *w, Client *client) noexcept nogil:
     """The client takes bytes again; False: it is gone."""
     cdef SendVerdict verdict = conn_flush(&w.slab, &client.conn)
     if verdict == SEND_ERROR:
-        client_leave(w, client, CLIENT_RESET, strerror(client.conn.error))
+        client_leave(w, client, CLIENT_RESET, conn_problem(&client.conn))
         return False
     if verdict == SEND_ALL:
         watch_both(w, client)
@@ -390,7 +392,7 @@ cdef Step answer_sync(Worker *w, Client *client) noexcept nogil:
     compose_ready(&message, tags.IDLE)
     verdict = conn_send(&w.slab, &client.conn, data, message.used)
     if verdict == SEND_ERROR:
-        client_leave(w, client, CLIENT_RESET, strerror(client.conn.error))
+        client_leave(w, client, CLIENT_RESET, conn_problem(&client.conn))
         return STEP_GONE
     if verdict == SEND_PART:
         watch_client(w, client)
@@ -534,7 +536,7 @@ cdef void relay_server(Worker *w, Server *server, unsigned int events) noexcept 
             recycle(w, server)
         return
     have = server.held.end if server.held != NULL else 0
-    verdict = conn_fill(&server.conn, w.buffer + have, READ_SIZE, &got)
+    verdict = conn_fill(&w.slab, &server.conn, w.buffer + have, READ_SIZE, &got)
     if verdict == FILL_DATA:
         unhold(&w.slab, &server.held, w.buffer)
         relay_reply(w, server, w.buffer, have + got)
@@ -548,7 +550,7 @@ cdef void server_went(Worker *w, Server *server, bint closed) noexcept nogil:
     """PostgreSQL has `closed` the connection, or it broke."""
     cdef const char *detail = b""
     if not closed:
-        detail = strerror(server.conn.error)
+        detail = conn_problem(&server.conn)
     if server.fatal_sent:
         server_lost(w, server, SERVER_TERMINATED, detail)
     elif server.client != NULL or not all_replied(&server.replies):
@@ -807,19 +809,31 @@ cdef void relay_console(Worker *w, Client *client, unsigned int events) noexcept
     """Hand whole messages of a console client to the control plane."""
     cdef size_t have = client.held.end if client.held != NULL else 0
     cdef size_t got = 0
-    cdef size_t pos = 0
-    cdef Frame frame
-    cdef FrameVerdict verdict
     if events & EPOLLOUT and not client_flushed(w, client):
         return
     if not events & ~<unsigned int>EPOLLOUT:
         return
-    if conn_fill(&client.conn, w.buffer + have, READ_SIZE - have, &got) not in (FILL_DATA, FILL_AGAIN):
+    if conn_fill(&w.slab, &client.conn, w.buffer + have, READ_SIZE, &got) not in (FILL_DATA, FILL_AGAIN):
         client_leave(w, client, CLIENT_EOF, b"")
         return
     unhold(&w.slab, &client.held, w.buffer)
-    while pos < have + got:
-        verdict = next_frame(w.buffer + pos, have + got - pos, &frame)
+    console_messages(w, client, have + got)
+
+
+cdef void console_held(Worker *w, Client *client) noexcept nogil:
+    """Deal with what a console client said before it was in."""
+    cdef size_t have = client.held.end if client.held != NULL else 0
+    unhold(&w.slab, &client.held, w.buffer)
+    console_messages(w, client, have)
+
+
+cdef void console_messages(Worker *w, Client *client, size_t size) noexcept nogil:
+    """`size` bytes at the front of the worker's buffer."""
+    cdef size_t pos = 0
+    cdef Frame frame
+    cdef FrameVerdict verdict
+    while pos < size:
+        verdict = next_frame(w.buffer + pos, size - pos, &frame)
         if verdict == FRAME_BAD_LENGTH or (verdict == FRAME_PART and frame.size > LARGEST_CONSOLE // 2):
             client_refuse(w, client, MESSAGE_LENGTH if verdict == FRAME_BAD_LENGTH else MESSAGE_TOO_LARGE, b"")
             return
@@ -831,5 +845,5 @@ cdef void relay_console(Worker *w, Client *client, unsigned int events) noexcept
         pos += frame.size
     if pos:
         tell_client(w, CONSOLE_DATA, client, NONE, w.buffer, pos)
-    if not hold(&w.slab, &client.held, w.buffer + pos, have + got - pos):
+    if not hold(&w.slab, &client.held, w.buffer + pos, size - pos):
         client_refuse(w, client, OUT_OF_MEMORY, b"")

@@ -2,6 +2,19 @@
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
+from howdah.cdefs.openssl cimport SSL_CTX
+from howdah.dataplane.access cimport Access, Networks
+from howdah.dataplane.credentials cimport Secret
+
+# plan.TlsMode
+cpdef enum TlsUse:
+    TLS_DISABLE
+    TLS_ALLOW
+    TLS_PREFER
+    TLS_REQUIRE
+    TLS_VERIFY_CA
+    TLS_VERIFY_FULL
+
 cpdef enum RouteMode:
     SESSION_MODE = 0
     TRANSACTION_MODE = 1
@@ -10,6 +23,7 @@ cdef struct Endpoint:
     const char *sockaddr
     uint32_t size
     const char *text
+    const char *host  # as configured
 
 # One entry of [databases].
 cdef struct Route:
@@ -29,6 +43,9 @@ cdef struct Route:
     uint64_t server_lifetime_us
     const char *startup  # name and value strings for the server's startup packet
     uint32_t startup_size
+    Secret *secret  # of force_user; NULL: none given
+    bint lookup  # auth_query may know users that the plan does not
+    int max_db_client_connections
 
 # Overrides for one user; -1 keeps what the route or the settings say.
 cdef struct UserRule:
@@ -37,6 +54,8 @@ cdef struct UserRule:
     int reserve_pool_size
     int mode
     int max_user_connections
+    int max_user_client_connections
+    Secret *secret
 
 # Made by `plan_new` from the Python plan, freed by `plan_free` when no worker and no pool uses it any more.
 # Immutable in between, so any thread may read it.
@@ -63,6 +82,24 @@ cdef struct CPlan:
     bint log_disconnections
     const char *ignored_parameters  # strings, then an empty one
     const char *console_users  # the same; empty: everybody
+    int max_user_client_connections
+    uint32_t scram_iterations
+    uint64_t auth_cache_us
+    bint password_passthrough
+    bint mostly_scram  # the known secrets are SCRAM's: so seem those of users there are not
+    bint application_name_add_host
+    double login_rate_per_address
+    double login_rate_per_user
+    uint64_t login_failure_delay_us
+    int max_concurrent_logins
+    uint64_t fallback_timeout_us
+    Networks *proxies
+    Access *access
+    uint8_t client_tls  # a TlsUse
+    uint8_t server_tls
+    bint server_tls_direct
+    SSL_CTX *client_context  # NULL: no TLS
+    SSL_CTX *server_context
     Route *routes
     uint32_t route_count
     Route *fallback  # the entry "*", or NULL

@@ -1,12 +1,17 @@
 """What a login maps to.
 
 `plan_new` turns the published `howdah.dataplane.plan.Plan` into C structs once per configuration change; everything
-else here is lookup.  Called by `engine` (making and freeing) and `handshake` (lookup).
+else here is lookup.  Called by `engine` (making and freeing) and the logins (lookup).
 """
 
 from libc.stdint cimport uint32_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, strcmp, strlen
+
+from howdah.cdefs.openssl cimport SSL_CTX_free
+from howdah.dataplane.access cimport access_free, access_new, networks_free, networks_new
+from howdah.dataplane.credentials cimport secret_drop, secret_new
+from howdah.dataplane.tls cimport tls_context
 
 
 cdef uint32_t text_hash(const char *text) noexcept nogil:
@@ -79,6 +84,7 @@ cdef int fill_route(Memory memory, Route *route, object entry) except -1:
         endpoint.sockaddr = memory.octets(address.packed)
         endpoint.size = <uint32_t>len(address.packed)
         endpoint.text = memory.text(address.text)
+        endpoint.host = memory.text(address.host)
     route.resolve_error = memory.text(entry.resolve_error)
     route.force_user = memory.text(entry.force_user)
     route.pool_size = entry.pool_size
@@ -90,6 +96,10 @@ cdef int fill_route(Memory memory, Route *route, object entry) except -1:
     startup = b"".join(text.encode() + b"\0" for pair in entry.startup_parameters for text in pair)
     route.startup = memory.octets(startup)
     route.startup_size = <uint32_t>len(startup)
+    route.lookup = entry.lookup
+    route.max_db_client_connections = entry.max_db_client_connections
+    if entry.secret is not None:
+        route.secret = secret_new(entry.secret)
     return 0
 
 
@@ -99,6 +109,10 @@ cdef int fill_user(Memory memory, UserRule *rule, object entry) except -1:
     rule.reserve_pool_size = -1 if entry.reserve_pool_size is None else entry.reserve_pool_size
     rule.mode = -1 if entry.pool_mode is None else entry.pool_mode
     rule.max_user_connections = -1 if entry.max_user_connections is None else entry.max_user_connections
+    rule.max_user_client_connections = (
+        -1 if entry.max_user_client_connections is None else entry.max_user_client_connections)
+    if entry.secret is not None:
+        rule.secret = secret_new(entry.secret)
     return 0
 
 
@@ -124,6 +138,31 @@ cdef int fill_settings(Memory memory, CPlan *plan, object settings) except -1:
     plan.log_disconnections = settings.log_disconnections
     plan.ignored_parameters = memory.names(settings.ignore_startup_parameters)
     plan.console_users = memory.names(settings.console_users)
+    plan.max_user_client_connections = settings.max_user_client_connections
+    plan.scram_iterations = settings.scram_iterations
+    plan.auth_cache_us = settings.auth_cache_us
+    plan.password_passthrough = settings.password_passthrough
+    plan.application_name_add_host = settings.application_name_add_host
+    plan.login_rate_per_address = settings.login_rate_per_address
+    plan.login_rate_per_user = settings.login_rate_per_user
+    plan.login_failure_delay_us = settings.login_failure_delay_us
+    plan.max_concurrent_logins = settings.max_concurrent_logins
+    plan.fallback_timeout_us = settings.autodb_idle_timeout_us
+    plan.proxies = networks_new(settings.proxy_networks)
+    return 0
+
+
+cdef int fill_logins(CPlan *plan, object source) except -1:
+    plan.access = access_new(source.rules, source.maps)
+    plan.client_tls = source.client_tls.mode
+    if plan.client_tls != TLS_DISABLE:
+        plan.client_context = tls_context(source.client_tls, True)
+    plan.server_tls = source.server_tls.mode
+    plan.server_tls_direct = source.server_tls.direct
+    secrets = [entry.secret for entry in source.users if entry.secret is not None]
+    plan.mostly_scram = 2 * sum(secret.scram is not None for secret in secrets) > len(secrets)
+    if plan.server_tls != TLS_DISABLE:
+        plan.server_context = tls_context(source.server_tls, False)
     return 0
 
 
@@ -142,6 +181,7 @@ cdef int fill_plan(Memory memory, CPlan *plan, object source) except -1:
     for i, entry in enumerate(source.users):
         fill_user(memory, &plan.users[i], entry)
     plan.user_index = index_of(memory, [entry.name for entry in source.users], &plan.user_slots)
+    fill_logins(plan, source)
     return 0
 
 
@@ -156,16 +196,32 @@ cdef CPlan *plan_new(object plan) except NULL:
         for i, block in enumerate(memory.blocks):
             made.memory[i] = <void *><size_t>block
     except BaseException:
+        let_go(made)
         for block in memory.blocks:
             free(<void *><size_t>block)
         raise
     return made
 
 
+cdef void let_go(CPlan *plan) noexcept nogil:
+    """Of what the plan holds that is not simply memory."""
+    for i in range(plan.route_count):
+        if plan.routes != NULL:
+            secret_drop(plan.routes[i].secret)
+    for i in range(plan.user_count):
+        if plan.users != NULL:
+            secret_drop(plan.users[i].secret)
+    networks_free(plan.proxies)
+    access_free(plan.access)
+    SSL_CTX_free(plan.client_context)
+    SSL_CTX_free(plan.server_context)
+
+
 cdef void plan_free(CPlan *plan) noexcept nogil:
     # The struct itself is the first block and the list of blocks the last one.
     cdef void **blocks = plan.memory
     cdef size_t count = plan.memory_count
+    let_go(plan)
     for i in range(count - 1):
         free(blocks[i])
     free(blocks)

@@ -5,6 +5,7 @@ from libc.stdint cimport uint32_t, uint8_t
 from howdah.dataplane.parties cimport Server, ServerState, Shared, Worker
 
 cdef Server *server_new(Worker *w) noexcept nogil
+cdef void entry_free(Server *server) noexcept nogil
 cdef void server_free(Worker *w, Server *server) noexcept nogil
 cdef void server_move(Server *server, ServerState to) noexcept nogil
 cdef bint remember_parameter(Server *server, const char *name, const char *value) noexcept nogil

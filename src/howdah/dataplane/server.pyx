@@ -9,9 +9,11 @@ from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, strcmp, strlen
 
 from howdah.cdefs.atomics cimport add_u64, store_i32
+from howdah.cdefs.crypto cimport OPENSSL_cleanse
 from howdah.cdefs.threads cimport c_assert, pthread_mutex_lock, pthread_mutex_unlock
 from howdah.dataplane.buffers cimport block_free
 from howdah.dataplane.conn cimport CONN_SERVER, conn_init
+from howdah.dataplane.credentials cimport secret_drop
 from howdah.dataplane.parties cimport (
     SERVER_ACTIVE,
     SERVER_CLOSING,
@@ -22,6 +24,7 @@ from howdah.dataplane.parties cimport (
     SERVER_LOGIN,
     SERVER_RECYCLING,
     SERVER_STATES,
+    Entry,
     Server,
     ServerState,
     Shared,
@@ -38,7 +41,7 @@ cdef enum:
 cdef uint32_t[SERVER_STATES] LEGAL
 LEGAL[<int>SERVER_FREE] = 1 << SERVER_CONNECTING
 LEGAL[<int>SERVER_CONNECTING] = 1 << SERVER_LOGIN | 1 << SERVER_CLOSING | 1 << SERVER_FREE
-LEGAL[<int>SERVER_LOGIN] = 1 << SERVER_RECYCLING | 1 << SERVER_CLOSING | 1 << SERVER_FREE
+LEGAL[<int>SERVER_LOGIN] = 1 << SERVER_CONNECTING | 1 << SERVER_RECYCLING | 1 << SERVER_CLOSING | 1 << SERVER_FREE
 LEGAL[<int>SERVER_IDLE] = (
     1 << SERVER_ACTIVE | 1 << SERVER_RECYCLING | 1 << SERVER_CLOSING | 1 << SERVER_FREE)
 LEGAL[<int>SERVER_ACTIVE] = 1 << SERVER_RECYCLING | 1 << SERVER_CLOSING | 1 << SERVER_FREE
@@ -97,14 +100,27 @@ cdef Server *server_new(Worker *w) noexcept nogil:
     server.backend_pid = 0
     server.backend_secret = NULL
     server.backend_secret_size = 0
+    server.entry = NULL
     server.settings = NULL
     server.parameters = NULL
     server.parameters_size = 0
-    server.endpoint = NULL
+    server.endpoint = server.host = NULL
+    server.tls[0] = 0
     server.id = add_u64(&shared.last_id, 1)
     server.connected_us = server.request_us = w.now_us
     server_move(server, SERVER_CONNECTING)
     return server
+
+
+cdef void entry_free(Server *server) noexcept nogil:
+    """Our login is over, one way or the other."""
+    cdef Entry *entry = server.entry
+    if entry == NULL:
+        return
+    server.entry = NULL
+    secret_drop(entry.secret)
+    OPENSSL_cleanse(entry, sizeof(Entry))
+    free(entry)
 
 
 cdef void server_free(Worker *w, Server *server) noexcept nogil:
@@ -119,10 +135,12 @@ cdef void server_free(Worker *w, Server *server) noexcept nogil:
     free(server.backend_secret)
     free(server.parameters)
     free(<void *>server.endpoint)
+    free(<void *>server.host)
+    entry_free(server)
     server.settings = NULL
     server.backend_secret = NULL
     server.parameters = NULL
-    server.endpoint = NULL
+    server.endpoint = server.host = NULL
     server_move(server, SERVER_FREE)
     store_i32(&server.pooled.worker, -1)
     pthread_mutex_lock(&shared.server_lock)

@@ -8,8 +8,8 @@ cdef struct ClientSnap:
     uint64_t id
     int state
     int worker
-    const char *database  # of the pool, which outlives the snapshot; NULL: none yet
-    const char *user
+    char[64] database  # "": in none yet
+    char[64] user
     char[64] address
     uint16_t port
     char[64] local_address
@@ -20,6 +20,8 @@ cdef struct ClientSnap:
     uint64_t link
     int pins
     char[64] application_name
+    char[64] tls
+    char[256] sni
 
 # Made by `engine`, filled by each worker in turn under its lock, freed by `engine`.
 cdef struct Snapshot:

@@ -21,6 +21,7 @@ from howdah.cdefs.sockets cimport (
 )
 from howdah.dataplane.parties cimport CLIENT_LOGIN_WAITING, CLIENT_WAITING, Client, Worker
 from howdah.dataplane.session_state cimport settings_value
+from howdah.dataplane.tls cimport tls_describe, tls_server_name
 
 cdef extern from "<stdio.h>" nogil:
     int snprintf(char *to, size_t size, const char *format, ...) noexcept
@@ -44,12 +45,20 @@ cdef void local_end(int fd, char *to, size_t size, uint16_t *port) noexcept nogi
 
 
 cdef void fill_row(Worker *w, Client *client, ClientSnap *row) noexcept nogil:
+    cdef const char *sni
     cdef const char *name = settings_value(client.settings, "application_name") if client.settings != NULL else NULL
     row.id = client.id
     row.state = client.state
     row.worker = w.index
-    row.database = client.pool.database if client.pool != NULL else NULL
-    row.user = client.pool.user if client.pool != NULL else NULL
+    row.database[0] = row.user[0] = row.tls[0] = row.sni[0] = 0
+    if client.pool != NULL:
+        snprintf(row.database, sizeof(row.database), b"%s", client.pool.database)
+        snprintf(row.user, sizeof(row.user), b"%s", client.user.name)
+    if client.conn.tls != NULL:
+        tls_describe(client.conn.tls, row.tls, sizeof(row.tls))
+        sni = tls_server_name(client.conn.tls)
+        if sni != NULL:
+            snprintf(row.sni, sizeof(row.sni), b"%s", sni)
     row.address[0] = 0
     if client.peer.family == AF_INET or client.peer.family == AF_INET6:
         inet_ntop(client.peer.family, client.peer.address, row.address, sizeof(row.address))

@@ -14,6 +14,7 @@ from howdah.cdefs.epoll cimport (
     EFD_NONBLOCK,
     EPOLL_CLOEXEC,
     EPOLLIN,
+    EPOLLOUT,
     epoll_create1,
     epoll_event,
     epoll_wait,
@@ -29,11 +30,12 @@ from howdah.cdefs.threads cimport (
 from howdah.dataplane.buffers cimport slab_clear
 from howdah.dataplane.canceller cimport CANCEL_ENDED, cancel_end, cancel_event, cancel_start
 from howdah.dataplane.cancels cimport same_secret, slot_of_pid
-from howdah.dataplane.client cimport client_at, client_deadline, next_ready
+from howdah.dataplane.client cimport client_at, client_deadline, logging_in, next_ready
 from howdah.dataplane.conn cimport (
     CONN_CANCEL,
     CONN_CLIENT,
     CONN_LISTENER,
+    CONN_LOGINS,
     CONN_MAILBOX,
     CONN_SERVER,
     FILL_AGAIN,
@@ -41,32 +43,34 @@ from howdah.dataplane.conn cimport (
     SEND_ERROR,
     Conn,
     conn_fill,
+    conn_flush,
     conn_init,
     conn_send,
     conn_unwatch,
     conn_watch,
 )
+from howdah.dataplane.credentials cimport Secret, secret_drop
 from howdah.dataplane.handshake cimport (
     client_refused_by_pool,
     client_startup,
     login_answered,
     login_granted,
-    open_server,
-    server_login,
-    server_login_failed,
 )
 from howdah.dataplane.listener cimport accept_clients, tune_listeners, watch_listeners
 from howdah.dataplane.mailbox cimport mail_fetch, mail_free, mail_new, mail_send
 from howdah.dataplane.parties cimport (
     CLIENT_ACTIVE,
+    CLIENT_ASKED,
     CLIENT_CANCEL,
     CLIENT_CLOSING,
     CLIENT_CONSOLE,
     CLIENT_IDLE,
     CLIENT_LOGIN_ACTIVE,
     CLIENT_LOGIN_WAITING,
+    CLIENT_PROOF,
     CLIENT_STARTUP,
     CLIENT_WAITING,
+    MAIL_AUTH,
     MAIL_CANCEL,
     MAIL_CANCEL_DONE,
     MAIL_CONSOLE,
@@ -91,7 +95,16 @@ from howdah.dataplane.parties cimport (
     Shared,
     Worker,
 )
-from howdah.dataplane.pool cimport Pool, PooledServer, claim, next_outdated, next_to_open
+from howdah.dataplane.pool cimport (
+    Pool,
+    PooledServer,
+    claim,
+    next_outdated,
+    next_to_open,
+    pool_free,
+    prune,
+)
+from howdah.dataplane.proof cimport outside_answered, proof_came, proof_held
 from howdah.dataplane.recycle cimport (
     client_leave,
     client_lingers,
@@ -103,22 +116,28 @@ from howdah.dataplane.recycle cimport (
     server_ended,
     watch_client,
 )
-from howdah.dataplane.relay cimport relay_client, relay_console, relay_granted, relay_held, relay_server
+from howdah.dataplane.relay cimport console_held, relay_client, relay_console, relay_granted, relay_held, relay_server
 from howdah.dataplane.reply_queue cimport EXPECT_SWALLOW, all_replied, ends_with_ready, first_expected
 from howdah.dataplane.routes cimport CPlan
 from howdah.dataplane.server cimport server_move
+from howdah.dataplane.server_login cimport open_server, server_login, server_login_failed
 from howdah.dataplane.snapshot cimport Snapshot, take_snapshot
 from howdah.dataplane.timers cimport Timer, next_expired, timer_arm, wait_ms, wheel_init
+from howdah.dataplane.welcome cimport welcomes_free
 from howdah.wire.tags cimport IDLE
 
 from howdah.reasons import NUMBERS
 
 cdef enum:
     EVENTS_AT_ONCE = 256
+    LOGINS_AT_ONCE = 16
+    LOGINS_US = 500  # a turn's share for those who are not in yet; the next turn goes on
     HOUSEKEEPING_US = 100000
     HELD_ROOM = 2 * READ_SIZE  # the most a client can have held back
 
 cdef int NONE = NUMBERS["none"]
+cdef int CLIENT_EOF = NUMBERS["client_eof"]
+cdef int CLIENT_RESET = NUMBERS["client_reset"]
 cdef int CLIENT_TERMINATE = NUMBERS["client_terminate"]
 cdef int SHUTDOWN = NUMBERS["shutdown"]
 cdef int DATABASE_REMOVED = NUMBERS["database_removed"]
@@ -137,13 +156,16 @@ cdef bint worker_init(Worker *w, Shared *shared, int index) noexcept nogil:
     w.index = index
     w.now_us = clock_us(CLOCK_MONOTONIC)
     w.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
+    w.login_fd = epoll_create1(EPOLL_CLOEXEC)
     w.mail_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)
     w.buffer = <unsigned char *>malloc(HELD_ROOM + READ_SIZE)
     pthread_mutex_init(&w.inbox_lock, NULL)
     wheel_init(&w.wheel, w.now_us)
     conn_init(&w.mail_conn, w.mail_fd, CONN_MAILBOX)
-    return (w.epoll_fd >= 0 and w.mail_fd >= 0 and w.buffer != NULL
-            and conn_watch(w.epoll_fd, &w.mail_conn, EPOLLIN))
+    conn_init(&w.login_conn, w.login_fd, CONN_LOGINS)
+    return (w.epoll_fd >= 0 and w.login_fd >= 0 and w.mail_fd >= 0 and w.buffer != NULL
+            and conn_watch(w.epoll_fd, &w.mail_conn, EPOLLIN)
+            and conn_watch(w.epoll_fd, &w.login_conn, EPOLLIN))
 
 
 cdef void worker_free(Worker *w) noexcept nogil:
@@ -156,6 +178,8 @@ cdef void worker_free(Worker *w) noexcept nogil:
     free(w.listeners)
     if w.epoll_fd >= 0:
         close(w.epoll_fd)
+    if w.login_fd >= 0:
+        close(w.login_fd)
     if w.mail_fd >= 0:
         close(w.mail_fd)
     pthread_mutex_destroy(&w.inbox_lock)
@@ -173,6 +197,8 @@ cdef void worker_run(Worker *w) noexcept nogil:
         for i in range(count):
             dispatch(w, <Conn *>events[i].data.ptr, events[i].events)
             go_on(w)
+        if w.logins_ready:
+            logins(w)
         expire(w)
         if w.index == 0 and w.now_us >= w.housekeeping_us:
             housekeeping(w)
@@ -187,6 +213,19 @@ cdef void worker_run(Worker *w) noexcept nogil:
     store_i32(&w.ended, True)
 
 
+cdef void logins(Worker *w) noexcept nogil:
+    """Some of those who want to come in, after everybody who is in: a storm must not be felt by them."""
+    cdef epoll_event[LOGINS_AT_ONCE] events
+    cdef int count = epoll_wait(w.login_fd, events, LOGINS_AT_ONCE, 0)
+    cdef uint64_t until_us = clock_us(CLOCK_MONOTONIC) + LOGINS_US
+    w.logins_ready = False
+    for i in range(count):
+        dispatch(w, <Conn *>events[i].data.ptr, events[i].events)
+        go_on(w)
+        if clock_us(CLOCK_MONOTONIC) >= until_us:
+            break  # level-triggered: the others are told again
+
+
 cdef void dispatch(Worker *w, Conn *conn, uint32_t events) noexcept nogil:
     """An event for one of the things that are registered with epoll."""
     if conn.kind == CONN_CLIENT:
@@ -195,6 +234,8 @@ cdef void dispatch(Worker *w, Conn *conn, uint32_t events) noexcept nogil:
         server_event(w, <Server *>conn, events)
     elif conn.kind == CONN_MAILBOX:
         deliver_mail(w)
+    elif conn.kind == CONN_LOGINS:
+        w.logins_ready = True
     elif conn.kind == CONN_LISTENER:
         if not w.draining:
             accept_clients(w, conn)
@@ -207,8 +248,8 @@ cdef void client_event(Worker *w, Client *client, uint32_t events) noexcept nogi
         return
     if client.state == CLIENT_IDLE or client.state == CLIENT_ACTIVE or client.state == CLIENT_WAITING:
         relay_client(w, client, events)
-    elif client.state == CLIENT_STARTUP:
-        client_startup(w, client)
+    elif logging_in(client):
+        login_event(w, client, events)
     elif client.state == CLIENT_LOGIN_WAITING or client.state == CLIENT_LOGIN_ACTIVE:
         relay_client(w, client, events)
     elif client.state == CLIENT_CONSOLE:
@@ -217,6 +258,23 @@ cdef void client_event(Worker *w, Client *client, uint32_t events) noexcept nogi
         client_leave(w, client, NONE, b"")
     elif client.state == CLIENT_CLOSING:
         client_lingers(w, client)
+
+
+cdef void login_event(Worker *w, Client *client, uint32_t events) noexcept nogil:
+    if events & EPOLLOUT:
+        if conn_flush(&w.slab, &client.conn) == SEND_ERROR:
+            client_leave(w, client, CLIENT_RESET, b"")
+            return
+        if client.conn.out.size == 0:
+            conn_watch(w.login_fd, &client.conn, client.conn.interest & ~<uint32_t>EPOLLOUT)
+        if not events & ~<uint32_t>EPOLLOUT:
+            return
+    if client.state == CLIENT_STARTUP:
+        client_startup(w, client)
+    elif client.state == CLIENT_PROOF:
+        proof_came(w, client)
+    else:
+        client_leave(w, client, CLIENT_EOF, b"")  # it waits for an answer, and only its leaving is watched for
 
 
 cdef void server_event(Worker *w, Server *server, uint32_t events) noexcept nogil:
@@ -234,7 +292,7 @@ cdef void server_event(Worker *w, Server *server, uint32_t events) noexcept nogi
     elif state == SERVER_CONNECTING or state == SERVER_LOGIN:
         server_login(w, server, events)
     elif state == SERVER_CLOSING:
-        if conn_fill(&server.conn, w.buffer, READ_SIZE, &got) not in (FILL_DATA, FILL_AGAIN):
+        if conn_fill(&w.slab, &server.conn, w.buffer, READ_SIZE, &got) not in (FILL_DATA, FILL_AGAIN):
             server_ended(w, server)
 
 
@@ -261,6 +319,10 @@ cdef void go_on(Worker *w) noexcept nogil:
             login_answered(w, client)
         elif client.state == CLIENT_CLOSING:
             grant_not_wanted(w, client)
+        elif client.state == CLIENT_PROOF:
+            proof_held(w, client)
+        elif client.state == CLIENT_CONSOLE:
+            console_held(w, client)
         elif client.goodbye and (client.server == NULL or all_replied(&client.server.replies)):
             client_leave(w, client, CLIENT_TERMINATE, b"")
         elif w.draining and between_transactions(client):
@@ -342,7 +404,18 @@ cdef void housekeeping(Worker *w) noexcept nogil:
     while pooled != NULL:
         close_idle(w, pooled, IDLE_TIMEOUT if pooled.generation == pooled.pool.generation else REMOVED)
         pooled = next_outdated(&w.shared.pools, w.now_us)
+    free_unused(w)
     open_servers(w, True)
+
+
+cdef void free_unused(Worker *w) noexcept nogil:
+    cdef Pool *pool = prune(&w.shared.pools, w.now_us)
+    cdef Pool *next_pool
+    while pool != NULL:
+        next_pool = pool.next
+        welcomes_free(pool)
+        pool_free(pool)
+        pool = next_pool
 
 
 cdef void close_idle(Worker *w, PooledServer *pooled, int reason) noexcept nogil:
@@ -396,6 +469,8 @@ cdef void deliver(Worker *w, Mail *mail) noexcept nogil:
             client_leave(w, mail.client, NONE, b"")
     elif kind == MAIL_CONSOLE:
         console_answer(w, mail)
+    elif kind == MAIL_AUTH:
+        auth_answer(w, mail)
     elif kind == MAIL_PLAN:
         new_plan(w, <CPlan *>mail.data, <int32_t *>mail.client)
     elif kind == MAIL_DRAIN:
@@ -455,6 +530,19 @@ cdef void console_answer(Worker *w, Mail *mail) noexcept nogil:
     free(mail.data)
 
 
+cdef void auth_answer(Worker *w, Mail *mail) noexcept nogil:
+    """The control plane's answer about a login; `data` is a secret (`flag`) or a text, and ours."""
+    cdef Client *client = client_at(w, mail.pid)
+    if client != NULL and client.id == mail.client_id and client.state == CLIENT_ASKED and client.conn.fd >= 0:
+        outside_answered(w, client, <uint8_t>mail.size, mail.data)
+        if mail.flag:
+            return
+    elif mail.flag:
+        secret_drop(<Secret *>mail.data)
+        return
+    free(mail.data)
+
+
 cdef void new_plan(Worker *w, CPlan *plan, int32_t *left) noexcept nogil:
     """Use the new plan from here on; `left` counts the workers that still use the old one."""
     cdef Client *client = w.clients
@@ -477,7 +565,7 @@ cdef void drain(Worker *w) noexcept nogil:
     watch_listeners(w, False)
     while client != NULL:
         next_client = client.next
-        if between_transactions(client) or client.state == CLIENT_WAITING or client.state == CLIENT_STARTUP or (
+        if between_transactions(client) or client.state == CLIENT_WAITING or logging_in(client) or (
                 client.state == CLIENT_LOGIN_WAITING):
             client_refuse(w, client, SHUTDOWN, b"")
         client = next_client

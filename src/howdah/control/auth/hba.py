@@ -351,7 +351,6 @@ def _all(address: str) -> int:
 
 
 def _bits_of(mask: str) -> str:
-    """How many ones a mask begins with; the mask itself where other ones follow."""
-    packed = ip_address(mask).packed
-    ones = "".join(f"{octet:08b}" for octet in packed).rstrip("0")
-    return mask if "0" in ones else str(len(ones))
+    """How many ones a mask begins with; where other ones follow it is none (ipaddress would take it the other way)."""
+    ones = "".join(f"{octet:08b}" for octet in ip_address(mask).packed).rstrip("0")
+    return "none" if "0" in ones else str(len(ones))

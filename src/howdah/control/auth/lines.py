@@ -22,7 +22,7 @@ MOST_PROBLEMS = 100
 LONGEST_NAME = 63  # bytes; PostgreSQL cuts longer ones off when it makes a role or database
 
 _BLANKS = " \t\r"
-_PIECE = re.compile(r'[^ \t\r,#"]+|"((?:[^"]|"")*)"')
+_PIECE = re.compile(r'[^ \t\r,#"]+|"((?:[^"]|"")*+)"')
 _SURROGATE = re.compile("[\ud800-\udfff]")  # what "surrogateescape" makes of bytes that are no UTF-8
 
 

@@ -13,7 +13,7 @@ from howdah.control.auth.secrets import parse_secret
 from howdah.control.config.errors import Problem
 from howdah.dataplane.plan import Secret
 
-_QUOTED = r'"((?:[^"]|"")*)"'
+_QUOTED = r'"((?:[^"]|"")*+)"'
 _ENTRY = re.compile(rf"{_QUOTED}\s+{_QUOTED}")
 _NAME = re.compile(_QUOTED)
 _FORM = 'lines are: "user" "secret"'

@@ -66,6 +66,46 @@ def test_idle_company_is_held_against_the_same_load_alone() -> None:
     assert not mark.met
 
 
+def storm(cpu: float, last: float, bystander: float, **more: float) -> dict[str, float]:
+    return {"login_cpu_us": cpu, "last_ms": last, "bystander_p99_us": bystander, "failed": 0.0, **more}
+
+
+def test_a_storm_is_held_against_pgbouncers() -> None:
+    results = {"pgbouncer": storm(100, 400, 9000), "howdah": storm(79, 390, 4600)}
+    marks = bar({"storm scram, 1 worker": results, "storm scram, 2 workers": results})
+    assert [(mark.what.split(",", maxsplit=1)[0], mark.met) for mark in marks] == [
+        ("logins that failed", True),
+        ("CPU a login", True),
+        ("bystander's p99", False),  # 0.51 of PgBouncer's, 0.5 promised
+        ("time to the last result", True),
+        ("logins that failed", True),
+        ("CPU a login", True),
+        ("bystander's p99", False),
+        ("time to the last result", False),  # 0.975 of PgBouncer's, 0.75 promised with two workers
+    ]
+
+
+def test_a_generator_that_was_the_limit_says_nothing_of_the_time_to_the_last_result() -> None:
+    results = {"pgbouncer": storm(100, 400, 9000), "howdah": storm(79, 390, 4000, generator_cpu=0.9)}
+    assert "time to the last result, against PgBouncer" not in [m.what for m in bar({"storm rsa, 1 worker": results})]
+
+
+def test_a_login_lost_on_either_side_is_a_promise_missed() -> None:
+    results = {"pgbouncer": storm(100, 400, 9000, failed=1), "howdah": storm(79, 390, 4000)}
+    assert not bar({"storm ecdsa, 1 worker": results})[0].met
+
+
+def test_established_tls_is_held_against_pgbouncers() -> None:
+    marks = bar(
+        {
+            "TLS select-only simple 16": {"pgbouncer": {"cpu_us": 40.0}, "howdah": {"cpu_us": 38.4}},
+            "TLS copy 1 GiB": {"pgbouncer": {"mib_s": 300.0}, "howdah": {"mib_s": 301.0}},
+            "10000 idle TLS": {"pgbouncer": {"client_kib": 15.0}, "howdah": {"client_kib": 14.0}},
+        }
+    )
+    assert [(round(mark.value, 2), mark.met) for mark in marks] == [(0.96, False), (1.0, True), (0.93, True)]
+
+
 def test_a_missing_number_is_a_dash() -> None:
     assert cell({"tps": 12345.6}, "tps", 1.0, 0) == "12,346"
     assert cell({}, "tps", 1.0, 0) == "–"

@@ -78,3 +78,11 @@ def test_a_character_that_is_none_of_the_64_is_refused(character: int, at: int) 
     padding = character == ord("=") and at == 3
     found = base64.decode(bytes(text), 64)
     assert (found is not None) == (known or (padding and the_only_value(bytes(text)) is not None))
+
+
+@pytest.mark.parametrize("frame", ["Z{}==", "Zm{}=", "Zm9{}"])
+def test_of_all_texts_that_differ_in_the_last_character_those_without_stray_bits_are_read(frame: str) -> None:
+    texts = [frame.format(last).encode() for last in ALPHABET]
+    found = [base64.decode(text, 64) for text in texts]
+    assert found == [the_only_value(text) for text in texts]
+    assert len(found) - found.count(None) == {2: 4, 1: 16, 0: 64}[frame.count("=")]

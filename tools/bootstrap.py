@@ -53,6 +53,12 @@ def has_openssl() -> bool:
     return compiles(program, "-lssl", "-lcrypto")
 
 
+def has_ldap() -> bool:
+    """For python-ldap, which comes as source only."""
+    program = "#include <ldap.h>\n#include <sasl/sasl.h>\nint main(void) { return ldap_get_option(0, 0, 0) == 1; }\n"
+    return compiles(program, "-lldap", "-llber")
+
+
 def has_python_headers() -> bool:
     return (Path(sysconfig.get_path("include")) / "Python.h").exists()
 
@@ -76,6 +82,7 @@ Need = tuple[Callable[[], bool], tuple[str, ...]]
 BUILD_NEEDS: list[Need] = [
     (has_compiler, ("gcc", "libc6-dev")),
     (has_openssl, ("libssl-dev",)),
+    (has_ldap, ("libldap-dev", "libsasl2-dev")),
     (has_python_headers, ("python3-dev",)),
     (has_venv, ("python3-venv",)),
 ]
@@ -173,7 +180,7 @@ def make_venv() -> None:
 def install_dependencies() -> None:
     if not is_done("dependencies", LOCK):
         say("installing the pinned dependencies")
-        pip("install", "--require-hashes", "--only-binary=:all:", "-r", str(LOCK))
+        pip("install", "--require-hashes", "--only-binary=:all:", "--no-binary=python-ldap", "-r", str(LOCK))
         note_done("dependencies", LOCK)
     metadata = ROOT / "pyproject.toml"
     if not is_done("howdah", metadata, LOCK):

@@ -11,12 +11,18 @@ def check(config: str) -> None:
     CONFIG is what 'howdah run' takes: a howdah.toml or a postgresql:// URL. HOWDAH_* variables count as they do
     there.
 
-    Every fault is shown on stderr with file and line, and the exit status is 1; it is 0 when there are only warnings.
+    The files that it names are looked at, too: users, access rules, certificates. Every fault is shown on stderr with
+    file and line, and the exit status is 1; it is 0 when there are only warnings.
     """
     from howdah.control.config.load import Request, read
+    from howdah.control.intake import take_in
+    from howdah.control.tls_files import ending
 
     found = read(Request(target=config))
-    for warning in found.warnings:
+    intake = take_in(found, b"")
+    for warning in (*found.warnings, *intake.warnings):
         click.echo(str(warning), err=True)
+    for text in ending(intake.tls.certificates):
+        click.echo(f"warning: {text}", err=True)
     databases = len(found.databases)
     click.echo(f"{found.source}: ok, {databases} database{'' if databases == 1 else 's'}")

@@ -86,7 +86,8 @@ def run(
     TARGET says where PostgreSQL is:
 
     \b
-      postgresql://user@host:port/database   every database of that server
+      postgresql://user:pw@host:port/name    every database of that server; clients log in
+                                             with that user and password, too
       howdah.toml                            a configuration file (see 'howdah check')
       nothing                                ./howdah.toml, else the URL in DATABASE_URL,
                                              else howdah starts a PostgreSQL of its own

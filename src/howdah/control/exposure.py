@@ -26,6 +26,7 @@ def exposures(config: Config, access: Access) -> Iterator[Problem]:
             yield from _of_strangers(config, rule)
         yield from _never_matching(config, rule)
     yield from _without_secrets(config, access)
+    yield from _of_no_use(access)
 
 
 def _of_strangers(config: Config, rule: AccessRule) -> Iterator[Problem]:
@@ -78,6 +79,21 @@ def _without_secrets(config: Config, access: Access) -> Iterator[Problem]:
             first,
             "it asks for a password, and nothing says what the users' passwords are",
             "set auth_file, or password in [users.NAME], or auth_user for auth_query",
+        )
+
+
+def _of_no_use(access: Access) -> Iterator[Problem]:
+    """Users who cannot log in because SCRAM cannot be done with a hash made for md5."""
+    methods = {line.rule.method for line in access.lines if line.rule.method in _WITH_SECRETS}
+    users = [name for name, secret in access.secrets.items() if secret.md5]
+    if methods == {Method.SCRAM} and users:
+        some = ", ".join(users[:3]) + (f" and {len(users) - 3:,} more" if len(users) > 3 else "")
+        yield Problem(
+            "users",
+            "",
+            f"{some} cannot log in by scram-sha-256 with an md5 secret",
+            "give their passwords or SCRAM secrets, or use md5",
+            fatal=False,
         )
 
 

@@ -40,6 +40,8 @@ class Greeting:
     connect: str  # connection string of a database, or "" when there is none to suggest
     console: str  # connection string of the console
     seconds: float
+    logins: str = ""  # how clients prove who they are
+    password: str = ""  # goes into the connection strings for a person, and never into a log
 
     def fields(self) -> dict[str, object]:
         """For the log."""
@@ -49,23 +51,31 @@ class Greeting:
             "postgresql": self.upstream,
             **({"connect": self.connect} if self.connect else {}),
             "console": self.console,
+            **({"logins": self.logins} if self.logins else {}),
             "seconds": round(self.seconds, 3),
         }
 
     def lines(self) -> list[str]:
         """For a terminal."""
+        connect, console = (_with_password(url, self.password) for url in (self.connect, self.console))
         rows = [
             ("listening on", ", ".join(self.listening)),
             ("PostgreSQL", self.upstream),
             ("pools", self.pool),
-            ("connect", self.connect),
-            ("with psql", f"psql '{self.connect}'" if self.connect else ""),
-            ("console", f"psql '{self.console}'   (SHOW HELP)"),
+            ("logins", self.logins),
+            ("connect", connect),
+            ("with psql", f"psql '{connect}'" if connect else ""),
+            ("console", f"psql '{console}'   (SHOW HELP)"),
             ("stop", "Ctrl-C"),
         ]
         width = max(len(label) for label, _ in rows)
         body = [f"  {label:<{width}}  {text}" for label, text in rows if text]
         return [f"howdah {howdah.__version__} is ready after {self.seconds:.2f} s", "", *body, ""]
+
+
+def _with_password(url: str, password: str) -> str:
+    """A connection string with the password of the user it names."""
+    return url.replace("@", f":{quote(password, safe='')}@", 1) if password else url
 
 
 def seconds_since_start() -> float:

@@ -1,4 +1,7 @@
-"""The data plane's events, taken from the engine and handed to whom they concern: the console's desk or the journal."""
+"""The data plane's events, taken from the engine and handed to whom they concern.
+
+That is the console's desk, the desk for logins that must ask the outside world, or the journal.
+"""
 
 import asyncio
 import time
@@ -11,6 +14,7 @@ from howdah.dataplane.rows import Event, EventKind
 
 #: Events handled in one turn of the loop: with thousands waiting, signals and the console still get their turn.
 BATCH = 512
+_LOGINS = (EventKind.AUTH_WANTED, EventKind.AUTH_STALE)
 _CONSOLE = (EventKind.CONSOLE_OPEN, EventKind.CONSOLE_DATA, EventKind.CONSOLE_CLOSED)
 
 
@@ -21,10 +25,17 @@ class Source(Protocol):
     def events(self) -> list[Event]: ...
 
 
+class Logins(Protocol):
+    """The part of the desk for logins that takes events."""
+
+    def handle(self, event: Event) -> None: ...
+
+
 class Inbox:
-    def __init__(self, source: Source, desk: Desk, journal: Journal) -> None:
+    def __init__(self, source: Source, desk: Desk, logins: Logins, journal: Journal) -> None:
         self._source = source
         self._desk = desk
+        self._logins = logins
         self._journal = journal
         self._waiting: deque[Event] = deque()
         self._fd = -1
@@ -59,5 +70,7 @@ class Inbox:
             event = self._waiting.popleft()
             if event.kind in _CONSOLE:
                 self._desk.handle(event)
+            elif event.kind in _LOGINS:
+                self._logins.handle(event)
             else:
                 self._journal.write(event, now)

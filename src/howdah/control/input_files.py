@@ -1,9 +1,10 @@
 """The files beside the configuration (users, rules, certificates) as they were when they were read.
 
-What was read is remembered, so that `watch` can tell whether anything has become different since.
+A hash of what was read is kept, so that `watch` can tell whether anything has become different since.
 """
 
 import errno
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,10 +14,10 @@ from howdah.control.config.errors import Problem
 LARGEST_FILE = 64 << 20
 
 
-def content(path: str) -> bytes | None:
-    """What the file holds; None when it cannot be read."""
+def fingerprint(path: str) -> bytes | None:
+    """A hash of what the file holds; None when it cannot be read."""
     try:
-        return _read(path)
+        return hashlib.sha256(_read(path)).digest()
     except OSError:
         return None
 
@@ -33,7 +34,7 @@ def _read(path: str) -> bytes:
 class InputFiles:
     """Reads files, each once, and collects what is wrong with them."""
 
-    contents: dict[str, bytes | None] = field(default_factory=dict)  # by path; None: cannot be read
+    fingerprints: dict[str, bytes | None] = field(default_factory=dict)  # by path
     problems: list[Problem] = field(default_factory=list)
 
     def text(self, path: str) -> str:
@@ -57,8 +58,9 @@ class InputFiles:
             return b""
 
     def _raw(self, path: str) -> bytes:
-        self.contents[path] = None
-        data = self.contents[path] = _read(path)
+        self.fingerprints[path] = None
+        data = _read(path)
+        self.fingerprints[path] = hashlib.sha256(data).digest()
         return data
 
     def _cannot_read(self, setting: str, path: str, failure: OSError) -> None:

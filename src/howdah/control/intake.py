@@ -20,16 +20,16 @@ class Intake:
 
     access: Access
     tls: TlsPlans
-    contents: Mapping[str, bytes | None] = field(default_factory=dict)  # of every file that was read, by path
+    fingerprints: Mapping[str, bytes | None] = field(default_factory=dict)  # of every file that was read, by path
     warnings: tuple[Problem, ...] = ()
 
 
 class UnusableFiles(ConfigError):
-    """Files with faults, and what all files held when they were read."""
+    """Files with faults, and fingerprints of all that were read."""
 
-    def __init__(self, problems: Iterable[Problem], contents: Mapping[str, bytes | None]) -> None:
+    def __init__(self, problems: Iterable[Problem], fingerprints: Mapping[str, bytes | None]) -> None:
         super().__init__(problems)
-        self.contents = contents
+        self.fingerprints = fingerprints
 
 
 def take_in(config: Config, ticket_key: bytes) -> Intake:
@@ -39,5 +39,5 @@ def take_in(config: Config, ticket_key: bytes) -> Intake:
     tls = read_tls(config.settings, files, ticket_key)
     faults = [problem for problem in files.problems if problem.fatal]
     if faults:
-        raise UnusableFiles(faults, files.contents)
-    return Intake(access, tls, files.contents, (*files.problems, *exposures(config, access)))
+        raise UnusableFiles(faults, files.fingerprints)
+    return Intake(access, tls, files.fingerprints, (*files.problems, *exposures(config, access)))

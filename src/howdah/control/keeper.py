@@ -3,7 +3,9 @@
 import asyncio
 from typing import TYPE_CHECKING
 
-from howdah.control.config import Config, DatabaseSettings, StartError
+from pydantic import SecretStr
+
+from howdah.control.config import Config, DatabaseSettings, StartError, UserSettings
 from howdah.control.log import FilteringBoundLogger
 
 if TYPE_CHECKING:  # imported only where it is started
@@ -14,8 +16,12 @@ _LONGEST_PAUSE_S = 30.0
 
 
 def with_embedded(config: Config, server: "EmbeddedPostgres") -> Config:
-    """`config` with the embedded server for every database."""
-    return config.with_databases({"*": DatabaseSettings(host=(str(server.socket_dir),), port=server.port)})
+    """`config` with the embedded server for every database, and its superuser's password."""
+    everybody = server.user if config.settings.auth_type == "any" else None
+    return config.with_databases(
+        {"*": DatabaseSettings(host=(str(server.socket_dir),), port=server.port, user=everybody)},
+        {server.user: UserSettings(password=SecretStr(server.password))},
+    )
 
 
 async def keep_running(server: "EmbeddedPostgres", log: FilteringBoundLogger) -> None:

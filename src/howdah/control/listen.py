@@ -31,6 +31,7 @@ class Endpoints:
     socket_mode: int
     socket_group: str  # "" leaves the process's own
     backlog: int
+    proxy_port: int = 0  # a further port for load balancers, at the same addresses; 0: none
 
 
 @dataclass(slots=True)
@@ -39,6 +40,7 @@ class Listeners:
 
     workers: int
     tcp: list[list[socket.socket]] = field(default_factory=list)  # by address, then by worker
+    proxied: list[list[socket.socket]] = field(default_factory=list)  # the same, for load balancers
     unix: list["UnixListener"] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -46,18 +48,25 @@ class Listeners:
     def by_worker(self) -> list[list[int]]:
         """What `Engine` takes: the fds of each worker."""
         shared = [listener.socket.fileno() for listener in self.unix]
-        return [[group[worker].fileno() for group in self.tcp] + shared for worker in range(self.workers)]
+        groups = self.tcp + self.proxied
+        return [[group[worker].fileno() for group in groups] + shared for worker in range(self.workers)]
+
+    @property
+    def proxied_fds(self) -> list[int]:
+        """The fds whose connections begin with a PROXY header."""
+        return [sock.fileno() for group in self.proxied for sock in group]
 
     @property
     def tcp_addresses(self) -> list[tuple[str, int]]:
         """Host and port of each TCP listener, as bound."""
-        return [group[0].getsockname()[:2] for group in self.tcp]
+        return _addresses(self.tcp)
 
     @property
     def names(self) -> list[str]:
-        """For people: "127.0.0.1:6432", "[::1]:6432", "/tmp/.s.PGSQL.6432"."""
-        tcp = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self.tcp_addresses]
-        return tcp + [listener.name for listener in self.unix]
+        """For people: "127.0.0.1:6432", "[::1]:6432", "127.0.0.1:6433 (PROXY)", "/tmp/.s.PGSQL.6432"."""
+        tcp = [_name(*address) for address in self.tcp_addresses]
+        proxied = [f"{_name(*address)} (PROXY)" for address in _addresses(self.proxied)]
+        return tcp + proxied + [listener.name for listener in self.unix]
 
     def refuse(self) -> None:
         """Turn newcomers away at once; the sockets stay open until `close`, so no fd number is used anew."""
@@ -71,10 +80,20 @@ class Listeners:
         for listener in self.unix:
             listener.remove()
         self.tcp.clear()
+        self.proxied.clear()
         self.unix.clear()
 
     def _sockets(self) -> list[socket.socket]:
-        return [sock for group in self.tcp for sock in group] + [listener.socket for listener in self.unix]
+        tcp = [sock for group in self.tcp + self.proxied for sock in group]
+        return tcp + [listener.socket for listener in self.unix]
+
+
+def _addresses(groups: list[list[socket.socket]]) -> list[tuple[str, int]]:
+    return [group[0].getsockname()[:2] for group in groups]
+
+
+def _name(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def open_listeners(endpoints: Endpoints, workers: int) -> Listeners:
@@ -82,7 +101,9 @@ def open_listeners(endpoints: Endpoints, workers: int) -> Listeners:
     listeners = Listeners(workers)
     try:
         for address in endpoints.addresses:
-            _open_tcp(listeners, address, endpoints)
+            _open_tcp(listeners, listeners.tcp, address, endpoints.port, endpoints)
+            if endpoints.proxy_port:
+                _open_tcp(listeners, listeners.proxied, address, endpoints.proxy_port, endpoints)
         if endpoints.socket_dir:
             listeners.unix.append(_open_unix(endpoints))
     except BaseException:
@@ -96,13 +117,15 @@ def open_listeners(endpoints: Endpoints, workers: int) -> Listeners:
 # --- TCP
 
 
-def _open_tcp(listeners: Listeners, address: str, endpoints: Endpoints) -> None:
+def _open_tcp(
+    listeners: Listeners, groups: list[list[socket.socket]], address: str, port: int, endpoints: Endpoints
+) -> None:
     """One name can be several addresses; those this machine does not have are left out as long as one is there."""
     missing = ""
     opened = 0
-    for family, sockaddr in _tcp_addresses(address, endpoints.port):
+    for family, sockaddr in _tcp_addresses(address, port):
         try:
-            listeners.tcp.append(_tcp_group(family, sockaddr, listeners.workers, endpoints.backlog))
+            groups.append(_tcp_group(family, sockaddr, listeners.workers, endpoints.backlog))
             opened += 1
         except _NotHere as failure:
             missing = str(failure)
@@ -131,7 +154,7 @@ def _tcp_group(
     family: socket.AddressFamily, sockaddr: tuple[str, int], workers: int, backlog: int
 ) -> list[socket.socket]:
     group: list[socket.socket] = []
-    name = f"[{sockaddr[0]}]:{sockaddr[1]}" if family == socket.AF_INET6 else f"{sockaddr[0]}:{sockaddr[1]}"
+    name = _name(*sockaddr[:2])
     try:
         for worker in range(workers):
             if worker == 1:

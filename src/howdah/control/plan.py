@@ -1,16 +1,22 @@
-"""From a configuration and resolved host names to the data plane's plan.  Pure: nothing is read or looked up here.
+"""From a configuration, resolved host names and what was read from files to the data plane's plan.
+
+Pure: nothing is read or looked up here.
 
 Precedence is PgBouncer's: the user's value, then the database's, then the global one.  The data plane joins users and
 databases at login; here each database gets its own values or the global ones.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
+from howdah.control.auth.secrets import parse_secret
 from howdah.control.config.addresses import is_ip
+from howdah.control.config.names import CONSOLE
 from howdah.control.config.schema import Config, DatabaseSettings, GlobalSettings, UserSettings
+from howdah.control.intake import Intake
 from howdah.control.sockaddr import ip_address, unix_address
-from howdah.dataplane.plan import Address, DatabasePlan, Plan, PoolMode, Settings, UserPlan
+from howdah.dataplane.plan import Address, DatabasePlan, Plan, PoolMode, Secret, Settings, UserPlan
 
 T = TypeVar("T")
 
@@ -34,7 +40,7 @@ def _is_name(host: str) -> bool:
     return not host.startswith(("/", "@")) and not is_ip(host)
 
 
-def build_plan(config: Config, resolved: Mapping[str, Resolved], version: int) -> Plan:
+def build_plan(config: Config, intake: Intake, resolved: Mapping[str, Resolved], version: int) -> Plan:
     """The plan of `config`.  A database whose names are not in `resolved` gets a `resolve_error`, no addresses."""
     return Plan(
         version=version,
@@ -42,7 +48,11 @@ def build_plan(config: Config, resolved: Mapping[str, Resolved], version: int) -
         databases=tuple(
             _database(name, database, config.settings, resolved) for name, database in config.databases.items()
         ),
-        users=tuple(_user(name, user) for name, user in config.users.items()),
+        users=tuple(_users(config.users, intake.access.secrets)),
+        rules=tuple(line.rule for line in intake.access.lines),
+        maps=intake.access.maps,
+        client_tls=intake.tls.clients,
+        server_tls=intake.tls.servers,
     )
 
 
@@ -73,8 +83,25 @@ def _settings(settings: GlobalSettings) -> Settings:
         log_connections=settings.log_connections,
         log_disconnections=settings.log_disconnections,
         ignore_startup_parameters=settings.ignore_startup_parameters,
-        console_users=tuple(dict.fromkeys(settings.admin_users + settings.stats_users)),
+        console_users=_console_users(settings),
+        max_user_client_connections=settings.max_user_client_connections,
+        scram_iterations=settings.scram_iterations,
+        auth_cache_us=microseconds(settings.auth_cache_ttl),
+        password_passthrough=settings.password_passthrough,
+        application_name_add_host=settings.application_name_add_host,
+        login_rate_per_address=settings.login_rate_per_address,
+        login_rate_per_user=settings.login_rate_per_user,
+        login_failure_delay_us=microseconds(settings.login_failure_delay),
+        max_concurrent_logins=settings.max_concurrent_logins,
+        autodb_idle_timeout_us=microseconds(settings.autodb_idle_timeout),
+        proxy_networks=settings.proxy_protocol_from,
     )
+
+
+def _console_users(settings: GlobalSettings) -> tuple[str, ...]:
+    """With nobody named: everybody where names prove nothing, else only the one whom the data plane lets in by peer."""
+    named = tuple(dict.fromkeys(settings.admin_users + settings.stats_users))
+    return named if named or settings.auth_type in ("any", "trust") else (CONSOLE,)
 
 
 def _database(
@@ -96,7 +123,16 @@ def _database(
         max_db_connections=_first(database.max_db_connections, settings.max_db_connections),
         server_lifetime_us=microseconds(_first(database.server_lifetime, settings.server_lifetime)),
         startup_parameters=tuple(_startup_parameters(database)),
+        secret=_secret(database),
+        lookup=bool(_first(database.auth_user, settings.auth_user)),
+        max_db_client_connections=_first(database.max_db_client_connections, settings.max_db_client_connections),
     )
+
+
+def _secret(database: DatabaseSettings) -> Secret | None:
+    if database.password is None or database.user is None:
+        return None
+    return parse_secret(database.password.get_secret_value())
 
 
 def _first(own: T | None, general: T) -> T:
@@ -117,14 +153,20 @@ def _startup_parameters(database: DatabaseSettings) -> Iterator[tuple[str, str]]
             yield name, value
 
 
-def _user(name: str, user: UserSettings) -> UserPlan:
-    return UserPlan(
-        name=name,
-        pool_size=user.pool_size,
-        reserve_pool_size=user.reserve_pool_size,
-        pool_mode=None if user.pool_mode is None else PoolMode[user.pool_mode.upper()],
-        max_user_connections=user.max_user_connections,
-    )
+def _users(users: Mapping[str, UserSettings], secrets: Mapping[str, Secret]) -> Iterator[UserPlan]:
+    """Everybody who has settings of their own, a secret, or both."""
+    nothing = UserSettings()
+    for name in dict.fromkeys((*users, *secrets)):
+        user = users.get(name, nothing)
+        yield UserPlan(
+            name=name,
+            pool_size=user.pool_size,
+            reserve_pool_size=user.reserve_pool_size,
+            pool_mode=None if user.pool_mode is None else PoolMode[user.pool_mode.upper()],
+            max_user_connections=user.max_user_connections,
+            max_user_client_connections=user.max_user_client_connections,
+            secret=secrets.get(name),
+        )
 
 
 def _addresses(
@@ -138,8 +180,10 @@ def _addresses(
             addresses += _addresses_of(host, database.port, resolved)
         except ValueError as error:
             errors.append(str(error))
-    unique = tuple({address.packed: address for address in addresses}.values())
-    return unique, "" if unique else "; ".join(errors)
+    unique: dict[bytes, Address] = {}
+    for address in addresses:
+        unique.setdefault(address.packed, address)
+    return tuple(unique.values()), "" if unique else "; ".join(errors)
 
 
 def _addresses_of(host: str, port: int, resolved: Mapping[str, Resolved]) -> Iterable[Address]:
@@ -148,8 +192,8 @@ def _addresses_of(host: str, port: int, resolved: Mapping[str, Resolved]) -> Ite
     if host.startswith(("/", "@")):
         return [unix_address(host, port)]
     if not _is_name(host):
-        return [ip_address(host, port)]
+        return [replace(ip_address(host, port), host=host)]
     found = resolved.get(host)
     if found is None or not found.addresses:
         raise ValueError((found and found.error) or f"host name {host!r} is not resolved yet")
-    return [ip_address(address, port) for address in found.addresses]
+    return [replace(ip_address(address, port), host=host) for address in found.addresses]

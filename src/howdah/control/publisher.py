@@ -1,11 +1,15 @@
-"""The plan in force: made from the configuration and what its host names resolve to, made anew when either changes."""
+"""The plan in force: made from the configuration, the files it names and what its host names resolve to.
+
+Made anew when any of them changes.
+"""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from howdah.control.config import Config
 from howdah.control.config.schema import GlobalSettings, Reload
+from howdah.control.intake import Intake
 from howdah.control.log import FilteringBoundLogger
 from howdah.control.plan import Resolved, build_plan, host_names
 from howdah.control.resolve import FIRST_WAIT_S, LOOKUP_S, RETRY_S, Lookup, Names, look_up, resolve_all
@@ -31,14 +35,18 @@ class Target(Protocol):
 
 
 class Publisher:
-    """Holds the configuration and the plan; `attach` says which engine gets the next ones."""
+    """Holds the configuration and the plan; `attach` says who gets the next ones."""
 
-    def __init__(self, config: Config, log: FilteringBoundLogger, lookup: Lookup = look_up) -> None:
+    def __init__(self, config: Config, intake: Intake, log: FilteringBoundLogger, lookup: Lookup = look_up) -> None:
         self.config = config
+        self.intake = intake
+        #: Held by whoever puts something new into force that took time to read.
+        self.changing = asyncio.Lock()
         self._log = log
         self._lookup = lookup
         self._names = Names()
         self._target: Target | None = None
+        self._then: Callable[[], None] = lambda: None
         self._plan: Plan | None = None
 
     @property
@@ -50,18 +58,24 @@ class Publisher:
     async def first_plan(self) -> Plan:
         """Names that cannot be resolved are no obstacle: their clients get the reason, and we go on asking."""
         self._learn(await resolve_all(host_names(self.config), FIRST_WAIT_S, self._lookup))
-        self._plan = build_plan(self.config, self._names.known, 1)
+        self._plan = build_plan(self.config, self.intake, self._names.known, 1)
         return self._plan
 
-    def attach(self, target: Target) -> None:
-        self._target = target
+    def attach(self, target: Target, then: Callable[[], None] = lambda: None) -> None:
+        """From now on `target` gets each plan, and `then` is called once it has."""
+        self._target, self._then = target, then
 
-    async def use(self, config: Config) -> None:
+    async def use(self, config: Config, intake: Intake) -> None:
         """Put another configuration into force."""
         fresh = [host for host in host_names(config) if host not in self._names.known]
         self._learn(await resolve_all(fresh, FIRST_WAIT_S, self._lookup))
         self._names.keep_only(host_names(config))
-        self.config = config
+        self.config, self.intake = config, intake
+        self._publish()
+
+    def renew(self, intake: Intake) -> None:
+        """Put other contents of the configuration's files into force."""
+        self.intake = intake
         self._publish()
 
     async def watch_names(self) -> None:
@@ -85,7 +99,8 @@ class Publisher:
         return bool(news)
 
     def _publish(self) -> None:
-        self._plan = build_plan(self.config, self._names.known, self.plan.version + 1)
+        self._plan = build_plan(self.config, self.intake, self._names.known, self.plan.version + 1)
         if self._target is not None:
             self._target.publish(self._plan)
+            self._then()
         self._log.debug("plan published", version=self._plan.version)

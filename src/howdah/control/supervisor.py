@@ -10,13 +10,17 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from howdah.control.config import Config, StartError
+from howdah.control.aside import aside
+from howdah.control.auth.context import auth_context
+from howdah.control.auth.desk import AuthDesk
+from howdah.control.config import Config, ConfigError, StartError
+from howdah.control.config.names import CONSOLE
 from howdah.control.console.averages import Averages
 from howdah.control.console.commands import Commands
 from howdah.control.console.desk import Desk
@@ -25,6 +29,7 @@ from howdah.control.console.show import ConsoleUse, Facts
 from howdah.control.files import raise_file_limit, shortage
 from howdah.control.greeting import Door, Greeting, connection_string, describe_upstream, seconds_since_start
 from howdah.control.inbox import Inbox
+from howdah.control.intake import take_in
 from howdah.control.journal import Journal
 from howdah.control.keeper import keep_running, with_embedded
 from howdah.control.listen import Endpoints, open_listeners
@@ -32,6 +37,8 @@ from howdah.control.live import Screen
 from howdah.control.log import configure, logger
 from howdah.control.publisher import Publisher, restart_needed
 from howdah.control.pulse import Pulse
+from howdah.control.tls_files import TICKET_KEY_BYTES
+from howdah.control.watch import Watch, in_one_line
 from howdah.dataplane.engine import Engine
 
 if TYPE_CHECKING:  # imported only where it is started
@@ -59,6 +66,8 @@ class _Supervisor:
     def __init__(self, config: Config, reread: Callable[[], Config] | None) -> None:
         self._config = config
         self._reread = reread
+        #: What session tickets are sealed with: kept over reloads, never written anywhere.
+        self._ticket_key = os.urandom(TICKET_KEY_BYTES)
         self._embedded: EmbeddedPostgres | None = None
         self._screen = Screen(sys.stderr)
         self._json = config.settings.log_format == "json"
@@ -68,6 +77,7 @@ class _Supervisor:
         self._stop_at_once = asyncio.Event()
         self._reloading: asyncio.Task[None] | None = None
         self._started = False
+        self._login_problems: Sequence[str] = ()
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
@@ -109,22 +119,35 @@ class _Supervisor:
         """Bring up each part, and leave with `stack` how to take it down."""
         file_limit = raise_file_limit()
         upstream = await self._start_embedded(stack) if self._config.embedded else ""
+        intake = await aside("read files", partial(take_in, self._config, self._ticket_key))
         settings = self._config.settings
         listeners = self._listeners = open_listeners(_endpoints(self._config), settings.workers)
         stack.callback(listeners.close)
-        self._publisher = Publisher(self._config, self._log)
+        self._publisher = Publisher(self._config, intake, self._log)
         plan = await self._publisher.first_plan()
-        engine = self._engine = Engine(listeners.by_worker)
+        engine = self._engine = Engine(listeners.by_worker, listeners.proxied_fds)
+        logins = self._logins = AuthDesk(engine, self._log)
+        self._tell_logins()
+        stack.push_async_callback(logins.close)
         journal, averages = self._open_inbox(stack)
         stack.callback(engine.stop)
         engine.start(plan)
-        self._publisher.attach(engine)
+        self._publisher.attach(engine, self._tell_logins)
         live = self._screen if self._screen.live and settings.live_line else None
         pulse = Pulse(engine, journal, averages, live, self._log)
-        await self._spawn(stack, pulse.run(), self._publisher.watch_names())
         self._greet(upstream or describe_upstream(plan))
         shortfall = shortage(file_limit, settings.max_client_conn, settings.default_pool_size)
-        self._warn(*map(str, self._config.warnings), *listeners.warnings, shortfall)
+        self._warn(*map(str, (*self._config.warnings, *intake.warnings)), *listeners.warnings, shortfall)
+        watch = Watch(self._publisher, self._ticket_key, self._log)
+        await self._spawn(stack, pulse.run(), self._publisher.watch_names(), watch.run())
+
+    def _tell_logins(self) -> None:
+        """Whom logins are to be asked of has changed with the plan."""
+        publisher = self._publisher
+        context = auth_context(publisher.config, publisher.intake.access, publisher.plan)
+        self._logins.reconfigure(context)
+        self._warn(*(text for text in context.problems if text not in self._login_problems))
+        self._login_problems = context.problems
 
     async def _start_embedded(self, stack: AsyncExitStack) -> str:
         """Start PostgreSQL and take it as the server of every database; its description."""
@@ -148,7 +171,7 @@ class _Supervisor:
             use=use,
         )
         journal = Journal(self._log, lambda: publisher.plan.settings)
-        inbox = Inbox(self._engine, Desk(self._engine, Commands(facts), use), journal)
+        inbox = Inbox(self._engine, Desk(self._engine, Commands(facts), use), self._logins, journal)
         inbox.open()
         stack.callback(lambda: journal.summarize(time.monotonic(), final=True))
         stack.callback(inbox.close)
@@ -163,26 +186,35 @@ class _Supervisor:
             stack.push_async_callback(_cancel, task)
 
     def _greet(self, upstream: str) -> None:
-        settings = self._config.settings
+        settings, embedded = self._config.settings, self._embedded
         doors = [Door(host, port) for host, port in self._listeners.tcp_addresses]
         if settings.unix_socket_dir:
             doors.append(Door(settings.unix_socket_dir, settings.listen_port))
-        database = self._config.sample_database or ("postgres" if self._config.embedded else "")
-        user = "postgres" if self._config.embedded else ""
+        database = self._config.sample_database or ("postgres" if embedded else "")
+        user = embedded.user if embedded else self._config.sample_user
         pool = f"{settings.default_pool_size} server connections for each database and user, {settings.pool_mode} mode"
         greeting = Greeting(
             listening=self._listeners.names,
             upstream=upstream,
             pool=f"{pool}, {settings.workers} worker threads",
             connect=connection_string(doors[0], database, user) if database else "",
-            console=connection_string(doors[0], "pgbouncer", user),
+            console=self._console_string(doors, user),
             seconds=seconds_since_start(),
+            logins=f"{settings.auth_type}, TLS {settings.client_tls_sslmode}",
+            password=embedded.password if embedded and settings.auth_type not in ("any", "trust") else "",
         )
         if self._screen.live and not self._json and settings.log_level in ("debug", "info"):
             for line in greeting.lines():
                 self._screen.write(line + "\n")
         else:
             self._log.info("howdah is ready", **greeting.fields())
+
+    def _console_string(self, doors: Sequence[Door], user: str) -> str:
+        """For somebody who may use the console; with nobody named that is its own user, over the Unix socket."""
+        allowed = self._publisher.plan.settings.console_users
+        if not allowed or user in allowed:
+            return connection_string(doors[0], CONSOLE, user)
+        return connection_string(doors[-1] if allowed == (CONSOLE,) else doors[0], CONSOLE, allowed[0])
 
     def _warn(self, *texts: str) -> None:
         for text in filter(None, texts):
@@ -210,20 +242,28 @@ class _Supervisor:
         if self._reread is None:
             self._log.warning("SIGHUP: there is no file to read the configuration from again")
             return
-        try:
-            config = self._reread()
-            if config.embedded and self._embedded is None:
-                raise StartError("it names no database any more; the embedded PostgreSQL needs a restart")
-        except StartError as failure:
-            self._log.error("configuration not reloaded, the old one stays in force", problem=str(failure))
-            return
-        if config.embedded and self._embedded is not None:
-            config = with_embedded(config, self._embedded)
-        self._warn(*map(str, config.warnings), restart_needed(self._config.settings, config.settings))
-        self._set_up_log(config)
-        await self._publisher.use(config)
-        self._config = config
+        async with self._publisher.changing:
+            try:
+                config = self._read_again(self._reread)
+                intake = await aside("read files", partial(take_in, config, self._ticket_key))
+            except StartError as failure:
+                problem = in_one_line(failure) if isinstance(failure, ConfigError) else str(failure)
+                self._log.error("configuration not reloaded, the old one stays in force", problem=problem)
+                return
+            restart = restart_needed(self._config.settings, config.settings)
+            self._warn(*map(str, (*config.warnings, *intake.warnings)), restart)
+            self._set_up_log(config)
+            await self._publisher.use(config, intake)
+            self._config = config
         self._log.info("configuration reloaded", source=config.source)
+
+    def _read_again(self, reread: Callable[[], Config]) -> Config:
+        config = reread()
+        if config.embedded:
+            if self._embedded is None:
+                raise StartError("it names no database any more; the embedded PostgreSQL needs a restart")
+            return with_embedded(config, self._embedded)
+        return config
 
     # --- stop
 
@@ -279,4 +319,5 @@ def _endpoints(config: Config) -> Endpoints:
         socket_mode=settings.unix_socket_mode,
         socket_group=settings.unix_socket_group,
         backlog=settings.listen_backlog,
+        proxy_port=settings.proxy_protocol_port,
     )

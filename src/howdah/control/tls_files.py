@@ -103,8 +103,8 @@ def _mode(name: str) -> TlsMode:
 
 
 def _problems(settings: GlobalSettings, side: str, plan: TlsPlan) -> Iterator[Problem]:
-    if plan.mode == TlsMode.DISABLE:
-        return
+    if not any((plan.certificate, plan.key, plan.ca, plan.ciphers, plan.suites, plan.groups)):
+        return  # nothing but OpenSSL's own choices
     try:
         engine.check_tls(plan, side == "client")
     except engine.TlsError as error:

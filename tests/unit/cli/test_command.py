@@ -9,6 +9,8 @@ import pytest
 
 import howdah
 
+BOB = "[users.bob]\npassword = 's3cret'\n"
+
 
 def command(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("HOWDAH_", "DATABASE_URL"))}
@@ -46,28 +48,41 @@ def test_version_and_help_import_nothing_heavy(tmp_path: Path) -> None:
 
 
 def test_a_good_configuration_passes_the_check(tmp_path: Path) -> None:
-    (tmp_path / "howdah.toml").write_text('[databases.app]\nhost = "db"\n')
+    (tmp_path / "howdah.toml").write_text(f"{BOB}[databases.app]\nhost = 'db'\n")
     done = command(tmp_path, "check", "howdah.toml")
     assert (done.returncode, done.stdout, done.stderr) == (0, "howdah.toml: ok, 1 database\n", "")
 
 
 def test_warnings_go_to_stderr_and_the_check_still_passes(tmp_path: Path) -> None:
-    (tmp_path / "howdah.toml").write_text('[databases.app]\nhost = "db"\nmax_db_connections = 1\n')
+    (tmp_path / "howdah.toml").write_text(f"{BOB}[databases.app]\nhost = 'db'\nmax_db_connections = 1\n")
     done = command(tmp_path, "check", "howdah.toml")
     assert (done.returncode, done.stdout) == (0, "howdah.toml: ok, 1 database\n")
-    assert done.stderr.startswith("howdah.toml:3: warning: databases.app.max_db_connections: ")
+    assert done.stderr.startswith("howdah.toml:5: warning: databases.app.max_db_connections: ")
+
+
+def test_the_check_looks_into_the_files_that_are_named(tmp_path: Path) -> None:
+    (tmp_path / "howdah.toml").write_text(
+        "[howdah]\nauth_type = 'hba'\nauth_hba_file = 'hba'\nauth_file = 'users'\nauth_ident_file = 'ident'\n"
+        "[databases.app]\nhost = 'db'\n"
+    )
+    (tmp_path / "hba").write_text("# first\nhost all all trust\n")
+    (tmp_path / "users").write_text('"bob" "s3cret\n')
+    done = command(tmp_path, "check", "howdah.toml")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert sorted(line.split(": ")[0] for line in done.stderr.splitlines()) == ["hba:2", "ident", "users:1"]
+    assert "s3cret" not in done.stderr
 
 
 @pytest.mark.parametrize("subcommand", ["check", "run"])
 def test_a_typing_error_is_one_line_and_status_1(tmp_path: Path, subcommand: str) -> None:
-    (tmp_path / "howdah.toml").write_text('[howdah]\nworkesr = 2\n[databases.app]\nhost = "db"\n')
+    (tmp_path / "howdah.toml").write_text(f"[howdah]\nworkesr = 2\n{BOB}[databases.app]\nhost = 'db'\n")
     done = command(tmp_path, subcommand, "howdah.toml")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "howdah.toml:2: workesr: unknown setting; did you mean workers?\n"
 
 
 def test_every_fault_gets_its_line(tmp_path: Path) -> None:
-    (tmp_path / "howdah.toml").write_text("[howdah]\na = 1\nb = 2\n[databases.app]\nc = 3\n")
+    (tmp_path / "howdah.toml").write_text(f"[howdah]\na = 1\nb = 2\n[databases.app]\nc = 3\n{BOB}")
     done = command(tmp_path, "check", "howdah.toml")
     assert [line.split(": ")[0] for line in done.stderr.splitlines()] == [
         "howdah.toml:2", "howdah.toml:3", "howdah.toml:5",
@@ -79,7 +94,8 @@ def test_every_fault_gets_its_line(tmp_path: Path) -> None:
     [
         ("missing.toml", "missing.toml: no such file"),
         ("pgbouncer.ini", "comes with a later version"),
-        ("postgresql://bob:s3cret@db/app?sslmode=require", "TLS towards PostgreSQL comes with a later version"),
+        ("postgresql://bob:s3cret@db/app?sslmode=requir", "server_tls_sslmode: must be one of disable, allow"),
+        ("postgresql://bob:s3cret@db/app?sslmode=verify-ca&sslrootcert=no.pem", "no.pem: cannot be read: No such file"),
     ],
 )
 def test_a_target_that_cannot_be_used_is_one_line(tmp_path: Path, target: str, says: str) -> None:

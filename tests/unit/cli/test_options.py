@@ -113,9 +113,9 @@ def test_the_status_is_the_supervisors(supervisor: Supervisor) -> None:
 
 def test_reading_again_sees_the_same_options_and_the_files_new_content(supervisor: Supervisor) -> None:
     file = Path("howdah.toml")
-    file.write_text('[howdah]\ndefault_pool_size = 5\n[databases.app]\nhost = "db"\n')
+    file.write_text('[howdah]\nauth_type = "trust"\ndefault_pool_size = 5\n[databases.app]\nhost = "db"\n')
     invoke("--workers", "3")
-    file.write_text('[howdah]\ndefault_pool_size = 6\n[databases.app]\nhost = "db"\n')
+    file.write_text('[howdah]\nauth_type = "trust"\ndefault_pool_size = 6\n[databases.app]\nhost = "db"\n')
     assert supervisor.reread is not None
     again = supervisor.reread().settings
     assert (again.workers, again.default_pool_size) == (3, 6)

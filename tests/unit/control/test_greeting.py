@@ -34,6 +34,15 @@ def test_the_greeting_says_how_to_connect_and_how_to_stop() -> None:
         assert part in text
 
 
+def test_a_password_is_for_a_person_and_never_for_a_log() -> None:
+    url = "postgresql://postgres@127.0.0.1:6432/postgres"
+    greeting = Greeting(("127.0.0.1:6432",), "db:5432", "20", url, url, 0.5, logins="scram-sha-256", password="p@ss/1")
+    (shown,) = [line.split()[1] for line in greeting.lines() if line.strip().startswith("connect")]
+    assert conninfo_to_dict(shown)["password"] == "p@ss/1"
+    assert "p@ss" not in str(greeting.fields())
+    assert "p%40ss" not in str(greeting.fields())
+
+
 def test_only_a_few_databases_are_named() -> None:
     plan = Plan(1, SETTINGS, (DATABASE,) * 5, ())
     assert describe_upstream(plan) == "; ".join(["app at 192.0.2.1:5432"] * 3) + "; and 2 more"

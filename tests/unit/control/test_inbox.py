@@ -37,10 +37,21 @@ class Engine:
         os.close(self._fd)
 
 
-class Reader:
-    """A desk and a journal in one."""
+class Logins:
+    """The desk for logins."""
 
     def __init__(self) -> None:
+        self.asked: list[Event] = []
+
+    def handle(self, event: Event) -> None:
+        self.asked.append(event)
+
+
+class Reader:
+    """The console's desk and the journal in one."""
+
+    def __init__(self) -> None:
+        self.logins = Logins()
         self.handled: list[Event] = []
         self.written: list[Event] = []
 
@@ -63,10 +74,10 @@ def engine() -> Iterator[Engine]:
 
 
 def _inbox(engine: Engine, reader: Any) -> Inbox:
-    return Inbox(engine, reader, reader)
+    return Inbox(engine, reader, reader.logins, reader)
 
 
-def test_console_events_go_to_the_desk_others_to_the_journal(engine: Engine) -> None:
+def test_each_event_goes_to_whom_it_concerns(engine: Engine) -> None:
     async def story() -> None:
         reader = Reader()
         inbox = _inbox(engine, reader)
@@ -74,10 +85,11 @@ def test_console_events_go_to_the_desk_others_to_the_journal(engine: Engine) -> 
         events = [_event(kind, int(kind)) for kind in EventKind]
         engine.put(*events)
         async with asyncio.timeout(10):
-            while len(reader.handled) + len(reader.written) < len(events):  # noqa: ASYNC110
+            while len(reader.handled) + len(reader.written) + len(reader.logins.asked) < len(events):  # noqa: ASYNC110
                 await asyncio.sleep(0)
         assert [event.kind.name for event in reader.handled] == ["CONSOLE_OPEN", "CONSOLE_DATA", "CONSOLE_CLOSED"]
-        assert all(not event.kind.name.startswith("CONSOLE") for event in reader.written)
+        assert [event.kind.name for event in reader.logins.asked] == ["AUTH_WANTED", "AUTH_STALE"]
+        assert all(not event.kind.name.startswith(("CONSOLE", "AUTH")) for event in reader.written)
         inbox.close()
 
     asyncio.run(story())

@@ -6,6 +6,7 @@ import socket
 import stat
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,19 @@ def test_a_port_of_another_program_with_so_reuseport_is_refused() -> None:
         other.listen()
         with pytest.raises(StartError, match="in use"):
             open_listeners(_endpoints("127.0.0.1", port=other.getsockname()[1]), 2)
+
+
+def test_load_balancers_have_a_port_of_their_own() -> None:
+    port, proxy_port = take_port(), take_port()
+    endpoints = replace(_endpoints("127.0.0.1", port=port), proxy_port=proxy_port)
+    with _opened(endpoints, workers=2) as listeners:
+        assert listeners.names == [f"127.0.0.1:{port}", f"127.0.0.1:{proxy_port} (PROXY)"]
+        plain, proxied = zip(*listeners.by_worker, strict=True)
+        assert list(proxied) == listeners.proxied_fds
+        assert not set(plain) & set(proxied)
+        socket.create_connection(("127.0.0.1", proxy_port), 5).close()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", proxy_port), 5)
 
 
 @pytest.mark.skipif(not ipv6_works(), reason="needs IPv6")

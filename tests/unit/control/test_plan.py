@@ -1,20 +1,39 @@
 """From configuration to plan: precedence, units, addresses."""
 
+from dataclasses import replace
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from howdah.control.auth.access import Access
+from howdah.control.auth.hba import rules_of_auth_type
 from howdah.control.config.schema import Config
+from howdah.control.intake import Intake
 from howdah.control.plan import Resolved, build_plan, host_names, microseconds
 from howdah.control.sockaddr import ip_address, unix_address
-from howdah.dataplane.plan import DatabasePlan, Plan, PoolMode, UserPlan
+from howdah.control.tls_files import TlsPlans
+from howdah.dataplane.plan import (
+    DatabasePlan,
+    MapLine,
+    NameKind,
+    NameMatch,
+    Plan,
+    PoolMode,
+    Secret,
+    TlsMode,
+    TlsPlan,
+    UserPlan,
+)
+
+NOTHING = Intake(Access(), TlsPlans(TlsPlan(), TlsPlan()))
 
 
 def plan(databases: dict[str, Any], resolved: dict[str, Resolved] | None = None, **settings: Any) -> Plan:
     config = Config.model_validate({"databases": databases, "settings": settings})
-    return build_plan(config, resolved or {}, version=7)
+    return build_plan(config, NOTHING, resolved or {}, version=7)
 
 
 def database(table: dict[str, Any], resolved: dict[str, Resolved] | None = None, **settings: Any) -> DatabasePlan:
@@ -58,9 +77,12 @@ def test_a_databases_own_value_wins(
 def test_a_users_values_are_handed_on_and_the_rest_left_open() -> None:
     users = {"bob": {"pool_size": 3, "pool_mode": "session"}, "eve": {"max_user_connections": 0}}
     config = Config.model_validate({"users": users})
-    assert build_plan(config, {}, 1).users == (
+    secrets = {"eve": Secret(password=b"pw"), "ada": Secret(md5="md5" + 32 * "0")}
+    intake = replace(NOTHING, access=Access(secrets=secrets))
+    assert build_plan(config, intake, {}, 1).users == (
         UserPlan("bob", 3, None, PoolMode.SESSION, None),
-        UserPlan("eve", None, None, None, 0),
+        UserPlan("eve", None, None, None, 0, secret=secrets["eve"]),
+        UserPlan("ada", None, None, None, None, secret=secrets["ada"]),
     )
 
 
@@ -75,8 +97,61 @@ def test_what_a_server_connection_starts_with() -> None:
     assert (database({}).force_user, database({}).dbname) == (None, None)
 
 
-def test_everybody_who_may_see_the_console_once() -> None:
-    assert plan({}, admin_users="a,b", stats_users="b,c").settings.console_users == ("a", "b", "c")
+@pytest.mark.parametrize(
+    "settings, users",
+    [
+        ({"admin_users": "a,b", "stats_users": "b,c"}, ("a", "b", "c")),
+        ({"auth_type": "trust"}, ()),
+        ({"auth_type": "any"}, ()),
+        ({"auth_type": "hba"}, ("pgbouncer",)),
+        ({}, ("pgbouncer",)),
+        ({"auth_type": "trust", "stats_users": "a"}, ("a",)),
+    ],
+)
+def test_who_may_see_the_console(settings: dict[str, Any], users: tuple[str, ...]) -> None:
+    assert plan({}, **settings).settings.console_users == users
+
+
+# logins
+
+
+def test_limits_of_logins_arrive_in_the_plans_units() -> None:
+    settings = plan(
+        {}, auth_cache_ttl="1min", login_failure_delay="500ms", login_rate_per_user="2.5", autodb_idle_timeout=0,
+        scram_iterations=1, max_concurrent_logins=9, max_user_client_connections=4,
+        proxy_protocol_from="10.0.0.0/8, ::1",
+    ).settings  # fmt: skip
+    assert (settings.auth_cache_us, settings.login_failure_delay_us) == (60_000_000, 500_000)
+    assert (settings.login_rate_per_user, settings.login_rate_per_address) == (2.5, 0.0)
+    assert (settings.autodb_idle_timeout_us, settings.scram_iterations, settings.max_concurrent_logins) == (0, 1, 9)
+    assert settings.proxy_networks == (ip_network("10.0.0.0/8"), ip_network("::1"))
+    assert settings.max_user_client_connections == 4
+
+
+def test_a_password_for_postgresql_belongs_to_the_databases_user() -> None:
+    assert database({"user": "app", "password": "secret"}).secret == Secret(password=b"secret")
+    assert database({"user": "app"}).secret is None
+    assert database({"password": "secret"}).secret is None
+
+
+def test_only_somebody_who_can_be_asked_is_asked() -> None:
+    assert not database({}).lookup
+    assert database({"auth_user": "asker"}).lookup
+    assert database({}, auth_user="asker").lookup
+
+
+def test_a_databases_own_limit_of_clients_wins() -> None:
+    assert database({}, max_db_client_connections=5).max_db_client_connections == 5
+    assert database({"max_db_client_connections": 0}, max_db_client_connections=5).max_db_client_connections == 0
+
+
+def test_rules_maps_and_tls_are_handed_on() -> None:
+    lines = rules_of_auth_type("md5", "")
+    maps = (MapLine("m", NameMatch(NameKind.EXACT, "a"), NameMatch(NameKind.ALL)),)
+    tls = TlsPlans(TlsPlan(TlsMode.REQUIRE), TlsPlan(TlsMode.PREFER))
+    built = build_plan(Config(), Intake(Access(lines, maps), tls), {}, 1)
+    assert (built.rules, built.maps) == ((lines[0].rule,), maps)
+    assert (built.client_tls, built.server_tls) == (tls.clients, tls.servers)
 
 
 # addresses
@@ -85,7 +160,8 @@ def test_everybody_who_may_see_the_console_once() -> None:
 def test_addresses_and_sockets_need_no_resolving() -> None:
     found = database({"host": "10.0.0.1, ::1, /run, @x", "port": 5433})
     assert found.addresses == (
-        ip_address("10.0.0.1", 5433), ip_address("::1", 5433), unix_address("/run", 5433), unix_address("@x", 5433),
+        replace(ip_address("10.0.0.1", 5433), host="10.0.0.1"), replace(ip_address("::1", 5433), host="::1"),
+        unix_address("/run", 5433), unix_address("@x", 5433),
     )  # fmt: skip
     assert (found.resolve_error, found.host) == ("", "10.0.0.1,::1,/run,@x")
 
@@ -100,6 +176,7 @@ def test_names_are_resolved_to_all_their_addresses_once_each() -> None:
     resolved = {"db": Resolved(("10.0.0.1", "::1")), "db2": Resolved(("10.0.0.1", "10.0.0.2"))}
     found = database({"host": ["db", "db2"]}, resolved)
     assert [address.text for address in found.addresses] == ["10.0.0.1:5432", "[::1]:5432", "10.0.0.2:5432"]
+    assert [address.host for address in found.addresses] == ["db", "db", "db2"]
 
 
 def test_one_unknown_name_among_several_hosts_is_passed_over() -> None:

@@ -2,15 +2,21 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from howdah.control import publisher
+from howdah.control.auth.access import Access
 from howdah.control.config import Config, DatabaseSettings, GlobalSettings
+from howdah.control.intake import Intake
 from howdah.control.log import logger
 from howdah.control.plan import Resolved
 from howdah.control.publisher import Publisher, restart_needed
-from howdah.dataplane.plan import Plan
+from howdah.control.tls_files import TlsPlans
+from howdah.dataplane.plan import Plan, Secret, TlsPlan
+
+NOTHING = Intake(Access(), TlsPlans(TlsPlan(), TlsPlan()))
 
 
 class Engine:
@@ -44,7 +50,7 @@ def test_a_name_that_appears_later_is_published(monkeypatch: pytest.MonkeyPatch)
         return answers[min(len(asked), len(answers)) - 1]
 
     async def story() -> None:
-        subject, engine = Publisher(_config(), logger(), lookup), Engine()
+        subject, engine = Publisher(_config(), NOTHING, logger(), lookup), Engine()
         first = await subject.first_plan()
         assert (first.version, first.databases[0].addresses) == (1, ())
         assert "no such name" in first.databases[0].resolve_error
@@ -58,13 +64,30 @@ def test_a_name_that_appears_later_is_published(monkeypatch: pytest.MonkeyPatch)
 
 def test_another_configuration_is_published_with_its_names() -> None:
     async def story() -> None:
-        subject, engine = Publisher(_config(), logger(), lambda host: Resolved((f"192.0.2.{len(host)}",))), Engine()
+        subject, engine = (
+            Publisher(_config(), NOTHING, logger(), lambda host: Resolved((f"192.0.2.{len(host)}",))),
+            Engine(),
+        )
         await subject.first_plan()
-        subject.attach(engine)
-        await subject.use(_config("longer.test", default_pool_size=3))
+        told: list[int] = []
+        subject.attach(engine, lambda: told.append(subject.plan.version))
+        await subject.use(_config("longer.test", default_pool_size=3), NOTHING)
         (plan,) = engine.plans
+        assert told == [2]
         assert (plan.version, plan.databases[0].pool_size) == (2, 3)
         assert plan.databases[0].addresses[0].text == "192.0.2.11:5432"
+
+    asyncio.run(story())
+
+
+def test_other_contents_of_files_are_published() -> None:
+    async def story() -> None:
+        subject, engine = Publisher(_config("192.0.2.1"), NOTHING, logger()), Engine()
+        assert (await subject.first_plan()).users == ()
+        subject.attach(engine)
+        subject.renew(replace(NOTHING, access=Access(secrets={"bob": Secret(password=b"pw")})))
+        (plan,) = engine.plans
+        assert [(user.name, user.secret) for user in plan.users] == [("bob", Secret(password=b"pw"))]
 
     asyncio.run(story())
 

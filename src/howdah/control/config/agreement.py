@@ -10,10 +10,10 @@ from howdah.control.config.addresses import is_loopback
 from howdah.control.config.finding import Finding, in_howdah
 from howdah.control.config.locate import KeyPath
 from howdah.control.config.login_agreement import login_findings
+from howdah.control.config.names import CONSOLE
 from howdah.control.config.schema import DatabaseSettings, Tables
+from howdah.control.config.tls_agreement import tls_findings
 from howdah.control.sockaddr import unix_address
-
-CONSOLE = "pgbouncer"
 
 
 def findings(config: Tables) -> Iterator[Finding]:
@@ -23,6 +23,7 @@ def findings(config: Tables) -> Iterator[Finding]:
     yield from _reserve(config)
     yield from _names(config)
     yield from login_findings(config)
+    yield from tls_findings(config)
     for name, database in config.databases.items():
         yield from _database_sizes(config, name, database)
         yield from _place(config, name, database)

@@ -30,6 +30,7 @@ class Draft:
     notes: list[Problem] = field(default_factory=list)  # warnings about what is not a key
     embedded: bool = False
     sample_database: str | None = None
+    sample_user: str = ""
 
     def put(self, table: str, key: str, value: object, *, where: str) -> None:
         """Set one global setting."""
@@ -43,6 +44,17 @@ class Draft:
         entries = self.tables.get(table, {})
         if isinstance(entries, dict) and key not in entries:
             self.put(table, key, value, where=where)
+
+    def put_entries(self, table: str, name: str, settings: dict[str, Any], *, where: str) -> None:
+        """Settings of one database or user; those that the file has win."""
+        entries = self.tables.setdefault(table, {})
+        if not isinstance(entries, dict) or not isinstance(entries.setdefault(name, {}), dict):
+            return  # at fault itself, and told so
+        for key in settings.keys() - entries[name].keys():
+            entries[name][key] = settings[key]
+            self.places[table, name, key] = where
+        if (table, name) not in self.lines:
+            self.places[table, name] = where
 
     def finish(self) -> Config:
         """The configuration; ConfigError with all that is wrong, in the order of the file."""
@@ -59,6 +71,7 @@ class Draft:
             embedded=self.embedded,
             warnings=tuple(problems),
             sample_database=self.sample_database or _sample(tables),
+            sample_user=self.sample_user,
         )
 
     def _problems(self, faults: Iterable[Fault]) -> list[Problem]:

@@ -16,9 +16,11 @@ from howdah.control.config import url
 from howdah.control.config.draft import Draft
 from howdah.control.config.errors import ConfigError, Problem, StartError
 from howdah.control.config.locate import locate
-from howdah.control.config.schema import Config, GlobalSettings
+from howdah.control.config.schema import FILES, Config, GlobalSettings
 
 DEFAULT_FILE = "howdah.toml"
+#: Of the embedded PostgreSQL.
+SUPERUSER = "postgres"
 DATABASE_URL = "DATABASE_URL"
 PREFIX = "HOWDAH_"
 #: Where a URL without a host means, as libpq does: Debian's directory, else everybody's.
@@ -50,8 +52,23 @@ def read(request: Request, environ: Mapping[str, str] | None = None) -> Config:
     for option in request.options:
         draft.put("howdah", option.name, option.value, where=option.shown)
     if draft.path is None:
-        draft.put_default("howdah", "auth_type", "trust", where=draft.source)
+        _choose_logins(draft)
     return draft.finish()
+
+
+def _choose_logins(draft: Draft) -> None:
+    """Who may log in where neither a file nor anybody else says so: whoever has the password, if there is one.
+
+    The embedded PostgreSQL's superuser gets one when it is started, and can be asked for the others'.
+    """
+    user = SUPERUSER if draft.embedded else draft.sample_user
+    named = draft.tables.get("howdah", {})
+    if draft.embedded:
+        draft.put_default("howdah", "auth_user", user, where=draft.source)
+    if not user and not any(named.get(name) for name in ("auth_file", "auth_user", "auth_hba_file")):
+        draft.put_default("howdah", "auth_type", "trust", where=draft.source)
+    if user and not any(named.get(name) for name in ("admin_users", "stats_users")):
+        draft.put_default("howdah", "admin_users", [user], where=draft.source)
 
 
 def _of_target(target: str | None, environ: Mapping[str, str]) -> Draft:
@@ -70,9 +87,19 @@ def _of_target(target: str | None, environ: Mapping[str, str]) -> Draft:
 def _of_file(path: str, environ: Mapping[str, str]) -> Draft:
     text = _text_of(path)
     draft = Draft(source=path, path=path, tables=_parse(path, text), lines=locate(text))
+    _find_files_beside(draft, Path(path).parent)
     if not draft.tables.get("databases") and not isinstance(draft.tables.get("databases"), list):
         _find_databases(draft, environ)
     return draft
+
+
+def _find_files_beside(draft: Draft, folder: Path) -> None:
+    """Files that a configuration names are looked for in its own folder."""
+    settings = draft.tables.get("howdah")
+    if isinstance(settings, dict):
+        for name in FILES & set(settings):
+            if isinstance(settings[name], str) and settings[name]:
+                settings[name] = str(folder / settings[name])
 
 
 def _text_of(path: str) -> str:
@@ -147,16 +174,14 @@ def _add_url(draft: Draft, address: str, where: str) -> url.Url:
         parsed = url.parse(address)
     except url.UrlError as error:
         raise ConfigError([Problem(where, "", str(error))]) from None
-    for table, entries in parsed.tables(_default_host()).items():
-        if table == "howdah":
-            for key, value in entries.items():
-                draft.put(table, key, value, where=where)
-        else:
-            draft.tables[table] = entries
-            for name, keys in entries.items():
-                draft.places[table, name] = where
-                draft.places |= {(table, name, key): where for key in keys}
+    tables = parsed.tables(_default_host())
+    for key, value in tables["howdah"].items():
+        draft.put("howdah", key, value, where=where)
+    for table in ("databases", "users"):
+        for name, entries in tables.get(table, {}).items():
+            draft.put_entries(table, name, entries, where=where)
     draft.sample_database = parsed.dbname or parsed.user or None
+    draft.sample_user = parsed.user if parsed.password else ""
     draft.notes += [Problem(where, name, "this parameter has no effect here", fatal=False) for name in parsed.ignored]
     return parsed
 

@@ -17,6 +17,7 @@ from howdah.control.config.login_settings import LoginSettings
 from howdah.control.config.table import Reload, Table, setting
 from howdah.control.config.tls_settings import TlsSettings
 from howdah.control.config.units import (
+    FILE,
     Count,
     Kind,
     Milliseconds,
@@ -61,7 +62,17 @@ def usable_workers() -> int:
     return max(1, min(4, len(os.sched_getaffinity(0))))
 
 
-__all__ = ["Config", "DatabaseSettings", "GlobalSettings", "Reload", "Table", "Tables", "UserSettings", "setting"]
+__all__ = [
+    "FILES",
+    "Config",
+    "DatabaseSettings",
+    "GlobalSettings",
+    "Reload",
+    "Table",
+    "Tables",
+    "UserSettings",
+    "setting",
+]
 
 PoolMode = Annotated[
     Literal["transaction", "session"], BeforeValidator(_pool_mode), Kind("one of transaction, session")
@@ -230,6 +241,12 @@ class GlobalSettings(TlsSettings, LoginSettings, ServiceSettings):
     }
 
 
+#: The settings that name files.
+FILES = frozenset(
+    name for name, field in GlobalSettings.model_fields.items() if any(mark == FILE for mark in field.metadata)
+)
+
+
 class DatabaseSettings(Table):
     """Table [databases.NAME]; the name `*` stands for all names that have no table of their own."""
 
@@ -324,7 +341,11 @@ class Config(Table):
     warnings: tuple[Problem, ...] = ()
     #: A database a client can be told to connect to; None when there is nothing to suggest.
     sample_database: str | None = None
+    #: Who a client can be told to be; "" when there is nobody to suggest.
+    sample_user: str = ""
 
-    def with_databases(self, databases: Mapping[str, DatabaseSettings]) -> Self:
-        """The same configuration with other databases."""
-        return self.model_copy(update={"databases": dict(databases)})
+    def with_databases(
+        self, databases: Mapping[str, DatabaseSettings], users: Mapping[str, UserSettings] | None = None
+    ) -> Self:
+        """The same configuration with other databases, and with these users instead of their namesakes."""
+        return self.model_copy(update={"databases": dict(databases), "users": {**self.users, **(users or {})}})

@@ -228,5 +228,6 @@ Count = Annotated[int, BeforeValidator(count), Kind("number")]
 Switch = Annotated[bool, BeforeValidator(switch), Kind("true or false")]
 Text = Annotated[str, BeforeValidator(text), Kind("string")]
 Words = Annotated[tuple[str, ...], BeforeValidator(words), Kind("list of strings")]
-File = Annotated[str, BeforeValidator(text), Kind("file")]
+FILE = Kind("file")
+File = Annotated[str, BeforeValidator(text), FILE]
 Rate = Annotated[float, BeforeValidator(rate), Kind("number a second")]

@@ -6,9 +6,12 @@ a password.
 
 import difflib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, unquote
+
+from howdah.control.config.tls_settings import VERSIONS
 
 SCHEMES = ("postgresql", "postgres")
 
@@ -24,17 +27,36 @@ _DATABASE_KEYS = {
     "client_encoding": "client_encoding",
     "options": "options",
 }
-_GLOBAL_KEYS = {"connect_timeout": "server_connect_timeout", "tcp_user_timeout": "tcp_user_timeout"}
-#: Values that ask for no more than this version does; any other value is refused rather than passed over.
+_GLOBAL_KEYS = {
+    "connect_timeout": "server_connect_timeout",
+    "tcp_user_timeout": "tcp_user_timeout",
+    "sslmode": "server_tls_sslmode",
+    "sslnegotiation": "server_tls_sslnegotiation",
+    "sslrootcert": "server_tls_ca_file",
+    "sslcert": "server_tls_cert_file",
+    "sslkey": "server_tls_key_file",
+}
+#: Together they are server_tls_protocols.
+_VERSIONS = ("ssl_min_protocol_version", "ssl_max_protocol_version")
+#: Values that ask for no more than howdah does; any other value is refused rather than passed over.
 _KEPT_BY_ANY = {
-    "sslmode": ("disable", "allow", "prefer"),
     "gssencmode": ("disable", "prefer"),
-    "channel_binding": ("disable", "prefer"),
-    "sslnegotiation": ("postgres",),
+    "channel_binding": ("prefer",),  # see _check_parameter
     "target_session_attrs": ("any",),
     "load_balance_hosts": ("disable",),
     "replication": ("false", "off", "no", "0"),
-    "require_auth": ("none",),
+    "sslsni": ("1",),
+    "sslcompression": ("0", "1"),  # libpq passes over it, too
+    "sslcertmode": ("allow",),
+}
+#: What libpq can do and howdah cannot: not to be passed over by those who ask for safety.
+_REFUSED = {
+    "sslcrl": "howdah does not read lists of revoked certificates",
+    "sslcrldir": "howdah does not read lists of revoked certificates",
+    "sslpassword": "howdah reads only keys without a passphrase; take it off with openssl pkey",
+    "require_auth": "howdah answers whatever method PostgreSQL asks for; let pg_hba.conf ask for scram-sha-256",
+    "requiressl": "write sslmode=require",
+    "requirepeer": "howdah does not check who owns a Unix socket; keep its directory safe",
 }
 #: Known to libpq, and of no use to a pooler.
 _WITHOUT_EFFECT = (
@@ -45,23 +67,13 @@ _WITHOUT_EFFECT = (
     "keepalives_count",
     "passfile",
     "service",
-    "sslcert",
-    "sslkey",
-    "sslpassword",
-    "sslrootcert",
-    "sslcrl",
-    "sslcrldir",
-    "sslsni",
-    "sslcompression",
-    "ssl_min_protocol_version",
-    "ssl_max_protocol_version",
     "krbsrvname",
     "gsslib",
     "gssdelegation",
     "min_protocol_version",
     "max_protocol_version",
 )
-_KNOWN = (*_DATABASE_KEYS, *_GLOBAL_KEYS, *_KEPT_BY_ANY, *_WITHOUT_EFFECT)
+_KNOWN = (*_DATABASE_KEYS, *_GLOBAL_KEYS, *_VERSIONS, *_KEPT_BY_ANY, *_REFUSED, *_WITHOUT_EFFECT)
 
 
 class UrlError(ValueError):
@@ -83,19 +95,23 @@ class Url:
     def tables(self, default_host: str) -> dict[str, dict[str, Any]]:
         """As the tables of howdah.toml: every database at this server, as this user if it names one.
 
-        The URL's own database is left out on purpose: clients say which one they want.
+        With a password, the user is who may log in at howdah as well.  The URL's own database is left out on purpose:
+        clients say which one they want.
         """
         database: dict[str, Any] = {"host": [self.host or default_host]}
         for key in ("port", "user", "password"):
             if value := getattr(self, key):
                 database[key] = value
-        general: dict[str, Any] = {}
+        general: dict[str, Any] = dict(tls_settings(self.parameters))
         for key, value in self.parameters.items():
-            if key in _GLOBAL_KEYS:
-                general[_GLOBAL_KEYS[key]] = value
-            else:
+            if key in _DATABASE_KEYS:
                 database[_DATABASE_KEYS[key]] = value
-        return {"howdah": general, "databases": {"*": database}}
+            elif key not in _VERSIONS:
+                general.setdefault(_GLOBAL_KEYS[key], value)
+        tables: dict[str, dict[str, Any]] = {"howdah": general, "databases": {"*": database}}
+        if self.user and self.password:
+            tables["users"] = {self.user: {"password": self.password}}
+        return tables
 
     @property
     def shown(self) -> str:
@@ -135,9 +151,12 @@ def parse(url: str) -> Url:
     # First: with a raw '?' in a password the parameters are a part of it, and must not be shown in a message.
     _check_place(host, decoded["port"])
     parameters, ignored = _parameters(query)
+    tls_settings(parameters)
     for name in [name for name in parameters if _DATABASE_KEYS.get(name) in decoded]:
         decoded[_DATABASE_KEYS[name]] = parameters.pop(name)
     _check_place(decoded["host"], decoded["port"])
+    if decoded["password"] and not decoded["user"]:
+        raise UrlError("there is a password and no user; write postgresql://user:password@host")
     return Url(**decoded, parameters=parameters, ignored=ignored)
 
 
@@ -195,8 +214,13 @@ def _parameters(query: str) -> tuple[dict[str, str], tuple[str, ...]]:
             ignored.append(name)
         elif name not in _KEPT_BY_ANY:
             effective[name] = value
-    if "hostaddr" in effective:  # where to connect; the name beside it is for certificates
-        effective.pop("host", None)
+    if "hostaddr" in effective:
+        # Where to connect; the name beside it is for certificates, which are made out to names.
+        name = effective.pop("host", "")
+        if effective.get("sslmode") == "verify-full" and name:
+            raise UrlError(
+                "hostaddr with sslmode=verify-full: howdah checks the name it connects to; leave hostaddr out"
+            )
     return effective, tuple(ignored)
 
 
@@ -205,7 +229,51 @@ def _check_parameter(name: str, value: str) -> None:
         close = difflib.get_close_matches(name, _KNOWN, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise UrlError(f"unknown parameter {name!r}{hint}")
+    if name in _REFUSED:
+        raise UrlError(f"{name}: {_REFUSED[name]}")
+    if name == "channel_binding" and value != "prefer":
+        raise UrlError(
+            f"channel_binding={value}: howdah uses channel binding wherever PostgreSQL offers it, and can neither "
+            "insist on it nor do without; leave the parameter out"
+        )
     kept = _KEPT_BY_ANY.get(name)
     if kept is not None and value not in kept:
-        what = "TLS towards PostgreSQL comes with a later version" if name == "sslmode" else "not in this version"
-        raise UrlError(f"{name}={value}: {what}; this one can do {', '.join(f'{name}={word}' for word in kept)}")
+        raise UrlError(
+            f"{name}={value}: howdah cannot do that; it can do {', '.join(f'{name}={word}' for word in kept)}"
+        )
+
+
+# --- TLS
+
+
+def tls_settings(parameters: Mapping[str, str]) -> dict[str, str]:
+    """What libpq's parameters for TLS come to where that is more than another name for the same thing."""
+    settings = {}
+    mode, roots = parameters.get("sslmode", "prefer"), parameters.get("sslrootcert", "")
+    if roots == "system":
+        # libpq: with the system's authorities, anything less than the name's check would trust everybody.
+        if parameters.get("sslmode", "verify-full") != "verify-full":
+            raise UrlError(f"sslmode={mode} is too weak for sslrootcert=system; write sslmode=verify-full")
+        settings = {"server_tls_sslmode": "verify-full", "server_tls_ca_file": ""}
+    elif roots and mode == "require":  # libpq again: "require" and a file of authorities is verify-ca
+        settings["server_tls_sslmode"] = "verify-ca"
+    if any(parameters.get(name) for name in _VERSIONS):
+        settings["server_tls_protocols"] = ",".join(_versions(parameters))
+    return settings
+
+
+def _versions(parameters: Mapping[str, str]) -> tuple[str, ...]:
+    least, most = (_version(name, parameters.get(name, "")) for name in _VERSIONS)
+    first = VERSIONS.index(least or VERSIONS[2])
+    last = VERSIONS.index(most or VERSIONS[-1])
+    if first > last:
+        raise UrlError(f"ssl_min_protocol_version ({VERSIONS[first]}) is above ssl_max_protocol_version")
+    return VERSIONS[first : last + 1]
+
+
+def _version(name: str, value: str) -> str:
+    """Our name for a version: TLSv1 is 1.0."""
+    version = {"tlsv1": "tlsv1.0"}.get(value.lower(), value.lower())
+    if version and version not in VERSIONS:
+        raise UrlError(f"{name}={value}: versions are TLSv1, TLSv1.1, TLSv1.2 and TLSv1.3")
+    return version

@@ -21,7 +21,7 @@ CONSOLE_DATABASE = "pgbouncer"
 _CONNECTION = (
     "type t, user t, database t, replication t, state t, addr t, port i, local_addr t, local_port i, connect_time t, "
     "request_time t, wait i, wait_us i, close_needed i, ptr t, link t, remote_pid i, tls t, application_name t, "
-    "prepared_statements i, id i, worker i, pin t"
+    "prepared_statements i, id i, worker i, pin t, sni t"
 )
 #: PgBouncer's names of the counters, in its order; the *_parse and bind counts stay 0 until statements are tracked.
 _TOTALS = (
@@ -129,8 +129,8 @@ def _clients(facts: Facts) -> Rows:
             *("C", user, database, "none", state),
             *(*_place(client.address, client.port), *_place(client.local_address, client.local_port)),
             *(_time(client.connect_at_us), _time(client.request_at_us), wait, wait_us, 0),
-            *(_pointer(client.id), _pointer(client.link), 0, "", client.application_name, 0, client.id),
-            *(client.worker, client.pin),
+            *(_pointer(client.id), _pointer(client.link), 0, client.tls, client.application_name, 0, client.id),
+            *(client.worker, client.pin, client.sni),
         )
 
 
@@ -140,8 +140,8 @@ def _servers(facts: Facts) -> Rows:
             *("S", server.user, server.database, "none", server.state),
             *(*_place(server.address, server.port), *_place(server.local_address, server.local_port)),
             *(_time(server.connect_at_us), _time(server.request_at_us), 0, 0, int(server.close_needed)),
-            *(_pointer(server.id), _pointer(server.link), server.remote_pid, "", server.application_name, 0, server.id),
-            *(server.worker, ""),
+            *(_pointer(server.id), _pointer(server.link), server.remote_pid, server.tls, server.application_name, 0),
+            *(server.id, server.worker, "", ""),
         )
 
 
@@ -188,7 +188,7 @@ def _database(entry: DatabasePlan, servers: int, clients: int) -> Sequence[Cell]
         *(entry.name, entry.host or None, entry.port, entry.dbname or entry.name, entry.force_user),
         *(entry.pool_size, entry.min_pool_size, entry.reserve_pool_size, entry.server_lifetime_us // 1_000_000),
         *(entry.pool_mode.name.lower(), "round-robin" if len(entry.addresses) > 1 else None),
-        *(entry.max_db_connections, servers, 0, clients, 0, 0),
+        *(entry.max_db_connections, servers, entry.max_db_client_connections, clients, 0, 0),
     )
 
 

@@ -41,7 +41,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """`home` holds data/ (the cluster), socket/, log and lock; private to `account`."""
+    """`home` holds data/ (the cluster), socket/, log, lock and password; private to `account`."""
 
     home: Path
     account: Account | None  # None: the user howdah runs as
@@ -57,6 +57,10 @@ class Place:
     @property
     def log(self) -> Path:
         return self.home / "log"
+
+    @property
+    def password(self) -> Path:
+        return self.home / "password"
 
     def own(self, path: Path) -> None:
         """Give a file that howdah has made to the account."""

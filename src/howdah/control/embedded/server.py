@@ -10,6 +10,7 @@ from pathlib import Path
 from howdah.control.config.errors import StartError
 from howdah.control.embedded.cluster import SUPERUSER, ClusterLock, end_leftovers, ensure_cluster
 from howdah.control.embedded.lifeline import die_with_parent
+from howdah.control.embedded.password import give_password, known_password
 from howdah.control.embedded.place import MAJOR, Place, default_home, find_programs, prepare
 
 #: Only names the socket file: the server does not listen on TCP.
@@ -45,6 +46,7 @@ class EmbeddedPostgres:
         self._account = account
         self._parameters = {"max_connections": "100", **(parameters or {})}
         self._tell = tell
+        self.password = ""  # of `user`; known after `start`
         self._lock: ClusterLock | None = None
         self._process: asyncio.subprocess.Process | None = None
 
@@ -77,6 +79,7 @@ class EmbeddedPostgres:
             began = _open_log(place)
             await self._launch(place, programs)
             await self._wait_until_ready(place, began)
+            self.password = known_password(place) or await give_password(place, self.user, self.port)
         except OSError as failure:
             await self.stop()
             raise StartError(f"embedded PostgreSQL: {failure}") from failure

@@ -5,10 +5,15 @@ from typing import Any
 
 import pytest
 
-from howdah.control.config.agreement import Finding, findings
+from howdah.control.config.agreement import findings
+from howdah.control.config.finding import Finding
 from howdah.control.config.schema import Tables
 
 HERE = {"host": "127.0.0.1"}
+TLS = {"client_tls_cert_file": "cert", "client_tls_key_file": "key"}
+
+
+SCRAM = f"SCRAM-SHA-256$1:c2FsdA==${'A' * 43}=:{'A' * 43}="
 
 
 def found(
@@ -38,6 +43,20 @@ def found(
         {"databases": {"app": {"host": "db", "port": 6432}}},
         {"databases": {"app": {"host": "127.0.0.1", "port": 6432}}, "listen_addr": ""},
         {"databases": {"app": {"port": 6432}}, "unix_socket_dir": "/run", "listen_port": 6433},
+        {"auth_type": "scram-sha-256", "listen_addr": "*", "users": {"bob": {"password": "x"}}},
+        {"auth_type": "scram-sha-256", "auth_file": "users"},
+        {"auth_type": "scram-sha-256", "auth_user": "asker", "auth_query": "select 1", "auth_dbname": "app"},
+        {"auth_type": "scram-sha-256", "databases": {"app": {**HERE, "auth_user": "asker", "auth_query": "x"}}},
+        {"auth_type": "plain", "password_passthrough": True},
+        {"auth_type": "hba", "auth_hba_file": "hba"},
+        {"auth_type": "ldap", "auth_ldap_options": 'ldapserver=db ldapprefix="uid="'},
+        {"auth_type": "any", "databases": {"app": {**HERE, "user": "bob", "password": "x"}}},
+        {"auth_type": "cert", **TLS, "client_tls_sslmode": "verify-full", "client_tls_ca_file": "ca"},
+        {**TLS, "client_tls_sslmode": "require"},
+        {"server_tls_sslmode": "verify-full", "server_tls_ca_file": "ca", "server_tls_sslnegotiation": "direct"},
+        {"server_tls_cert_file": "c", "server_tls_key_file": "k"},
+        {"proxy_protocol_port": 6433, "proxy_protocol_from": "10.0.0.0/8"},
+        {"auth_dbname": "any", "auth_user": "asker", "databases": {"*": HERE}},
     ],
 )
 def test_what_goes_together(settings: dict[str, Any]) -> None:
@@ -84,6 +103,55 @@ def test_what_goes_together(settings: dict[str, Any]) -> None:
             "databases.app.host",
             "connect to itself",
         ),
+        # logins
+        ({"auth_type": "scram-sha-256"}, "howdah.auth_type", "nothing says what their passwords are"),
+        (
+            {"auth_type": "plain", "databases": {"app": {**HERE, "user": "bob", "password": "x"}}},
+            "howdah.auth_type",
+            "nothing says",
+        ),
+        ({"auth_type": "any"}, "databases.app.user", "no user to log in as"),
+        ({"auth_type": "cert"}, "howdah.auth_type", "none can be checked"),
+        ({"auth_type": "cert", **TLS, "client_tls_sslmode": "require"}, "howdah.auth_type", "none can be checked"),
+        ({"auth_type": "hba"}, "howdah.auth_type", "no HBA file"),
+        ({"auth_hba_file": "hba"}, "howdah.auth_hba_file", "counts for nothing, because auth_type is trust"),
+        ({"auth_type": "ldap"}, "howdah.auth_ldap_options", "ldapserver"),
+        ({"auth_query": "select 1"}, "howdah.auth_query", "no auth_user"),
+        ({"auth_dbname": "app"}, "howdah.auth_dbname", "no auth_user"),
+        ({"databases": {"app": {**HERE, "auth_query": "x"}}}, "databases.app.auth_query", "no auth_user"),
+        ({"auth_user": "asker", "auth_dbname": "nowhere"}, "howdah.auth_dbname", "no database 'nowhere'"),
+        ({"users": {"bob": {"password": "SCRAM-SHA-256$4096:x"}}}, "users.bob.password", "malformed"),
+        (
+            {"databases": {"app": {**HERE, "user": "bob", "password": SCRAM}}},
+            "databases.app.password",
+            "with a SCRAM secret",
+        ),
+        ({"proxy_protocol_port": 7000}, "howdah.proxy_protocol_port", "who may send PROXY headers"),
+        (
+            {"proxy_protocol_port": 6432, "proxy_protocol_from": "::1"},
+            "howdah.proxy_protocol_port",
+            "6432 is listen_port already",
+        ),
+        (
+            {"proxy_protocol_port": 7000, "proxy_protocol_from": "::1", "listen_addr": ""},
+            "howdah.proxy_protocol_port",
+            "no address",
+        ),
+        # TLS
+        (
+            {"client_tls_sslmode": "prefer"},
+            "howdah.client_tls_sslmode",
+            "no client_tls_cert_file and no client_tls_key_file",
+        ),
+        (
+            {"client_tls_sslmode": "allow", "client_tls_cert_file": "x"},
+            "howdah.client_tls_sslmode",
+            "is no client_tls_key_file$",
+        ),
+        ({**TLS, "client_tls_sslmode": "verify-ca"}, "howdah.client_tls_sslmode", "nothing says who signs them"),
+        ({"server_tls_cert_file": "x"}, "howdah.server_tls_cert_file", "there is no server_tls_key_file"),
+        ({"server_tls_key_file": "x"}, "howdah.server_tls_key_file", "there is no server_tls_cert_file"),
+        ({"server_tls_sslnegotiation": "direct"}, "howdah.server_tls_sslnegotiation", "server_tls_sslmode = prefer"),
     ],
 )
 def test_contradictions(settings: dict[str, Any], key: str, says: str) -> None:
@@ -101,6 +169,13 @@ def test_contradictions(settings: dict[str, Any], key: str, says: str) -> None:
         ({"databases": {"app": {**HERE, "max_db_connections": 5}}}, "databases.app.max_db_connections"),
         ({"databases": {"app": {**HERE, "pool_size": 50}}, "max_db_connections": 30}, "databases.app.pool_size"),
         ({"reserve_pool_size": 1, "query_wait_timeout": 5}, "howdah.query_wait_timeout"),
+        ({"databases": {"app": {**HERE, "password": "x"}}}, "databases.app.password"),
+        ({"auth_type": "md5", "auth_file": "users"}, "howdah.auth_type"),
+        ({"password_passthrough": True}, "howdah.password_passthrough"),
+        ({"proxy_protocol_from": "::1"}, "howdah.proxy_protocol_from"),
+        (TLS, "howdah.client_tls_cert_file"),
+        ({**TLS, "client_tls_sslmode": "require", "client_tls_dheparams": "legacy"}, "howdah.client_tls_dheparams"),
+        ({"server_tls_ca_file": "ca", "server_tls_sslmode": "require"}, "howdah.server_tls_ca_file"),
     ],
 )
 def test_what_is_odd_but_may_be_meant(settings: dict[str, Any], key: str) -> None:

@@ -59,10 +59,59 @@ def test_without_a_file_the_environment_says_where_postgresql_is() -> None:
     assert not config.warnings
 
 
+def test_a_url_with_a_password_is_who_may_log_in_on_both_sides() -> None:
+    for arguments in (
+        {"target": f"postgresql://bob:{SECRET}@db/app"},
+        {"DATABASE_URL": f"postgresql://bob:{SECRET}@db"},
+    ):
+        config = read(Request(arguments.pop("target", None)), arguments)
+        assert (config.settings.auth_type, config.settings.admin_users) == ("scram-sha-256", ("bob",))
+        password = config.users["bob"].password
+        assert password is not None
+        assert password.get_secret_value() == SECRET
+        assert config.sample_user == "bob"
+        assert SECRET not in repr(config)
+
+
+@pytest.mark.parametrize(
+    "environ, auth_type",
+    [({}, "trust"), ({"HOWDAH_AUTH_TYPE": "md5", "HOWDAH_AUTH_FILE": "users"}, "md5"),
+     ({"HOWDAH_AUTH_USER": "asker"}, "scram-sha-256")],
+)  # fmt: skip
+def test_a_url_without_a_password_is_trusted_unless_told_otherwise(environ: dict[str, str], auth_type: str) -> None:
+    config = read(Request("postgresql://bob@db/app"), environ)
+    assert (config.settings.auth_type, config.settings.admin_users, config.users) == (auth_type, (), {})
+
+
+def test_trust_stays_on_loopback() -> None:
+    with pytest.raises(ConfigError, match=r"10\.0\.0\.1 can be reached from the network"):
+        read(Request("postgresql://bob@db/app", (Option("listen_addr", "10.0.0.1", "--listen"),)), {})
+    options = (Option("listen_addr", "10.0.0.1", "--listen"),)
+    assert read(Request(f"postgresql://bob:{SECRET}@db/app", options), {}).settings.auth_type == "scram-sha-256"
+
+
+def test_the_files_own_word_on_a_user_counts_before_that_of_the_environment() -> None:
+    text = "[users.bob]\npassword = 'own'\npool_size = 3\n"
+    config = load(text, DATABASE_URL=f"postgresql://bob:{SECRET}@db/app")
+    password = config.users["bob"].password
+    assert password is not None
+    assert (password.get_secret_value(), config.users["bob"].pool_size) == ("own", 3)
+    assert list(config.databases) == ["*"]
+
+
+def test_files_are_looked_for_beside_the_configuration(folder: Path) -> None:
+    (folder / "etc").mkdir()
+    Path("etc/howdah.toml").write_text(f'[howdah]\nauth_file = "users"\nserver_tls_ca_file = "/ca"\n{DATABASE}')
+    settings = load(target="etc/howdah.toml").settings
+    assert (settings.auth_file, settings.server_tls_ca_file, settings.auth_ident_file) == ("etc/users", "/ca", "")
+    assert load(target="etc/howdah.toml", HOWDAH_AUTH_FILE="here").settings.auth_file == "here"
+
+
 def test_without_anything_it_is_the_embedded_postgresql() -> None:
     config = load(HOWDAH_WORKERS="3")
     assert config.embedded
     assert not config.databases
+    assert (config.settings.auth_user, config.settings.admin_users) == ("postgres", ("postgres",))
     assert config.settings.workers == 3
 
 

@@ -24,7 +24,6 @@ SECRET = "s3cret"
         "postgresql://bob@db",
         "postgresql://bob:pw@db:5433/app",
         "postgresql://bob:@db",
-        "postgresql://:pw@db",
         "postgresql:///app",
         "postgresql://%2Frun%2Fpostgresql/app",
         "postgresql://%2Frun:5433",
@@ -39,6 +38,8 @@ SECRET = "s3cret"
         "postgresql://db/app?dbname=other",
         "postgresql://bob:pa:ss@db",
         "postgresql://db/app?options=-c%20a%3Db",
+        "postgresql://db/app?sslmode=verify-full&sslrootcert=/ca.pem&sslcert=/c.pem&sslkey=/k.pem",
+        "postgresql://db/app?ssl=true",
     ],
 )
 def test_parts_are_those_that_libpq_finds(url: str) -> None:
@@ -85,12 +86,20 @@ def test_what_libpq_refuses_is_refused(url: str) -> None:
         ("postgresql://a,b/app", "several hosts"),
         ("postgresql://a:1,b:2/app", "several hosts"),
         ("postgresql://db:port/app", "not a number"),
-        (f"postgresql://bob:{SECRET}@db/app?sslmode=require", "TLS towards PostgreSQL comes with a later version"),
-        ("postgresql://db?ssl=true", "sslmode=require"),
-        ("postgresql://db?target_session_attrs=read-write", "not in this version"),
+        (f"postgresql://:{SECRET}@db", "no user"),
+        ("postgresql://db?target_session_attrs=read-write", "howdah cannot do that"),
+        ("postgresql://db?sslmode=require&channel_binding=require", "leave the parameter out"),
+        ("postgresql://db?require_auth=scram-sha-256", "pg_hba.conf"),
+        ("postgresql://db?sslcrl=x", "revoked"),
+        (f"postgresql://db?sslpassword={SECRET}", "passphrase"),
+        ("postgresql://db?sslsni=0", "sslsni=1"),
+        ("postgresql://db?sslmode=require&sslrootcert=system", "too weak"),
+        ("postgresql://db?ssl_min_protocol_version=TLSv1.3&ssl_max_protocol_version=TLSv1.2", "is above"),
+        ("postgresql://db?ssl_min_protocol_version=SSLv3", "versions are"),
+        ("postgresql://?host=db&hostaddr=10.0.0.1&sslmode=verify-full", "leave hostaddr out"),
         ("postgresql://db?sslmod=disable", "did you mean 'sslmode'"),
         ("postgresql://%ff/app", "UTF-8"),
-        ("postgresql://db?replication=database", "not in this version"),
+        ("postgresql://db?replication=database", "howdah cannot do that"),
     ],
 )
 def test_what_is_refused_with_advice(url: str, says: str) -> None:
@@ -106,8 +115,8 @@ def test_the_address_counts_where_a_url_has_name_and_address() -> None:
 
 
 def test_parameters_without_effect_are_named() -> None:
-    parsed = parse("postgresql://db?sslmode=prefer&sslcert=x&keepalives=1")
-    assert parsed.ignored == ("sslcert", "keepalives")
+    parsed = parse("postgresql://db?gssencmode=prefer&passfile=x&keepalives=1")
+    assert parsed.ignored == ("passfile", "keepalives")
     assert parsed.parameters == {}
 
 
@@ -118,8 +127,29 @@ def test_a_url_means_every_database_of_the_server() -> None:
         "databases": {
             "*": {"host": ["db"], "port": "5433", "user": "bob", "password": SECRET, "application_name": "x"}
         },
+        "users": {"bob": {"password": SECRET}},
     }
     assert parse("postgresql:///app").tables("/run/pg")["databases"] == {"*": {"host": ["/run/pg"]}}
+
+
+@pytest.mark.parametrize(
+    "parameters, settings",
+    [
+        ("", {}),
+        ("sslmode=verify-full", {"sslmode": "verify-full"}),
+        ("sslmode=verify-ca&sslrootcert=/ca.pem", {"sslmode": "verify-ca", "ca_file": "/ca.pem"}),
+        ("sslmode=require&sslrootcert=/ca.pem", {"sslmode": "verify-ca", "ca_file": "/ca.pem"}),
+        ("sslrootcert=system", {"sslmode": "verify-full", "ca_file": ""}),
+        ("sslmode=verify-full&sslrootcert=system", {"sslmode": "verify-full", "ca_file": ""}),
+        ("sslcert=/c.pem&sslkey=/k.pem", {"cert_file": "/c.pem", "key_file": "/k.pem"}),
+        ("sslmode=require&sslnegotiation=direct", {"sslmode": "require", "sslnegotiation": "direct"}),
+        ("ssl_min_protocol_version=TLSv1.3", {"protocols": "tlsv1.3"}),
+        ("ssl_min_protocol_version=TLSv1&ssl_max_protocol_version=TLSv1.2", {"protocols": "tlsv1.0,tlsv1.1,tlsv1.2"}),
+    ],
+)
+def test_tls_is_as_libpq_would_have_it(parameters: str, settings: dict[str, str]) -> None:
+    tables = parse(f"postgresql://db/app?{parameters}").tables("/tmp")
+    assert tables["howdah"] == {f"server_tls_{name}": value for name, value in settings.items()}
 
 
 def test_a_url_is_shown_without_its_password() -> None:

@@ -99,6 +99,12 @@ def test_a_client_and_its_server_are_joined_by_ptr_and_link() -> None:
     assert (client["type"], server["type"], server["remote_pid"]) == ("C", "S", 4711)
 
 
+def test_tls_and_the_name_asked_for_are_shown() -> None:
+    (client,), (server,) = _rows("CLIENTS"), _rows("SERVERS")
+    assert (client["tls"], client["sni"]) == (CLIENT.tls, "db.example")
+    assert (server["tls"], server["sni"]) == (SERVER.tls, "")
+
+
 def test_times_are_written_as_pgbouncer_does() -> None:
     (client,) = _rows("CLIENTS")
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S+", str(client["connect_time"]))

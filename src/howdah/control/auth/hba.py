@@ -141,7 +141,7 @@ class _Row:
             made = self._rule()
         except _Broken:
             return None
-        return made if self.fine else None
+        return made if self.fine and self.line.fine else None
 
     def _rule(self) -> HbaLine:
         transport = self._transport()

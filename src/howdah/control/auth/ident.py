@@ -58,7 +58,7 @@ class _Row:
         pattern = self._regex(system) if system.text.startswith("/") else None
         system_user = NameMatch(NameKind.REGEX, pattern.text) if pattern else NameMatch(NameKind.EXACT, system.text)
         made = MapLine(name.text, system_user, self._user(user, pattern))
-        return made if self.fine else None
+        return made if self.fine and self.line.fine else None
 
     def _words(self) -> tuple[Word, Word, Word] | None:
         fields = self.line.fields

@@ -39,6 +39,7 @@ class Word:
 class Line:
     where: str
     fields: tuple[tuple[Word, ...], ...]  # none of them empty, but for what an empty @file gives
+    fine: bool = True  # whether all files that it names could be read
 
 
 @dataclass(slots=True)
@@ -57,12 +58,12 @@ class Lines:
         """All lines that have fields; `inside` are the files that led here."""
         inside = (*inside, os.path.normpath(path))
         for number, joined in _joined(text.removeprefix("\ufeff")):
-            where = f"{path}:{number}"
+            where, before = f"{path}:{number}", len(self.problems)
             fields = self._fields(joined, where, inside)
             if fields and self._is_include(fields):
                 yield from self._included(fields, where, inside)
             elif fields:
-                yield Line(where, tuple(fields))
+                yield Line(where, tuple(fields), len(self.problems) == before)
 
     def line(self, text: str, where: str) -> Line:
         """`text` as one line that stands in no file."""

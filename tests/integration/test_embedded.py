@@ -132,6 +132,35 @@ def test_only_its_owner_gets_at_it(made: Path) -> None:
         assert path.stat().st_mode & 0o077 == 0
 
 
+def test_it_has_a_password_that_only_its_owner_can_read(made: Path) -> None:
+    assert (made / "password").stat().st_mode & 0o777 == 0o600
+    assert _owner(made / "password") == _owner(made)
+
+    async def story() -> None:
+        async with _running(made) as server:
+            assert server.password == _password(made)
+            assert len(server.password) >= 20
+            assert _ask(server, "select rolpassword from pg_authid where rolname = 'postgres'").startswith(
+                "SCRAM-SHA-256"
+            )
+            assert server.password not in server.log.read_text()
+
+    asyncio.run(story())
+
+
+def test_data_of_a_version_without_passwords_gets_one(made: Path) -> None:
+    async def story() -> None:
+        async with _running(made) as server:
+            before = server.password
+            _ask(server, "alter role postgres password null")
+        (made / "password").unlink()
+        async with _running(made) as server:
+            assert server.password == _password(made) != before
+            assert _ask(server, "select rolpassword from pg_authid where rolname = 'postgres'") is not None
+
+    asyncio.run(story())
+
+
 def test_two_at_once_are_refused_with_the_other_s_process(made: Path) -> None:
     async def story() -> None:
         async with _running(made) as first:
@@ -313,13 +342,22 @@ def _howdah(home: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
             process.wait()
 
 
-def _answers(port: int) -> bool:
-    where = f"postgresql://postgres@127.0.0.1:{port}/postgres?connect_timeout=5"
+def _answers(home: Path, port: int, user: str = "postgres", password: str | None = None) -> bool:
     try:
-        with psycopg.connect(where, autocommit=True) as connection:
+        with psycopg.connect(
+            host="127.0.0.1", port=port, user=user, dbname="postgres", connect_timeout=5, autocommit=True,
+            password=_password(home) if password is None else password,
+        ) as connection:  # fmt: skip
             return connection.execute("select 1").fetchone() == (1,)
     except psycopg.OperationalError:
         return False
+
+
+def _password(home: Path) -> str:
+    try:
+        return (home / "password").read_text().strip()
+    except FileNotFoundError:
+        return ""
 
 
 def _postmaster(home: Path) -> int:
@@ -331,7 +369,7 @@ def _postmaster(home: Path) -> int:
 
 def test_howdah_starts_it_and_takes_it_down(made: Path) -> None:
     with _howdah(made) as (process, port):
-        wait_until(lambda: _answers(port), "an answer through howdah", 30)
+        wait_until(lambda: _answers(made, port), "an answer through howdah", 30)
         pid = _postmaster(made)
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
@@ -339,13 +377,29 @@ def test_howdah_starts_it_and_takes_it_down(made: Path) -> None:
         assert _postmaster(made) == 0
 
 
+def test_only_who_has_the_password_gets_in(made: Path) -> None:
+    """And whoever else has one in PostgreSQL: its users are asked for there."""
+    with _howdah(made) as (process, port):
+        wait_until(lambda: _answers(made, port), "an answer through howdah", 30)
+        assert not _answers(made, port, password="wrong")
+        with psycopg.connect(
+            host="127.0.0.1", port=port, user="postgres", dbname="postgres", password=_password(made), autocommit=True
+        ) as connection:
+            connection.execute("drop role if exists bob")
+            connection.execute("create role bob login password 'bobs own'")
+        assert _answers(made, port, "bob", "bobs own")
+        assert not _answers(made, port, "bob", "another")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+
 def test_howdah_starts_it_again_when_it_dies(made: Path) -> None:
     with _howdah(made) as (process, port):
-        wait_until(lambda: _answers(port), "an answer through howdah", 30)
+        wait_until(lambda: _answers(made, port), "an answer through howdah", 30)
         first = _postmaster(made)
         os.kill(first, signal.SIGKILL)
         wait_until(lambda: _postmaster(made) not in (0, first), "another postmaster", 30)
-        wait_until(lambda: _answers(port), "an answer from the new one", 60)
+        wait_until(lambda: _answers(made, port), "an answer from the new one", 60)
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
 

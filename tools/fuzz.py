@@ -59,7 +59,8 @@ def fuzz(target: str, seconds: int) -> int:
     }
     command = [str(DRIVER), str(found), str(ROOT / "fuzz" / "corpus" / target)]
     if (IN_PYTHON / f"{target}.py").exists():
-        environment["HOWDAH_FUZZ_IN_PYTHON"] = "1"
+        # Python's own allocator: there is nothing for AddressSanitizer to find, and it is twice as fast.
+        environment |= {"HOWDAH_FUZZ_IN_PYTHON": "1", "PYTHONMALLOC": "pymalloc"}
         # No values compared: those would be Python's own pointers and sizes.  Strings compared are seen all the same.
         command += ["-use_value_profile=0", "-detect_leaks=0"]
     else:

@@ -392,7 +392,7 @@ def test_an_ldap_url_is_taken_apart(url: str, expected: tuple[str | None, ...]) 
         ("host all all all md5 map=x", "the option map belongs to the method cert and peer"),
         ("local all all peer map=x map=y", "map is given twice"),
         ("local all all peer map=", "map has no value"),
-        ("local all all peer mapp=x", 'unknown option "mapp"; did you mean map?'),
+        ("local all all peer pamservce=x", 'unknown option "pamservce"; did you mean pamservice?'),
         ("host all all all pam pam_use_hostname=1", "pam_use_hostname is not supported"),
         ("host all all all md5 krb_realm=X", "GSSAPI and SSPI are not supported"),
         ("host all all all md5 clientcert=verify-ca", "clientcert is for hostssl lines"),

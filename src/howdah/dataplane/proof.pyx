@@ -450,12 +450,18 @@ cdef void not_passed(Worker *w, Client *client) noexcept nogil:
     if size and w.plan.login_failure_delay_us:
         pause_us = turnstile_failed(&w.shared.turnstile, address, size, w.plan.login_failure_delay_us, w.now_us)
     if pause_us == 0:
-        client_refuse(w, client, PASSWORD_FAILED, packet.user)
+        refuse_password(w, client)
         return
     client_move(client, CLIENT_DELAYED)
     client.query_us = w.now_us + pause_us
     conn_watch(w.login_fd, &client.conn, EPOLLRDHUP)
     client_watch_deadline(client)
+
+
+cdef void refuse_password(Worker *w, Client *client) noexcept nogil:
+    cdef Startup packet
+    startup_of(client.login, &packet)
+    client_refuse(w, client, PASSWORD_FAILED, packet.user)
 
 
 # ---- passwords -----------------------------------------------------------------------------------------------------

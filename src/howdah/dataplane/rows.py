@@ -61,12 +61,14 @@ class AuthRequest(NamedTuple):
 
     ask: AuthAsk
     rule: int  # number in Plan.rules
+    plan: int  # version of that plan, modulo 2**32: the rules may be others by now
     password: bytes  # empty for LOOKUP
 
 
 def auth_request(detail: bytes) -> AuthRequest:
-    """Read the detail of an AUTH_WANTED event: one byte, four bytes, the password."""
-    return AuthRequest(AuthAsk(detail[0]), int.from_bytes(detail[1:5], "big"), detail[5:])
+    """Read the detail of an AUTH_WANTED event: one byte, twice four bytes, the password."""
+    numbers = (int.from_bytes(detail[at : at + 4], "big") for at in (1, 5))
+    return AuthRequest(AuthAsk(detail[0]), *numbers, detail[9:])
 
 
 class PoolRow(NamedTuple):

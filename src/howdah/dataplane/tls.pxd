@@ -24,6 +24,7 @@ cdef struct Tls:
     size_t incoming_size
     uint8_t *outgoing
     size_t outgoing_used
+    bint ticket_due  # a session ticket goes out with what is sealed next
     SSL_SESSION *session  # the last one the server gave us; ours to free
     unsigned long error
     long verify_error

@@ -127,6 +127,7 @@ from howdah.cdefs.openssl cimport (
     X509_VERIFY_PARAM_set1_ip_asc,
     X509_VERIFY_PARAM_set_hostflags,
 )
+from howdah.cdefs.sockets cimport AF_INET, AF_INET6, inet_pton
 from howdah.dataplane.certificates cimport openssl_says
 
 from howdah.dataplane.certificates import TlsError
@@ -423,18 +424,18 @@ cdef void tls_free(Tls *tls) noexcept nogil:
 cdef bint tls_expect(Tls *tls, const char *host, bint verify_name) noexcept nogil:
     """Towards a server: the name it must prove (an IP address or a DNS name), which also goes out as SNI."""
     cdef X509_VERIFY_PARAM *param = SSL_get0_param(tls.ssl)
-    cdef bint is_address = X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1
-    ERR_clear_error()
-    if not is_address:
-        SSL_set_tlsext_host_name(tls.ssl, host)
+    if is_address(host):
+        return not verify_name or X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1
+    SSL_set_tlsext_host_name(tls.ssl, host)
     if not verify_name:
-        X509_VERIFY_PARAM_set1_ip_asc(param, NULL)
-        ERR_clear_error()
-        return True
-    if is_address:
         return True
     X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS)
     return X509_VERIFY_PARAM_set1_host(param, host, strlen(host)) == 1
+
+
+cdef bint is_address(const char *host) noexcept nogil:
+    cdef uint8_t[16] address
+    return inet_pton(AF_INET, host, address) == 1 or inet_pton(AF_INET6, host, address) == 1
 
 
 cdef void tls_resume(Tls *tls, SSL_SESSION *session) noexcept nogil:
@@ -499,6 +500,10 @@ cdef TlsVerdict tls_seal(Tls *tls, const uint8_t *data, size_t size, uint8_t *se
     cdef int n
     tls.outgoing = sealed
     tls.outgoing_used = 0
+    if tls.ticket_due:
+        tls.ticket_due = False
+        SSL_new_session_ticket(tls.ssl)
+        ERR_clear_error()
     n = SSL_write(tls.ssl, data, <int>size)
     used[0] = tls.outgoing_used
     tls.outgoing = NULL
@@ -532,9 +537,7 @@ cdef bint tls_speaks_postgresql(const Tls *tls) noexcept nogil:
 
 cdef void tls_give_ticket(Tls *tls) noexcept nogil:
     """Have a session ticket go out with what is sealed next (TLS 1.3; earlier versions send theirs by themselves)."""
-    if SSL_version(tls.ssl) == TLS1_3_VERSION:
-        SSL_new_session_ticket(tls.ssl)
-        ERR_clear_error()
+    tls.ticket_due = SSL_version(tls.ssl) == TLS1_3_VERSION
 
 
 cdef const char *tls_problem(const Tls *tls) noexcept nogil:

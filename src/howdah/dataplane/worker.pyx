@@ -64,6 +64,7 @@ from howdah.dataplane.parties cimport (
     CLIENT_CANCEL,
     CLIENT_CLOSING,
     CLIENT_CONSOLE,
+    CLIENT_DELAYED,
     CLIENT_IDLE,
     CLIENT_LOGIN_ACTIVE,
     CLIENT_LOGIN_WAITING,
@@ -104,7 +105,7 @@ from howdah.dataplane.pool cimport (
     pool_free,
     prune,
 )
-from howdah.dataplane.proof cimport outside_answered, proof_came, proof_held
+from howdah.dataplane.proof cimport outside_answered, proof_came, proof_held, refuse_password
 from howdah.dataplane.recycle cimport (
     client_leave,
     client_lingers,
@@ -374,6 +375,9 @@ cdef void client_expired(Worker *w, Client *client) noexcept nogil:
     why[0] = 0
     if reason == NONE:
         client_leave(w, client, NONE, b"")
+        return
+    if client.state == CLIENT_DELAYED:
+        refuse_password(w, client)
         return
     if reason == WAIT_TIMEOUT:
         pthread_mutex_lock(&w.shared.pools.lock)

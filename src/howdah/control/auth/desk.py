@@ -70,7 +70,8 @@ class AuthDesk:
         self._engine = engine
         self._log = log
         self._context = AuthContext()
-        self._crew = Crew(self._context.threads)
+        # One for each: a directory server that hangs is no reason for PAM to wait.
+        self._crews = {ask: Crew(self._context.threads) for ask in (AuthAsk.LDAP, AuthAsk.PAM)}
         self._lookups = Lookups()
         self._passthrough = Passthrough()
         self._open: dict[Hashable, _Question] = {}
@@ -84,7 +85,8 @@ class AuthDesk:
         if context == self._context:
             return
         self._context = context
-        self._crew.most = context.threads
+        for crew in self._crews.values():
+            crew.most = context.threads
         self._lookups.retry_s, self._lookups.idle_s = context.retry_s, context.idle_s
         self._lookups.forget()
         self._passthrough.use(context)
@@ -105,7 +107,8 @@ class AuthDesk:
     async def close(self) -> None:
         """Give up on everything; who still waits is told so."""
         self._closed = True
-        self._crew.close()
+        for crew in self._crews.values():
+            crew.close()
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -197,9 +200,9 @@ class AuthDesk:
     ) -> Answer:
         match rule:
             case LdapSource():
-                return await self._crew.run(partial(ldap.check, rule, user, password))
+                return await self._crews[AuthAsk.LDAP].run(partial(ldap.check, rule, user, password))
             case PamService():
-                return await self._crew.run(partial(pam.check, rule, user, password, host))
+                return await self._crews[AuthAsk.PAM].run(partial(pam.check, rule, user, password, host))
             case Problem(text):
                 return unavailable(text)
             case _:

@@ -129,7 +129,9 @@ def _tls_parameters(tls: TlsPlan) -> Iterator[dict[str, str]]:
 
 
 def _authorities(files: contextlib.ExitStack, tls: TlsPlan) -> str:
-    if tls.ca or tls.mode < TlsMode.VERIFY_CA:
+    if tls.mode < TlsMode.VERIFY_CA:
+        return _NO_FILE  # with one, libpq would check certificates although nobody asked for it
+    if tls.ca:
         return _file(files, tls.ca)
     found = (ssl.get_default_verify_paths().cafile, *_SYSTEM_AUTHORITIES)
     return next((path for path in found if path and Path(path).exists()), _NO_FILE)

@@ -21,6 +21,13 @@ _SCOPES = {"base": 0, "one": 1, "sub": 2}
 _PORTS = {"ldap": 389, "ldaps": 636}
 #: Names with these are refused where they become part of a filter, as in PostgreSQL.
 _NOT_IN_FILTERS = frozenset("*()\\/")
+#: A machine that is gone is noticed after half a minute, where libldap knows how (the last: since 2.5).
+_KEEPALIVE = {
+    "OPT_X_KEEPALIVE_IDLE": 10,
+    "OPT_X_KEEPALIVE_INTERVAL": 5,
+    "OPT_X_KEEPALIVE_PROBES": 4,
+    "OPT_TCP_USER_TIMEOUT": 30_000,
+}
 _NO_ATTRIBUTES = ["1.1"]  # RFC 4511, 4.5.1.8: only the entry's name is wanted
 
 
@@ -37,6 +44,10 @@ class LdapSource:
     filter: str = ""  # with $username
     bind_name: str = ""
     bind_password: str = field(default="", repr=False)
+
+    @property
+    def uses_tls(self) -> bool:
+        return self.starttls or self.uris.startswith("ldaps:")
 
 
 def ldap_source(options: Mapping[str, str]) -> LdapSource:
@@ -65,7 +76,11 @@ def _in_url(host: str) -> str:
 
 
 def check(source: LdapSource, user: str, password: bytes) -> Answer:
-    """Ask; blocks for CONNECT_S and a few REQUEST_S at most."""
+    """Ask; blocks for CONNECT_S and a few REQUEST_S at most.
+
+    There is one exception: libldap sets no limit to a TLS handshake from the start (ldaps), so a server that takes the
+    connection and then is silent holds the thread until it, or its machine, is seen to be gone.
+    """
     import ldap
 
     # A bind with a name and without a password is "unauthenticated" (RFC 4513, 5.1.2), and many servers let it succeed.
@@ -76,6 +91,12 @@ def check(source: LdapSource, user: str, password: bytes) -> Answer:
             if not source.base:
                 return _bind(ldap, connection, _name_of(source, user), password)
             return _search_and_bind(ldap, connection, source, user, password)
+    except ldap.TIMEOUT:
+        return unavailable(f"LDAP: {source.uris}: no answer within {REQUEST_S:g} s")
+    except (ldap.SERVER_DOWN, ldap.CONNECT_ERROR) as error:
+        # The library says no more about a certificate that it does not like.
+        hint = "; is its certificate all right? see TLS_CACERT in ldap.conf" if source.uses_tls else ""
+        return unavailable(f"LDAP: {source.uris}: {_words(error)}{hint}")
     except ldap.LDAPError as error:
         return unavailable(f"LDAP: {source.uris}: {_words(error)}")
 
@@ -89,7 +110,11 @@ def _connected(ldap: Any, source: LdapSource) -> Iterator[Any]:
         connection.set_option(ldap.OPT_RESTART, ldap.OPT_ON)  # signals are no reason to fail
         # Not followed: the user's password would go to whatever server the answer names.
         connection.set_option(ldap.OPT_REFERRALS, ldap.OPT_OFF)
+        connection.set_option(ldap.OPT_TIMEOUT, REQUEST_S)
         connection.timeout = REQUEST_S
+        for option, value in _KEEPALIVE.items():
+            if hasattr(ldap, option):
+                connection.set_option(getattr(ldap, option), value)
         if source.starttls:
             connection.start_tls_s()
         yield connection
@@ -162,4 +187,4 @@ def _words(error: Exception) -> str:
     """What the library knows, the server's own words included; never what we sent."""
     facts = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
     words = [str(facts.get(key, "")).strip() for key in ("desc", "info")]
-    return ": ".join(word for word in words if word) or type(error).__name__
+    return ": ".join(word for word in words if word and "unknown error" not in word) or type(error).__name__

@@ -17,9 +17,10 @@ _SUCCESS, _BUF_ERR, _CONV_ERR = 0, 5, 19
 _ECHO_OFF, _ECHO_ON, _ERROR_MSG, _TEXT_INFO = 1, 2, 3, 4
 _RHOST, _FAIL_DELAY = 4, 10
 _SILENT = 0x8000
-#: Permission denied, authentication failure, insufficient credentials, unknown user, too many tries, password to be
-#: changed, account expired, password expired: the user's trouble.  All else is the operator's.
-_DENIALS = frozenset((6, 7, 8, 10, 11, 12, 13, 27))
+#: A module cannot be loaded or found, fails inside, has no memory, cannot reach who knows, wants to know more than a
+#: password, or gives up at once: the operator's trouble.  All else is the user's, "system error" too: it is what pam_exec
+#: says when its program says no.
+_TROUBLES = frozenset((1, 2, 3, 5, 9, 19, 26, 28))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ def _answer(service: PamService, step: str, status: int, words: str) -> Answer:
     if status == _SUCCESS:
         return allowed()
     message = f"PAM: service {service.name!r}, {step}: {words}"
-    return denied(message) if status in _DENIALS else unavailable(message)
+    return unavailable(message) if status in _TROUBLES else denied(message)
 
 
 def _start(pam: Any, service: PamService, user: str, conversation: _Conversation, handle: c_void_p) -> int:

@@ -2,7 +2,8 @@
 
 import pytest
 
-pytest_plugins = ["tests.kit.fix_postgres", "tests.kit.fix_pooler", "tests.kit.fix_network", "tests.kit.fix_logins"]
+pytest_plugins = ["tests.kit.fix_postgres", "tests.kit.fix_pooler", "tests.kit.fix_network", "tests.kit.fix_logins",
+                  "tests.kit.fix_directories"]  # fmt: skip
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -66,6 +66,7 @@ class AuthContext:
     idle_s: float = 600.0  # connections for auth_query unused for so long are closed; 0: never
     answer_s: float = LONGEST_S  # by then the client has gone
     problems: tuple[str, ...] = ()
+    plan: int = field(default=0, compare=False)  # version of the plan it belongs to, modulo 2**32 as in AuthRequest
 
     def entry_of(self, database: str) -> str:
         """The name in [databases] that stands for `database`; it need not be there."""
@@ -109,6 +110,7 @@ def auth_context(config: Config, access: Access, plan: Plan) -> AuthContext:
         retry_s=settings.server_login_retry,
         idle_s=settings.server_idle_timeout,
         answer_s=settings.client_login_timeout or LONGEST_S,
+        plan=plan.version % 2**32,
     )
     return replace(context, problems=tuple(dict.fromkeys(_problems(context, access))))
 

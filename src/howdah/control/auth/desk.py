@@ -37,8 +37,11 @@ _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 #: A text is logged once in so many seconds; so many of them are remembered for that.
 _SILENCE_S = 10.0
 _MOST_TEXTS = 1000
+#: Plans whose rules are remembered.
+_MOST_PLANS = 16
 #: How long the end may take, once everything is cancelled.
 _CLOSE_S = 2.0
+_STOPPING = unavailable("howdah is stopping")
 
 
 class Engine(Protocol):
@@ -49,6 +52,8 @@ class Engine(Protocol):
     ) -> None: ...
 
 
+Rule = LdapSource | PamService | Problem | None
+Rules = tuple[Rule, ...]
 Work = Callable[[], Coroutine[Any, Any, Answer]]
 
 
@@ -75,13 +80,18 @@ class AuthDesk:
         self._lookups = Lookups()
         self._passthrough = Passthrough()
         self._open: dict[Hashable, _Question] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Answer]] = set()
         self._waiting = Counter[AuthAsk]()
         self._told: dict[str, float] = {}
         self._closed = False
+        self._rules: dict[int, Rules] = {}  # by version of their plan, the latest last
 
     def reconfigure(self, context: AuthContext) -> None:
         """Questions asked from now on go by this context; what is kept from another one is forgotten."""
+        # Names that resolve anew are a new plan, too: logins on their way here are no worse for that.
+        self._rules[context.plan] = context.rules
+        for plan in list(self._rules)[:-_MOST_PLANS]:
+            del self._rules[plan]
         if context == self._context:
             return
         self._context = context
@@ -138,7 +148,7 @@ class AuthDesk:
     def _refusal(self, request: AuthRequest, user: str) -> Answer | None:
         """What need not be asked."""
         if self._closed:
-            return unavailable("howdah is stopping")
+            return _STOPPING
         if request.ask == AuthAsk.LOOKUP:
             return unknown("the name is not UTF-8") if _REPLACEMENT in user else None
         if _REPLACEMENT in user or not request.password or b"\0" in request.password:
@@ -156,37 +166,41 @@ class AuthDesk:
                 asked = (request.ask, event.database, user, fingerprint(password))
                 return asked, partial(self._passthrough.ask, event.database, user, password)
             case _:
-                rule = self._rule(request.rule)
+                rule = self._rule(request)
                 host = _host(event.address) if request.ask == AuthAsk.PAM else ""
                 key = (request.ask, rule, host, user, fingerprint(password))
                 return key, partial(self._ask_rule, rule, user, password, host)
 
-    def _rule(self, number: int) -> LdapSource | PamService | Problem | None:
-        """None after a reload that changed the rules while the login was on its way here."""
-        return self._context.rules[number] if number < len(self._context.rules) else None
+    def _rule(self, request: AuthRequest) -> Rule:
+        """None where the rules have changed so often that those of the login's plan are not here any more."""
+        rules = self._rules.get(request.plan, ())
+        return rules[request.rule] if request.rule < len(rules) else None
 
     def _begin(self, question: _Question, work: Work) -> None:
         self._waiting[question.ask] += 1
-        task = asyncio.get_running_loop().create_task(self._see_to(question, work))
+        task = asyncio.get_running_loop().create_task(self._find_out(question, work))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(partial(self._finish, question))
 
-    async def _see_to(self, question: _Question, work: Work) -> None:
-        answer = unavailable("howdah is stopping")
+    async def _find_out(self, question: _Question, work: Work) -> Answer:
         try:
             async with asyncio.timeout(self._context.answer_s):
-                answer = await work()
+                return await work()
         except TimeoutError:
-            answer = unavailable(f"no answer of {_NAMES[question.ask]} within {self._context.answer_s:g} s")
+            return unavailable(f"no answer of {_NAMES[question.ask]} within {self._context.answer_s:g} s")
         except Exception:  # noqa: BLE001  the same
             self._log.exception("a login could not be asked about", database=question.database, user=question.user)
-            answer = unavailable("internal error")
-        finally:
-            self._waiting[question.ask] -= 1
-            if self._open.get(question.key) is question:
-                del self._open[question.key]
-            self._tell(question, answer)
-            self._answer(question.clients, answer)
+            return unavailable("internal error")
+
+    def _finish(self, question: _Question, task: asyncio.Task[Answer]) -> None:
+        """The one place where clients of a question are answered; also comes when a task is cancelled unbegun."""
+        self._tasks.discard(task)
+        self._waiting[question.ask] -= 1
+        if self._open.get(question.key) is question:
+            del self._open[question.key]
+        answer = _STOPPING if task.cancelled() else task.result()
+        self._tell(question, answer)
+        self._answer(question.clients, answer)
 
     async def _look_up(self, source: LookupSource | Problem | None, user: str) -> Answer:
         if source is None:
@@ -195,9 +209,7 @@ class AuthDesk:
             return unavailable(f"auth_query: {source.text}")
         return await self._lookups.ask(source, user)
 
-    async def _ask_rule(
-        self, rule: LdapSource | PamService | Problem | None, user: str, password: bytes, host: str
-    ) -> Answer:
+    async def _ask_rule(self, rule: Rule, user: str, password: bytes, host: str) -> Answer:
         match rule:
             case LdapSource():
                 return await self._crews[AuthAsk.LDAP].run(partial(ldap.check, rule, user, password))

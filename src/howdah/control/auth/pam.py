@@ -18,8 +18,8 @@ _ECHO_OFF, _ECHO_ON, _ERROR_MSG, _TEXT_INFO = 1, 2, 3, 4
 _RHOST, _FAIL_DELAY = 4, 10
 _SILENT = 0x8000
 #: A module cannot be loaded or found, fails inside, has no memory, cannot reach who knows, wants to know more than a
-#: password, or gives up at once: the operator's trouble.  All else is the user's, "system error" too: it is what pam_exec
-#: says when its program says no.
+#: password, or gives up at once: the operator's trouble.  All else is the user's, "system error" too: it is what
+#: pam_exec says when its program says no.
 _TROUBLES = frozenset((1, 2, 3, 5, 9, 19, 26, 28))
 
 

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from howdah.control.auth.saslprep import prepare
 from howdah.dataplane.plan import Secret
 from howdah.dataplane.rows import AuthVerdict
 
@@ -25,8 +26,10 @@ def unknown(message: str) -> Answer:
     return Answer(AuthVerdict.UNKNOWN, None, message)
 
 
-def allowed(secret: Secret | None = None) -> Answer:
-    return Answer(AuthVerdict.ALLOWED, secret)
+def allowed(password: bytes) -> Answer:
+    """The password is right; PostgreSQL may want it, too, and gets it where nothing else is known to log in with."""
+    prepared = prepare(password)
+    return Answer(AuthVerdict.ALLOWED, Secret(password, None if prepared == password else prepared))
 
 
 def denied(message: str) -> Answer:

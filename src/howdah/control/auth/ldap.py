@@ -180,7 +180,7 @@ def _bind(ldap: Any, connection: Any, name: str, password: bytes) -> Answer:
         connection.simple_bind_s(name, password)
     except refusals as error:
         return denied(f"LDAP: {name}: {_words(error)}")
-    return allowed()
+    return allowed(password)
 
 
 def _words(error: Exception) -> str:

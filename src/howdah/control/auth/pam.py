@@ -81,14 +81,14 @@ def check(service: PamService, user: str, password: bytes, host: str) -> Answer:
         if status == _SUCCESS:
             status = pam.pam_acct_mgmt(handle, _SILENT)
             step = "account"
-        return _answer(service, step, status, _words(pam, handle, status))
+        if status == _SUCCESS:
+            return allowed(password)
+        return _refusal(service, step, status, _words(pam, handle, status))
     finally:
         pam.pam_end(handle, status)
 
 
-def _answer(service: PamService, step: str, status: int, words: str) -> Answer:
-    if status == _SUCCESS:
-        return allowed()
+def _refusal(service: PamService, step: str, status: int, words: str) -> Answer:
     message = f"PAM: service {service.name!r}, {step}: {words}"
     return unavailable(message) if status in _TROUBLES else denied(message)
 

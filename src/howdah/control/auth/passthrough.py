@@ -14,8 +14,6 @@ from collections import OrderedDict
 from howdah.control.auth.answer import Answer, allowed, denied, unavailable
 from howdah.control.auth.context import AuthContext, Problem
 from howdah.control.auth.dial import Refused, try_password
-from howdah.control.auth.saslprep import prepare
-from howdah.dataplane.plan import Secret
 
 #: Trial logins at a time at one entry of [databases]: wrong passwords must not take PostgreSQL's connections.
 MOST_AT_ONCE = 4
@@ -53,7 +51,7 @@ class Passthrough:
         """Raises nothing but what asyncio raises."""
         mark = fingerprint(password)
         if self._knows(database, user, mark):
-            return allowed(_secret(password))
+            return allowed(password)
         context = self.context
         place = context.place_of(database)
         if isinstance(place, Problem):
@@ -68,7 +66,7 @@ class Passthrough:
             return unavailable(f"password_passthrough: {refusal}")
         if context is self.context:
             self._remember(database, user, mark)
-        return allowed(_secret(password))
+        return allowed(password)
 
     def _knows(self, database: str, user: str, mark: bytes) -> bool:
         known, until = self._known.get((database, user), (b"", 0.0))
@@ -81,8 +79,3 @@ class Passthrough:
         self._known.move_to_end((database, user))
         if len(self._known) > MOST_KNOWN:
             self._known.popitem(last=False)
-
-
-def _secret(password: bytes) -> Secret:
-    prepared = prepare(password)
-    return Secret(password=password, prepared=None if prepared == password else prepared)

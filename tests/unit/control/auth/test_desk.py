@@ -149,7 +149,7 @@ def ask(event: Event, context: AuthContext = CONTEXT) -> tuple[AuthVerdict, Secr
     ],
 )
 def test_passwords_go_to_whom_the_rule_names(asked: Asked, event: Event, question: tuple[Any, ...]) -> None:
-    asked.answer = allowed(SECRET)
+    asked.answer = allowed(b"secret")
     asked.gate.set()
     assert ask(event) == (ALLOWED, SECRET, "")
     assert asked.questions == [question]
@@ -247,7 +247,7 @@ def test_passwords_are_shared_only_when_they_are_the_same(asked: Asked) -> None:
         asked.gate.set()
         await engine.wait_for(0, 1, 2, 3)
 
-    asked.answer = allowed()
+    asked.answer = allowed(b"secret")
     run(work)
 
 

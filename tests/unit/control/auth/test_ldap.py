@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from howdah.control.auth import ldap
-from howdah.control.auth.answer import Answer
+from howdah.control.auth.answer import Answer, allowed
 from howdah.control.auth.hba import rules_of_auth_type
 from howdah.control.auth.ldap import LdapSource, check, escaped_in_filter, escaped_in_name, ldap_source
 from howdah.dataplane.rows import AuthVerdict
@@ -33,7 +33,8 @@ def source(request: pytest.FixtureRequest, directory: Slapd) -> LdapSource:
 
 @pytest.mark.parametrize("user", PASSWORDS)
 def test_the_right_password_lets_in(source: LdapSource, user: str) -> None:
-    assert check(source, user, PASSWORDS[user].encode()) == Answer(ALLOWED)
+    password = PASSWORDS[user].encode()
+    assert check(source, user, password) == allowed(password)
 
 
 @pytest.mark.parametrize("user", [*PASSWORDS, "nobody"])
@@ -114,7 +115,7 @@ def test_a_base_that_is_not_there_is_no_fault_of_the_user(directory: Slapd) -> N
 @pytest.mark.parametrize("kind", ["starttls", "ldaps"])
 def test_tls_both_ways(directory: Slapd, kind: str) -> None:
     more = {"ldaptls": "1"} if kind == "starttls" else {"ldapscheme": "ldaps", "ldapport": str(directory.tls_port)}
-    assert check(simple(directory, **more), "alice", b"wonderland") == Answer(ALLOWED)
+    assert check(simple(directory, **more), "alice", b"wonderland") == allowed(b"wonderland")
     assert check(searching(directory, **more), "alice", b"wrong").verdict == DENIED
 
 
@@ -136,7 +137,7 @@ def test_a_server_with_a_wrong_certificate_is_not_asked(impostor: Slapd) -> None
 def test_the_next_server_is_asked_when_the_first_is_down(directory: Slapd) -> None:
     source = simple(directory, ldapserver="127.0.0.2 127.0.0.1")
     assert source.uris == f"ldap://127.0.0.2:{directory.port} ldap://127.0.0.1:{directory.port}"
-    assert check(source, "alice", b"wonderland") == Answer(ALLOWED)
+    assert check(source, "alice", b"wonderland") == allowed(b"wonderland")
 
 
 def test_a_server_that_is_down_is_named() -> None:
@@ -164,7 +165,7 @@ def test_other_threads_run_while_one_waits_for_the_server(directory: Slapd, monk
     assert not answers  # reached at all only if the interpreter is not held
     directory.thaw()
     asking.join(30)
-    assert answers == [Answer(ALLOWED)]
+    assert answers == [allowed(b"wonderland")]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from howdah.control.auth import pam
-from howdah.control.auth.answer import Answer
+from howdah.control.auth.answer import Answer, allowed
 from howdah.control.auth.pam import PamService, check
 from howdah.dataplane.rows import AuthVerdict
 from tests.kit.pam import PASSWORDS, PamFolder
@@ -20,7 +20,7 @@ def ask(folder: PamFolder, user: str, password: str, host: str = "192.0.2.7", se
 
 @pytest.mark.parametrize("user", ["alice", "bob"])
 def test_the_right_password_lets_in(pam_folder: PamFolder, user: str) -> None:
-    assert ask(pam_folder, user, PASSWORDS[user]) == Answer(ALLOWED)
+    assert ask(pam_folder, user, PASSWORDS[user]) == allowed(PASSWORDS[user].encode())
 
 
 @pytest.mark.parametrize("user", ["alice", "nobody"])

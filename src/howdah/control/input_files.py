@@ -50,12 +50,17 @@ class InputFiles:
             return None
 
     def bytes_for(self, setting: str, path: str) -> bytes:
-        """The same as bytes; without a path, or without a readable file, there are none."""
+        """The same as bytes; without a path there are none, and a file without any is at fault."""
+        if not path:
+            return b""
         try:
-            return self._raw(path) if path else b""
+            data = self._raw(path)
         except OSError as failure:
             self._cannot_read(setting, path, failure)
             return b""
+        if not data.strip():
+            self.problems.append(Problem(path, "", "is empty", f"{setting} names it"))
+        return data
 
     def _raw(self, path: str) -> bytes:
         self.fingerprints[path] = None

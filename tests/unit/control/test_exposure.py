@@ -15,7 +15,7 @@ BOB = {"bob": Secret(password=b"pw")}
 
 def warnings(lines: str, secrets: dict[str, Secret] | None = None, **settings: Any) -> list[str]:
     """What is said of an HBA file, or of an auth_type."""
-    found = read_hba("hba", lines, lambda path: "") if " " in lines else None
+    found = read_hba("hba", lines, str) if " " in lines else None
     assert found is None or not found.problems
     access = Access(found.lines if found else rules_of_auth_type(lines, ""), (), BOB if secrets is None else secrets)
     return [str(problem) for problem in exposures(Config.model_validate({"settings": settings}), access)]

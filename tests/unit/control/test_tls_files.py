@@ -106,6 +106,7 @@ def test_openssl_takes_what_pgbouncers_words_come_to(
     "side, settings, where, says",
     [
         ("client", {"client_tls_cert_file": "/nowhere"}, "/nowhere", "cannot be read: No such file"),
+        ("client", {"client_tls_cert_file": "/dev/null"}, "/dev/null", "is empty"),
         ("client", {"client_tls_cert_file": "KEY"}, "KEY", "no certificate"),
         ("client", {"client_tls_key_file": "CERTIFICATE"}, "CERTIFICATE", "no usable private key"),
         ("client", {"client_tls_key_file": "OTHER_KEY"}, "OTHER_KEY", "does not belong to the certificate"),

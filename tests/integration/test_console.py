@@ -163,3 +163,17 @@ def test_many_sessions_at_once(howdah: Pooler) -> None:
         assert client.read_ready(5).statuses == "IIIII"
         client.close()
     howdah.wait_until_idle()
+
+
+def test_with_nobody_named_it_is_for_who_runs_howdah(pooler: Pooler) -> None:
+    """By the operating system's word, without a password; over TCP that word is not to be had."""
+    pooler.users["alice"] = {"password": "alice's"}
+    pooler.run_with(auth_type="scram-sha-256", login_failure_delay=0)
+    with psycopg.connect(host=str(pooler.folder), port=pooler.port, user="pgbouncer", dbname="pgbouncer") as console:
+        console.autocommit = True
+        assert psycopg.ClientCursor(console).execute("SHOW VERSION").fetchone()
+    for where, user, password in (
+        (pooler.host, "pgbouncer", ""), (pooler.host, "alice", "alice's"), (str(pooler.folder), "alice", "alice's"),
+    ):  # fmt: skip
+        with pytest.raises(psycopg.OperationalError):
+            psycopg.connect(host=where, port=pooler.port, user=user, password=password, dbname="pgbouncer")

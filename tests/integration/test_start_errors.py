@@ -4,6 +4,7 @@ import socket
 
 import pytest
 
+from tests.kit.certs import Certificates
 from tests.kit.pooler import Pooler
 
 
@@ -56,6 +57,33 @@ def test_a_typing_error_in_the_configuration(pooler: Pooler, table: str, key: st
     assert key in line
     assert expected in line
     assert "howdah.toml:" in line
+
+
+def test_a_certificate_that_cannot_be_used(pooler: Pooler, certificates: Certificates) -> None:
+    pooler.settings |= {
+        "client_tls_sslmode": "require",
+        "client_tls_cert_file": str(certificates.server.certificate),
+        "client_tls_key_file": str(certificates.server_rsa.key),
+    }
+    line = failure(pooler)
+    assert line.startswith(f"{certificates.server_rsa.key}: ")
+    assert "does not belong to the certificate" in line
+
+
+def test_a_user_list_with_a_slip_of_the_pen(pooler: Pooler) -> None:
+    users = pooler.folder / "users"
+    users.write_text('"alice" "s3cret"\n"bob" "s3cret\n')
+    pooler.settings |= {"auth_type": "md5", "auth_file": str(users)}
+    line = failure(pooler)
+    assert line.startswith(f"{users}:2: ")
+    assert "s3cret" not in line
+
+
+def test_nobody_s_password_is_known(pooler: Pooler) -> None:
+    del pooler.settings["auth_type"]
+    line = failure(pooler)
+    assert "nothing says what their passwords are" in line
+    assert 'auth_type = "trust"' in line
 
 
 def test_a_configuration_that_is_no_toml(pooler: Pooler) -> None:

@@ -21,7 +21,7 @@ def check(data: bytes) -> None:
 
 def _claim_secret(secret: Secret) -> None:
     kinds = [secret.password is not None, bool(secret.md5), secret.scram is not None]
-    claim(sum(kinds) <= 1, "more than one secret")
+    claim(sum(kinds) == 1, "more than one secret, or none")
     claim(secret.password != b"" and b"\0" not in (secret.password or b""), "a password that cannot be sent")
     claim(not secret.md5 or (len(secret.md5) == 35 and secret.md5 == secret.md5.lower()), "no md5")
     if secret.scram is not None:

@@ -11,7 +11,7 @@ import re
 from howdah.control.auth.saslprep import prepare
 from howdah.dataplane.plan import ScramSecret, Secret
 
-#: The user exists and cannot log in by password: there is neither a password nor a hash of one.
+#: The user exists and cannot log in by password: there is neither a password nor a hash of one.  Not for the plan.
 NO_PASSWORD = Secret()
 MOST_ITERATIONS = 1_000_000
 LONGEST_SALT = 64  # bytes
@@ -26,13 +26,13 @@ _NUMBER = re.compile("[0-9]{1,9}")
 
 
 def parse_secret(text: str) -> Secret:
-    """The secret that `text` writes down; an empty text is `NO_PASSWORD`.
+    """The secret that `text` writes down.
 
     `text` is UTF-8 decoded, with bytes that are none as lone surrogates ("surrogateescape").  ValueError says, to
     people, why it is no secret.
     """
-    if not text:  # PostgreSQL never takes an empty password; files have it for users who log in otherwise
-        return NO_PASSWORD
+    if not text:
+        raise ValueError("the password is empty; PostgreSQL takes no empty password, so leave it out")
     # PostgreSQL and PgBouncer take a malformed verifier for a plain password.  It is refused here: nobody has such a
     # password, and a slip of the pen would make the verifier's text, known to all who may read it, let people in.
     if text.startswith(_SCRAM):
@@ -47,7 +47,7 @@ def secret_of_lookup(value: str | None) -> Secret:
 
     NULL, and the empty text, is `NO_PASSWORD`, as in PgBouncer: the user exists and cannot log in by password.
     """
-    return parse_secret(value or "")
+    return parse_secret(value) if value else NO_PASSWORD
 
 
 def _plain(text: str) -> Secret:

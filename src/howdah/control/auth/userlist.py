@@ -23,7 +23,7 @@ _FORM = 'lines are: "user" "secret"'
 class Users:
     """What a file says; not to be used when a problem is fatal."""
 
-    secrets: dict[str, Secret] = field(default_factory=dict, repr=False)  # by user name
+    secrets: dict[str, Secret] = field(default_factory=dict, repr=False)  # by user name; not of those without one
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -44,7 +44,7 @@ def read_userlist(path: str, text: str) -> Users:
             if entry is None:
                 raise ValueError(_why_not(line))
             name = _name(entry[1].replace('""', '"'))
-            secret = parse_secret(entry[2].replace('""', '"'))
+            secret = parse_secret(entry[2].replace('""', '"')) if entry[2] else None
         except ValueError as error:
             message, _, advice = str(error).partition("; ")
             users.problems.append(Problem(f"{path}:{number}", "", message, advice))
@@ -53,7 +53,10 @@ def read_userlist(path: str, text: str) -> Users:
             message = f"{shown(name)} stands in line {seen[name]} too: this one counts"
             users.problems.append(Problem(f"{path}:{number}", "", message, "remove one of them", fatal=False))
         seen[name] = number
-        users.secrets[name] = secret
+        if secret is not None:
+            users.secrets[name] = secret
+        else:
+            users.secrets.pop(name, None)
     users.problems = first_of(users.problems)
     return users
 

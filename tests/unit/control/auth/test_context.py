@@ -91,7 +91,6 @@ def test_the_password_is_that_of_the_user_lists_if_it_is_a_plain_one() -> None:
 
     assert password("plain") == b"plain"
     assert password("md5" + "a" * 32) is None
-    assert password("") is None
 
 
 def test_an_entrys_password_is_its_users() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fuzz.python import userlist as fuzzed
 from fuzz.python import written
-from howdah.control.auth.secrets import NO_PASSWORD, parse_secret
+from howdah.control.auth.secrets import parse_secret
 from howdah.control.auth.userlist import Users, read_userlist
 from howdah.dataplane.plan import Secret
 
@@ -29,8 +29,13 @@ def passwords(text: str) -> dict[str, bytes | None]:
 def test_a_line_is_a_user_and_a_secret_of_any_kind() -> None:
     users = read(f'"al" "s3cret"\n"bo" "{MD5}"\n"cy" "{SCRAM}"\n"di" ""\n')
     assert users == Users({
-        "al": Secret(password=b"s3cret"), "bo": Secret(md5=MD5), "cy": parse_secret(SCRAM), "di": NO_PASSWORD,
+        "al": Secret(password=b"s3cret"), "bo": Secret(md5=MD5), "cy": parse_secret(SCRAM),
     })  # fmt: skip
+
+
+def test_an_empty_secret_is_none_even_behind_another() -> None:
+    assert passwords('"metrics" ""') == {}
+    assert read('"bob" "old"\n"bob" ""').secrets == {}
 
 
 @pytest.mark.parametrize(
@@ -122,7 +127,7 @@ NAMES = st.text(st.characters(exclude_characters="\0\n", exclude_categories=["Cs
 )
 PASSWORDS = st.binary(min_size=1).filter(lambda raw: not {0, 10} & set(raw) and not raw.startswith(b"SCRAM-"))
 SECRETS = PASSWORDS.map(lambda raw: parse_secret(raw.decode("utf-8", "surrogateescape"))) | st.sampled_from(
-    [parse_secret(SCRAM), parse_secret(MD5), NO_PASSWORD]
+    [parse_secret(SCRAM), parse_secret(MD5)]
 )
 
 

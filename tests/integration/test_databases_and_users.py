@@ -26,6 +26,7 @@ def test_the_star_may_have_a_name_on_the_server(guarded: GuardedPooler) -> None:
 
 
 def test_a_database_that_is_not_there_either(guarded: GuardedPooler) -> None:
+    guarded.postgres.let_in("host all all all trust")
     guarded.add_database("*")
     guarded.run()
     with guarded.stranger() as client:

@@ -50,7 +50,7 @@ CASES = {
     "the first line decides, not the best": ("host all all all reject\nhost app alice 127.0.0.1/32 trust", EVERYBODY),
     "one user": ("host all alice all trust", EVERYBODY),
     "lists": ("host app,other alice,bob all trust", EVERYBODY),
-    "lists with blanks": ("host app, other  alice ,bob all trust", EVERYBODY),
+    "lists with blanks": ("host app, other  alice, bob all trust", EVERYBODY),
     "sameuser": ("host sameuser all all trust", EVERYBODY),
     "sameuser among others": ("host sameuser,app all all trust", EVERYBODY),
     "replication is no database": ("host replication all all trust\nhost app all all password", EVERYBODY),
@@ -87,7 +87,7 @@ CASES = {
     "hostssl": ("hostssl all all all trust", EVERYWHERE),
     "hostnossl": ("hostnossl all all all trust", EVERYWHERE),
     "hostssl first": ("hostssl all all all password\nhost all all all trust\nlocal all all reject", EVERYWHERE),
-    "hostgssenc is nobody": ("hostgssenc all all all trust\nhostnogssenc all all all password", EVERYWHERE),
+    "hostnogssenc is everybody": ("hostnogssenc all all all password", EVERYWHERE),
 }  # fmt: skip
 
 
@@ -147,6 +147,7 @@ TYPOS = {
     "an open quote": 'host "all all all trust',
     "a missing file": "host @no_such_file all all trust",
     "too few": "host",
+    "what never fits": "hostgssenc all all all trust",
 }
 
 

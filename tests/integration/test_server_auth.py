@@ -11,7 +11,7 @@ from tests.kit.certs import Certificates
 from tests.kit.client import Client
 from tests.kit.crowd import Background, crowd
 from tests.kit.deadline import wait_until
-from tests.kit.fix_logins import DORA_PREPARED, PASSWORDS, GuardedPooler
+from tests.kit.fix_logins import PASSWORDS, GuardedPooler
 from tests.kit.impostor import Impostor, Peer, pump, server_context
 from tests.kit.postgres import Postgres
 from tests.kit.proxy import Network
@@ -23,15 +23,11 @@ def answer(pooler: GuardedPooler, user: str = "alice", database: str = "app") ->
     """What a client that knows its password gets for its first query."""
     with pooler.stranger() as client:
         client.send(wire.startup(user=user, database=database))
-        replies = client.prove(user, _password(user))
+        replies = client.prove(user, PASSWORDS[user])
         if replies[-1].tag == "E":
             return replies
         client.send(wire.query("SELECT current_user"))
         return client.read_until("Z", "E")
-
-
-def _password(user: str) -> str:
-    return DORA_PREPARED if user == "dora" else PASSWORDS[user]
 
 
 # where the password comes from

@@ -154,12 +154,13 @@ def _is_let_in(pooler: GuardedPooler, pair: Pair) -> bool:
 def test_a_new_ca_towards_servers(guarded: GuardedPooler, certificates: Certificates) -> None:
     ca = guarded.folder / "server-ca.crt"
     shutil.copy(certificates.wrong_ca, ca)
-    guarded.run_with(server_tls_sslmode="verify-full", server_tls_ca_file=str(ca), server_login_retry=0.1)
-    with guarded.client() as client:
-        client.send(b"")
-        shutil.copy(certificates.ca, ca)
-        guarded.reload()
-        wait_until(lambda: _is_served(guarded), "the server to be trusted")
+    guarded.run_with(
+        server_tls_sslmode="verify-full", server_tls_ca_file=str(ca), server_login_retry=0.1, query_wait_timeout=1
+    )
+    assert not _is_served(guarded)
+    shutil.copy(certificates.ca, ca)
+    guarded.reload()
+    wait_until(lambda: _is_served(guarded), "the server to be trusted")
 
 
 def _is_served(pooler: GuardedPooler) -> bool:

@@ -106,6 +106,7 @@ class Client:
 
     def scram_exchange(self, password: str | bytes, mechanisms: list[str]) -> Replies:
         """The strongest SCRAM there is on offer, as libpq does it; the server's final proof is checked."""
+        password = scram.prepared(password)
         if scram.PLUS in mechanisms and self.channel_binding:
             exchange, mechanism = scram.Scram.bound(password, self.channel_binding), scram.PLUS
         else:

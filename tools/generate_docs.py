@@ -108,6 +108,9 @@ without `[databases]` takes the database from the environment variable `DATABASE
 `B`, `kB`, `MB`, `GB`, `TB`; a `kB` is 1024 bytes. A bare number is in the unit that PgBouncer has for the setting.
 **Lists** are written as `["a", "b"]` or `"a, b"`.
 
+**Files** are looked for in the folder of the howdah.toml that names them; those from the environment or the command
+line in the working directory. howdah notices when they change.
+
 *reload*: a change takes effect when howdah reads its configuration again (SIGHUP). *restart*: only when it is started
 anew.
 """

@@ -5,15 +5,18 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psycopg
 
@@ -94,6 +97,24 @@ def test_a_person_is_told_how_to_connect_and_sees_what_goes_on(postgres: Postgre
         assert terminal.wait_for_exit() == 0
         assert "howdah has stopped" in terminal.shown
         assert "Traceback" not in terminal.shown
+
+
+def test_the_embedded_postgresql_is_shown_with_its_password() -> None:
+    folder = Path(tempfile.mkdtemp(prefix="howdah-e-"))
+    folder.chmod(0o755)  # as root, PostgreSQL runs as somebody else, who must get in
+    terminal = Terminal("run", "--set", "unix_socket_dir=", "--set", f"embedded_data_dir={folder / 'postgres'}")
+    try:
+        url = terminal.wait_for(r"psql '(postgresql://postgres:[^@']+@[^']+/postgres)'", 60)[1]
+        with psycopg.connect(url, autocommit=True) as connection:
+            assert connection.execute("SELECT current_user").fetchone() == ("postgres",)
+        console = terminal.wait_for(r"psql '(postgresql://postgres:[^@']+@[^']+/pgbouncer)'")[1]
+        with psycopg.connect(console, autocommit=True) as connection:
+            assert psycopg.ClientCursor(connection).execute("SHOW VERSION").fetchone()
+        terminal.press(b"\x03")
+        assert terminal.wait_for_exit() == 0
+    finally:
+        terminal.close()
+        shutil.rmtree(folder)
 
 
 def test_quiet_says_nothing(postgres: Postgres) -> None:

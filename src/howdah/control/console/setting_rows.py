@@ -1,5 +1,6 @@
 """The rows of SHOW CONFIG, from the schema that all settings come from."""
 
+from howdah.control.auth.hba import rules_of_auth_type
 from howdah.control.config.schema import GlobalSettings, Reload
 from howdah.control.console.show import Setting
 
@@ -18,6 +19,8 @@ def setting_rows(settings: GlobalSettings) -> list[Setting]:
 
 def _written(key: str, value: object) -> str:
     """As PgBouncer shows it: 1 and 0 for switches, seconds as a bare number, permissions in octal."""
+    if key == "auth_ldap_options":
+        return _without_secrets(str(value))
     if key == "unix_socket_mode":
         return f"0{value:o}"
     if isinstance(value, bool):
@@ -25,3 +28,14 @@ def _written(key: str, value: object) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _without_secrets(ldap_options: str) -> str:
+    """LDAP's options as they are understood; one of them can be a password."""
+    if not ldap_options:
+        return ""
+    try:
+        (line,) = rules_of_auth_type("ldap", ldap_options)
+    except ValueError:
+        return "***"  # written for another auth_type, and not understood
+    return " ".join(f"{name}={'***' if 'passwd' in name else value}" for name, value in line.options.items())

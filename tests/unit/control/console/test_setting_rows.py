@@ -13,3 +13,11 @@ def test_every_setting_is_shown_as_pgbouncer_would() -> None:
     assert (rows["tcp_keepalive"].value, rows["tcp_keepalive"].default) == ("0", "1")
     assert (rows["unix_socket_mode"].value, rows["query_wait_timeout"].value) == ("0777", "120")
     assert not rows["listen_port"].changeable
+
+
+def test_the_password_among_ldap_options_is_not_shown() -> None:
+    options = 'ldapserver=dir.example ldapbasedn="dc=example" "ldapbinddn=cn=asker" "ldapbindpasswd=two words"'
+    shown = {row.key: row.value for row in setting_rows(GlobalSettings(auth_ldap_options=options))}
+    assert shown["auth_ldap_options"].startswith("ldapserver=dir.example ldapbasedn=dc=example")
+    assert "ldapbindpasswd=***" in shown["auth_ldap_options"]
+    assert "words" not in str(setting_rows(GlobalSettings(auth_ldap_options='"ldapbindpasswd=two words')))

@@ -121,6 +121,8 @@ def test_what_goes_together(settings: dict[str, Any]) -> None:
         ({"databases": {"app": {**HERE, "auth_query": "x"}}}, "databases.app.auth_query", "no auth_user"),
         ({"auth_user": "asker", "auth_dbname": "nowhere"}, "howdah.auth_dbname", "no database 'nowhere'"),
         ({"users": {"bob": {"password": "SCRAM-SHA-256$4096:x"}}}, "users.bob.password", "malformed"),
+        ({"users": {"bob": {"password": ""}}}, "users.bob.password", "is empty"),
+        ({"databases": {"app": {**HERE, "user": "bob", "password": ""}}}, "databases.app.password", "is empty"),
         (
             {"databases": {"app": {**HERE, "user": "bob", "password": SCRAM}}},
             "databases.app.password",

@@ -53,8 +53,9 @@ def test_who_has_no_password_learns_nothing_of_databases(guarded: GuardedPooler)
 
 
 def test_pools_of_the_star_go_when_unused(guarded: GuardedPooler) -> None:
+    """As PgBouncer counts it: from when their last server was closed, too."""
     guarded.add_database("*")
-    guarded.run_with(autodb_idle_timeout=0.3)
+    guarded.run_with(autodb_idle_timeout=0.3, server_idle_timeout=0.2)
     with guarded.client(database="other") as client:
         client.query("SELECT 1")
         assert guarded.pool("other")
@@ -67,7 +68,7 @@ def test_pools_of_the_star_go_when_unused(guarded: GuardedPooler) -> None:
 
 def test_pools_of_the_star_stay_while_somebody_is_connected(guarded: GuardedPooler) -> None:
     guarded.add_database("*")
-    guarded.run_with(autodb_idle_timeout=0.2)
+    guarded.run_with(autodb_idle_timeout=0.2, server_idle_timeout=0.2)
     with guarded.client(database="other") as idle:
         for name in ("by_trust", "app"):
             with guarded.client(database=name) as client:

@@ -290,9 +290,11 @@ def test_tls_1_3_suites(trusting: GuardedPooler) -> None:
         assert client.query(USED.replace("ssl ", "cipher ", 1)).value == "TLS_CHACHA20_POLY1305_SHA256"
 
 
-def _terminator(
-    postgres: Postgres, context: ssl.SSLContext, seen: list[tuple[str | None, bool | None]], direct: bool
-) -> Impostor:
+#: Of each connection, the protocol agreed by ALPN and whether the session was resumed.
+Seen = list[tuple[str | None, bool | None]]
+
+
+def _terminator(postgres: Postgres, context: ssl.SSLContext, seen: Seen, direct: bool) -> Impostor:
     def part(peer: Peer) -> None:
         if not direct:
             assert peer.read_packet() == wire.SSL_REQUEST_CODE.to_bytes(4)
@@ -307,7 +309,7 @@ def _terminator(
 
 def test_direct_tls(trusting: GuardedPooler, certificates: Certificates, postgres: Postgres) -> None:
     """server_tls_sslnegotiation = direct: no SSLRequest, and ALPN postgresql."""
-    seen: list[tuple[str | None, bool | None]] = []
+    seen: Seen = []
     with _terminator(postgres, server_context(certificates.server), seen, direct=True) as impostor:
         trust(trusting, "verify-full", certificates, server_tls_sslnegotiation="direct")
         at(trusting, "localhost", impostor.port)
@@ -320,7 +322,7 @@ def test_direct_tls_to_a_server_that_knows_no_alpn(
     trusting: GuardedPooler, certificates: Certificates, postgres: Postgres
 ) -> None:
     """Then it is no PostgreSQL, or none that knows direct TLS: libpq refuses it."""
-    seen: list[tuple[str | None, bool | None]] = []
+    seen: Seen = []
     with _terminator(postgres, server_context(certificates.server, alpn=False), seen, direct=True) as impostor:
         trust(trusting, "require", certificates, server_tls_sslnegotiation="direct")
         at(trusting, "localhost", impostor.port)
@@ -332,7 +334,7 @@ def test_direct_tls_to_a_server_that_knows_no_alpn(
 def test_sessions_are_resumed(
     trusting: GuardedPooler, certificates: Certificates, postgres: Postgres, version: ssl.TLSVersion
 ) -> None:
-    seen: list[tuple[str | None, bool | None]] = []
+    seen: Seen = []
     context = server_context(certificates.server)
     context.minimum_version = context.maximum_version = version
     with _terminator(postgres, context, seen, direct=False) as impostor:

@@ -155,8 +155,6 @@ def _passwords(config: Tables) -> Iterator[Finding]:
 
 
 def _bad_secret(key: KeyPath, text: str) -> Iterator[Finding]:
-    if not text:
-        yield Finding([key], "is empty, and PostgreSQL never takes an empty password", "write one, or remove it")
     try:
         parse_secret(text)
     except ValueError as error:

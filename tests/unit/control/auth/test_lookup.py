@@ -5,6 +5,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
+import psycopg
 import pytest
 
 from howdah.control.auth import lookup
@@ -21,6 +22,7 @@ from tests.kit.certs import Certificates
 from tests.kit.fix_logins import PASSWORDS
 from tests.kit.ports import take_port
 from tests.kit.postgres import Postgres
+from tests.meta.sources import ROOT
 
 FOUND, UNKNOWN, UNAVAILABLE = AuthVerdict.FOUND, AuthVerdict.UNKNOWN, AuthVerdict.UNAVAILABLE
 SCRAM = "SCRAM-SHA-256$4096:c2FsdA==$" + "A" * 43 + "=:" + "Q" * 43 + "="
@@ -173,6 +175,24 @@ def test_functions_of_ones_own_are_named_with_their_schema(postgres: Postgres, t
     finally:
         with postgres.connect(dbname="app") as session:
             session.execute(f"DROP FUNCTION public.{table}")
+
+
+def test_the_pages_function_looks_up_all_but_superusers(tls_postgres: Postgres) -> None:
+    page = (ROOT / "docs/explain/logins.md").read_text()
+    (statements,) = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
+    (query,) = re.findall(r'^auth_query = "(.*)"$', page, re.MULTILINE)
+    try:
+        with tls_postgres.connect(dbname="app") as session:
+            session.execute(statements)
+        what = source(tls_postgres, query, user="howdah_auth", dbname="app")
+        assert ask(what, "alice") == Answer(FOUND, parse_secret(tls_postgres.secret("alice")))
+        assert [ask(what, user).verdict for user in ("nobody", "postgres")] == [UNKNOWN] * 2
+        with tls_postgres.connect(dbname="app", user="carol") as session, pytest.raises(psycopg.Error, match="denied"):
+            session.execute("SELECT * FROM public.howdah_lookup('alice')")
+    finally:
+        with tls_postgres.connect(dbname="app") as session:
+            session.execute("DROP FUNCTION IF EXISTS public.howdah_lookup")
+            session.execute("DROP ROLE IF EXISTS howdah_auth")
 
 
 # connections

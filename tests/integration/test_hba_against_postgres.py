@@ -251,7 +251,7 @@ def as_postgres_shows(line: HbaLine) -> tuple[Any, ...]:
 
 
 def ldap_as_postgres_shows(options: dict[str, str]) -> dict[str, str]:
-    """libldap's numbers, and its ports where a URL has none."""
+    """The numbers of libldap, and its ports where a URL has none."""
     shown = {"ldapscope": {"base": "0", "one": "1", "sub": "2"}[options.get("ldapscope", "sub")]}
     if "ldapscope" in options:
         shown["ldapport"] = options.get("ldapport", {"ldap": "389", "ldaps": "636"}[options["ldapscheme"]])

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
+from tests.kit import wire
 from tests.kit.client import Client
 from tests.kit.deadline import wait_until
 from tests.kit.fix_logins import PASSWORDS, GuardedPooler, refused
@@ -191,4 +192,31 @@ def test_a_reload_changes_who_is_asked(asking: GuardedPooler) -> None:
     assert refusal(asking, "alice", PASSWORDS["alice"])[0] == "28P01"
     asking.settings["auth_user"] = LOOKER
     asking.reload()
+    assert login(asking, "alice", PASSWORDS["alice"]) == "alice"
+
+
+ASKING = "query LIKE '%pg_sleep(60)%' AND state = 'active'"
+
+
+def wait_for_question(pooler: GuardedPooler) -> None:
+    wait_until(lambda: pooler.postgres.backends(ASKING), "the query to run")
+
+
+def test_a_stop_does_not_wait_for_a_query(asking: GuardedPooler) -> None:
+    asking.run_with(auth_query="SELECT $1, pg_catalog.pg_sleep(60)::text", shutdown_timeout=0)
+    with Client(asking.address) as client:
+        client.send(wire.startup(wire.PROTOCOL_3_0, user="alice", database="app"))
+        wait_for_question(asking)
+        asking.finish(within=8)
+
+
+def test_a_client_that_leaves_while_it_is_asked_about_does_no_harm(asking: GuardedPooler) -> None:
+    asking.add_database("slow", dbname="app", auth_query="SELECT $1, pg_catalog.pg_sleep(60)::text")
+    asking.run()
+    with Client(asking.address) as client:
+        client.send(wire.startup(wire.PROTOCOL_3_0, user="alice", database="slow"))
+        wait_for_question(asking)
+    assert login(asking, "alice", PASSWORDS["alice"]) == "alice"
+    (asked,) = asking.postgres.backends(ASKING)
+    asking.postgres.terminate(asked)
     assert login(asking, "alice", PASSWORDS["alice"]) == "alice"

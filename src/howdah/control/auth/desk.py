@@ -34,9 +34,9 @@ _NAMES = {
 }
 #: Names that are no UTF-8 come with this in place of what could not be read: they are not the name of anybody.
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-#: A text is logged once in so many seconds; so many of them are remembered for that.
+#: A text is logged once in so many seconds, and so many texts: names of strangers are part of them.
 _SILENCE_S = 10.0
-_MOST_TEXTS = 1000
+_MOST_TEXTS = 50
 #: Plans whose rules are remembered.
 _MOST_PLANS = 16
 #: How long the end may take, once everything is cancelled.
@@ -242,7 +242,9 @@ class AuthDesk:
         if now - self._told.get(text, -_SILENCE_S) < _SILENCE_S:
             return False
         if len(self._told) >= _MOST_TEXTS:
-            self._told.clear()
+            self._told = {told: at for told, at in self._told.items() if now - at < _SILENCE_S}
+        if len(self._told) >= _MOST_TEXTS:
+            return False
         self._told[text] = now
         return True
 

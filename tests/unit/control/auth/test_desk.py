@@ -390,9 +390,26 @@ def test_an_engine_that_takes_no_answer_does_not_hurt_the_others(asked: Asked, m
 # the log
 
 
-def test_one_trouble_is_one_line(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_troubles_are_so_many_lines(asked: Asked) -> None:
     lines = LogCapture()
-    monkeypatch.setattr(desk_module, "_MOST_TEXTS", 3)
+
+    async def work(desk: AuthDesk, engine: Engine) -> None:
+        desk._log = cast("FilteringBoundLogger", Log(lines))
+        for client in range(desk_module._MOST_TEXTS + 20):
+            asked.answer = unavailable(f"trouble with user{client}")
+            desk.handle(wanted(client, user=f"user{client}"))
+            await engine.wait_for(client)
+        desk._told = {text: at - 10 for text, at in desk._told.items()}  # ten seconds later
+        desk.handle(wanted(1000, user="again"))
+        await engine.wait_for(1000)
+
+    asked.gate.set()
+    run(work)
+    assert len(lines.entries) == desk_module._MOST_TEXTS + 1
+
+
+def test_one_trouble_is_one_line(asked: Asked) -> None:
+    lines = LogCapture()
 
     async def work(desk: AuthDesk, engine: Engine) -> None:
         desk._log = cast("FilteringBoundLogger", Log(lines))

@@ -191,7 +191,7 @@ def test_only_the_same_password_of_the_same_user_for_the_same_database_is_known(
     async def work(way: Passthrough) -> None:
         await way.ask("app", "alice", b"right")
         assert (await way.ask("app", "alice", b"wrong")).verdict == DENIED
-        assert (await way.ask("app", "alice", b"righ")).verdict == DENIED
+        assert (await way.ask("app", "alice", b"Right")).verdict == DENIED
         await way.ask("app", "bob", b"right")
         await way.ask("other", "alice", b"right")
         assert trials.count == 5

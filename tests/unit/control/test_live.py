@@ -42,9 +42,12 @@ def test_log_lines_scroll_above_the_live_line(monkeypatch: pytest.MonkeyPatch) -
         screen.show("live")
         screen.write("a log line\n")
         screen.show("")
-        seen = os.read(main, 4096).decode()
-    live = "\x1b[2mlive\x1b[0m"
-    assert seen == f"\r\x1b[K{live}\r\x1b[Ka log line\r\n{live}\r\x1b[K"
+        live = "\x1b[2mlive\x1b[0m"
+        expected = f"\r\x1b[K{live}\r\x1b[Ka log line\r\n{live}\r\x1b[K"
+        seen = ""
+        while len(seen) < len(expected):  # a terminal hands on what is written to it piece by piece
+            seen += os.read(main, 4096).decode()
+    assert seen == expected
 
 
 def test_the_live_line_is_cut_to_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

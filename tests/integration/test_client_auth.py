@@ -3,6 +3,10 @@
 Most of it runs on PostgreSQL first: howdah must ask the same, take the same and refuse in the same words.
 """
 
+import hashlib
+import statistics
+import time
+
 import psycopg
 import pytest
 
@@ -153,8 +157,6 @@ def test_auth_types_and_kinds_of_secrets(guarded: GuardedPooler, auth_type: str,
 
 
 def _md5(user: str, password: str) -> str:
-    import hashlib
-
     return "md5" + hashlib.md5((password + user).encode()).hexdigest()
 
 
@@ -327,8 +329,6 @@ def test_a_password_goes_through_tls(login_server: Server) -> None:
 
 def test_login_failures_are_answered_more_and_more_slowly(guarded: GuardedPooler) -> None:
     """The pause grows with each failure and ends at login_failure_delay; the right password waits for nothing."""
-    import time
-
     guarded.run_with(login_failure_delay=0.6)
 
     def failing() -> float:
@@ -343,3 +343,32 @@ def test_login_failures_are_answered_more_and_more_slowly(guarded: GuardedPooler
     start = time.monotonic()
     guarded.client("bob").close()
     assert time.monotonic() - start < 0.5
+
+
+def test_an_unknown_user_takes_no_other_time_than_a_wrong_password(login_server: Server) -> None:
+    """Medians of interleaved attempts: deriving keys for one of them alone would make it ten times slower."""
+    users = ("alice", "carol", "malle")
+    spans: dict[str, list[tuple[float, float]]] = {user: [] for user in users}
+    for _ in range(25):
+        for user in users:
+            spans[user].append(_answer_times(login_server, user))
+    for step in (0, 1):
+        medians = [statistics.median(one[step] for one in spans[user]) for user in users]
+        assert max(medians) < 2 * min(medians) + 0.0005, medians
+
+
+def _answer_times(server: Server, user: str) -> tuple[float, float]:
+    """How long the server's first message takes, and its refusal."""
+    with Client(server.address) as client:
+        client.send(wire.startup(user=user, database="by_scram"))
+        client.read()
+        exchange = scram.Scram("wrong")
+        began = time.perf_counter()
+        client.send(wire.sasl_initial(scram.PLAIN, exchange.first()))
+        first = client.read().body[4:]
+        answered = time.perf_counter()
+        final = wire.sasl_response(exchange.final(first))
+        proven = time.perf_counter()
+        client.send(final)
+        assert client.read().sqlstate == "28P01"
+        return answered - began, time.perf_counter() - proven

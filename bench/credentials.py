@@ -1,6 +1,6 @@
 """The one user's password and what poolers know of it, and certificates made for one run.
 
-Both poolers read the same files.  The certificates are self-signed, good for a day, and signed by nobody a client asks:
+Both poolers read the same files.  The certificates are self-signed, good for three months, and signed by nobody a client asks:
 what is measured is the handshake, whose price does not depend on that.
 """
 
@@ -83,7 +83,7 @@ def _one_certificate(kind: Key) -> tuple[bytes, bytes]:
         certificate, key = Path(folder, "crt"), Path(folder, "key")
         subprocess.run(
             [
-                *(program, "req", "-x509", *_KEY_OPTIONS[kind], "-nodes", "-days", "1", "-subj", "/CN=localhost"),
+                *(program, "req", "-x509", *_KEY_OPTIONS[kind], "-nodes", "-days", "90", "-subj", "/CN=localhost"),
                 *("-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", certificate),
             ],
             check=True,

@@ -67,8 +67,8 @@ class AuthRequest(NamedTuple):
 
 def auth_request(detail: bytes) -> AuthRequest:
     """Read the detail of an AUTH_WANTED event: one byte, twice four bytes, the password."""
-    numbers = (int.from_bytes(detail[at : at + 4], "big") for at in (1, 5))
-    return AuthRequest(AuthAsk(detail[0]), *numbers, detail[9:])
+    rule, plan = (int.from_bytes(detail[at : at + 4], "big") for at in (1, 5))
+    return AuthRequest(AuthAsk(detail[0]), rule, plan, detail[9:])
 
 
 class PoolRow(NamedTuple):

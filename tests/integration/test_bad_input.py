@@ -59,7 +59,6 @@ def fatal(replies: Replies) -> str:
         (wire.startup(user="alice", database="app", replication="database"), "0A000", "replication_unsupported"),
         (wire.startup(user="alice", database="app", replication="true"), "0A000", "replication_unsupported"),
         (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "08P01", "startup_too_long"),
-        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "08P01", "startup_too_long"),
     ],
 )  # fmt: skip
 def test_first_packets(howdah: Pooler, packet: bytes, sqlstate: str, reason: str) -> None:
@@ -67,6 +66,14 @@ def test_first_packets(howdah: Pooler, packet: bytes, sqlstate: str, reason: str
         stranger.send(packet)
         assert fatal(stranger.read_to_end()) == sqlstate
     howdah.wait_for_log(reason)
+
+
+def test_a_tls_handshake_where_tls_is_off(howdah: Pooler) -> None:
+    """Direct TLS: there is no answer in the clear that such a client could read."""
+    with howdah.stranger() as stranger:
+        stranger.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+        assert not stranger.read_to_end()
+    howdah.wait_for_log("tls_not_offered")
 
 
 @pytest.mark.parametrize(

@@ -146,6 +146,9 @@ REASONS: tuple[Reason, ...] = (
          "A SASL message does not have the form RFC 5802 gives it."),
     _row("sasl_mechanism", "08P01", _C, Level.WARNING, "client selected an invalid SASL authentication mechanism", "",
          "The client chose a mechanism that was not offered."),
+    _row("sasl_unsupported", "0A000", _C, Level.WARNING,
+         "SCRAM authorization identities and mandatory extensions are not supported", "",
+         "The client wants to log in as one user for another, or asks for an extension that RFC 5802 does not have."),
     _row("channel_binding", "28000", _C, Level.WARNING, "SCRAM channel binding check failed", "",
          "The channel-binding data is not that of our certificate, or the client was told by somebody between us that "
          "channel binding is not on offer."),

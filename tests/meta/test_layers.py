@@ -24,10 +24,10 @@ ALSO = {("sql", "howdah.wire.bytes")}
 DOOR = {"howdah.dataplane.engine", "howdah.dataplane.plan", "howdah.dataplane.rows"}
 #: Inside the data plane, from the bottom up; a module imports only from its own step or below.
 STEPS = (
-    {"plan", "rows", "buffers", "poller", "timers", "tls", "conn", "stats"},
-    {"reply_queue", "statements", "session_state", "pool", "routes", "cancels", "access", "turnstile"},
+    {"plan", "rows", "buffers", "poller", "timers", "certificates", "tls", "conn", "stats", "credentials", "access"},
+    {"reply_queue", "statements", "session_state", "pool", "routes", "cancels", "turnstile"},
     {"parties", "client", "server", "mailbox", "welcome"},
-    {"handshake", "relay", "recycle", "canceller"},
+    {"opening", "proof", "handshake", "server_login", "relay", "recycle", "canceller"},
     {"listener", "worker", "snapshot"},
     {"engine"},
 )

@@ -55,6 +55,7 @@ cdef extern from "<openssl/ssl.h>" nogil:
     uint64_t SSL_CTX_set_options(SSL_CTX *ctx, uint64_t options) noexcept
     long SSL_CTX_set_mode(SSL_CTX *ctx, long mode) noexcept
     long SSL_CTX_set_session_cache_mode(SSL_CTX *ctx, long mode) noexcept
+    long SSL_CTX_set_timeout(SSL_CTX *ctx, long seconds) noexcept
     int SSL_CTX_set_num_tickets(SSL_CTX *ctx, size_t count) noexcept
     long SSL_CTX_set_tlsext_ticket_keys(SSL_CTX *ctx, void *keys, long size) noexcept
     int SSL_CTX_set_session_id_context(SSL_CTX *ctx, const unsigned char *context, unsigned int size) noexcept

@@ -15,5 +15,6 @@ cpdef enum NameVerdict:
 
 cdef NameVerdict common_name(X509 *certificate, char *to, size_t room) noexcept nogil
 cdef NameVerdict distinguished_name(X509 *certificate, char *to, size_t room) noexcept nogil
+cdef bint has_end_point(X509 *certificate) noexcept nogil
 cdef size_t end_point(X509 *certificate, uint8_t *to) noexcept nogil
 cdef str openssl_says()

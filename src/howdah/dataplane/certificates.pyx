@@ -123,19 +123,30 @@ cdef NameVerdict distinguished_name(X509 *certificate, char *to, size_t room) no
     return verdict
 
 
-cdef size_t end_point(X509 *certificate, uint8_t *to) noexcept nogil:
-    """tls-server-end-point of RFC 5929 (at most LARGEST_END_POINT bytes); 0: the certificate has none."""
+cdef int signature_digest(X509 *certificate) noexcept nogil:
+    """The hash in the certificate's signature; NID_undef: it has none, as with Ed25519."""
     cdef int digest = NID_undef
     cdef int key = NID_undef
     cdef int bits = 0
     cdef uint32_t flags = 0
-    cdef unsigned int size = 0
-    cdef const EVP_MD *method
     if certificate == NULL or not X509_get_signature_info(certificate, &digest, &key, &bits, &flags):
         ERR_clear_error()
-        return 0
+        return NID_undef
+    return digest
+
+
+cdef bint has_end_point(X509 *certificate) noexcept nogil:
+    """Is there a tls-server-end-point?  RFC 5929 says nothing of signatures without a hash of their own."""
+    return signature_digest(certificate) != NID_undef
+
+
+cdef size_t end_point(X509 *certificate, uint8_t *to) noexcept nogil:
+    """tls-server-end-point of RFC 5929 (at most LARGEST_END_POINT bytes); 0: the certificate has none."""
+    cdef int digest = signature_digest(certificate)
+    cdef unsigned int size = 0
+    cdef const EVP_MD *method
     if digest == NID_undef:
-        return 0  # Ed25519 and the like: the RFC says nothing of them
+        return 0
     method = EVP_sha256() if digest == NID_md5 or digest == NID_sha1 else EVP_get_digestbynid(digest)
     if method == NULL or not X509_digest(certificate, method, to, &size):
         ERR_clear_error()

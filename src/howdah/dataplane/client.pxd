@@ -1,6 +1,6 @@
 """A client: made, moved from state to state, freed."""
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint8_t, uint64_t
 
 from howdah.dataplane.parties cimport Client, ClientState, Worker
 
@@ -14,3 +14,5 @@ cdef void client_watch_deadline(Client *client) noexcept nogil
 cdef void set_ready(Client *client) noexcept nogil
 cdef Client *next_ready(Worker *w) noexcept nogil
 cdef Client *client_at(Worker *w, unsigned int slot) noexcept nogil
+cdef size_t address_key(const Client *client, uint8_t *to) noexcept nogil
+cdef void print_address(const Client *client, char *to, size_t size) noexcept nogil

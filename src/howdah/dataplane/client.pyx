@@ -4,11 +4,13 @@
 `relay`, `recycle` and `worker`.
 """
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
+from libc.string cimport memcpy
 
 from howdah.cdefs.atomics cimport add_i32, add_u64, store_i32
 from howdah.cdefs.crypto cimport OPENSSL_cleanse
+from howdah.cdefs.sockets cimport AF_INET, AF_INET6, AF_UNIX, inet_ntop
 from howdah.cdefs.threads cimport c_assert
 from howdah.dataplane.buffers cimport block_free
 from howdah.dataplane.conn cimport CONN_CLIENT, conn_init, conn_unwatch
@@ -40,6 +42,9 @@ from howdah.dataplane.timers cimport timer_arm_sooner, timer_disarm
 from howdah.wire.tags cimport IDLE
 
 from howdah.reasons import NUMBERS
+
+cdef extern from "<stdio.h>" nogil:
+    int snprintf(char *to, size_t size, const char *format, ...) noexcept
 
 cdef enum:
     CANCEL_LIMIT_US = 10 * 1000000
@@ -258,3 +263,15 @@ cdef Client *client_at(Worker *w, unsigned int slot) noexcept nogil:
     if slot >= w.chunk_count * CHUNK:
         return NULL
     return &w.chunks[slot // CHUNK][slot % CHUNK]
+
+
+cdef size_t address_key(const Client *client, uint8_t *to) noexcept nogil:
+    """What addresses are counted by: all of an IPv4 one, the network of an IPv6 one.  0: a Unix socket."""
+    cdef size_t size = 4 if client.peer.family == AF_INET else 8 if client.peer.family == AF_INET6 else 0
+    memcpy(to, client.peer.address, size)
+    return size
+
+
+cdef void print_address(const Client *client, char *to, size_t size) noexcept nogil:
+    if client.peer.family == AF_UNIX or inet_ntop(client.peer.family, client.peer.address, to, <uint32_t>size) == NULL:
+        snprintf(to, size, b"[local]")

@@ -6,7 +6,6 @@ from howdah.dataplane.parties cimport Client, Server, Worker
 from howdah.dataplane.pool cimport PoolTerms
 from howdah.dataplane.routes cimport CPlan, Route
 
-cdef void client_startup(Worker *w, Client *client) noexcept nogil
 cdef void login_granted(Worker *w, Client *client) noexcept nogil
 cdef void login_answered(Worker *w, Client *client) noexcept nogil
 cdef bint apply_settings(Worker *w, Client *client, Server *server) noexcept nogil
@@ -15,5 +14,3 @@ cdef void pool_terms_of(CPlan *plan, Route *found, const char *database, const c
                         PoolTerms *terms) noexcept nogil
 cdef void admit(Worker *w, Client *client) noexcept nogil
 cdef bint random_bytes(Worker *w, uint8_t *secret) noexcept nogil
-cdef size_t address_key(const Client *client, uint8_t *to) noexcept nogil
-cdef void print_address(const Client *client, char *to, size_t size) noexcept nogil

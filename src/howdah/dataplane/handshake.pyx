@@ -1,53 +1,30 @@
-"""A client's way in.
+"""A client's way in, from the moment it has proved who it is.
 
-One of the modules that tell the story.  In this order: `client_startup` (a PROXY header, TLS and other packets until
-the StartupMessage), `take_up` (may it try to log in at all?), `proof` (who is it?), `admit` (which pool is it for?),
-`settle` (its settings, and what a server says of them), `let_in`.  Called by `worker`, `listener` and `proof`.
+One of the modules that tell the story.  In this order: `admit` (which pool is it for?), `settle` (its settings, and
+what a server says of them), `let_in`.  Called by `proof` and `worker`.
 """
 
 from libc.errno cimport ENOMEM
 from libc.stdint cimport uint8_t, uint32_t
-from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy, memset, strcmp, strlen, strncmp
+from libc.string cimport memcpy, memset, strcmp, strncmp
 
-from howdah.cdefs.atomics cimport add_i32, relaxed_add_u64
-from howdah.cdefs.epoll cimport EPOLLIN, EPOLLOUT, EPOLLRDHUP
-from howdah.cdefs.sockets cimport AF_INET, AF_INET6, AF_UNIX, inet_ntop
+from howdah.cdefs.atomics cimport relaxed_add_u64
+from howdah.cdefs.sockets cimport AF_INET6, AF_UNIX
 from howdah.cdefs.threads cimport pthread_mutex_lock, pthread_mutex_unlock
-from howdah.dataplane.access cimport networks_have
-from howdah.dataplane.buffers cimport block_data, hold, unhold
-from howdah.dataplane.cancels cimport cancel_pid, new_secret, worker_of_pid
-from howdah.dataplane.client cimport client_move, client_watch_deadline, logging_in, login_free, set_ready
-from howdah.dataplane.conn cimport (
-    FILL_AGAIN,
-    FILL_DATA,
-    FILL_EOF,
-    SEND_ERROR,
-    FillVerdict,
-    conn_accept_tls,
-    conn_feed,
-    conn_fill,
-    conn_flush,
-    conn_problem,
-    conn_secure,
-    conn_send,
-    conn_unwatch,
-    conn_watch,
-)
-from howdah.dataplane.mailbox cimport mail_new, mail_send, tell_client
+from howdah.dataplane.buffers cimport block_data
+from howdah.dataplane.cancels cimport cancel_pid, new_secret
+from howdah.dataplane.client cimport client_move, client_watch_deadline, login_free, print_address, set_ready
+from howdah.dataplane.conn cimport SEND_ERROR, conn_send, conn_unwatch
+from howdah.dataplane.mailbox cimport tell_client
 from howdah.dataplane.parties cimport (
-    CLIENT_CANCEL,
     CLIENT_CONSOLE,
     CLIENT_IDLE,
     CLIENT_LOGIN_ACTIVE,
     CLIENT_LOGIN_WAITING,
-    MAIL_CANCEL,
-    READ_SIZE,
     SECRET_SIZE,
     SERVER_ACTIVE,
     Client,
     Login,
-    Mail,
     Server,
     Worker,
 )
@@ -66,10 +43,9 @@ from howdah.dataplane.pool cimport (
     pool_secret,
     take,
 )
-from howdah.dataplane.proof cimport ask_for_proof
 from howdah.dataplane.recycle cimport (
     adopt,
-    client_leave,
+    client_lost,
     client_refuse,
     client_refuse_text,
     unlink_and_recycle,
@@ -77,16 +53,7 @@ from howdah.dataplane.recycle cimport (
     watch_server,
 )
 from howdah.dataplane.reply_queue cimport EXPECT_QUERY, EXPECT_SWALLOW, expect
-from howdah.dataplane.routes cimport (
-    TLS_DISABLE,
-    TLS_REQUIRE,
-    CPlan,
-    Route,
-    UserRule,
-    find_route,
-    find_user,
-    listed,
-)
+from howdah.dataplane.routes cimport CPlan, Route, UserRule, find_route, find_user, listed
 from howdah.dataplane.server cimport server_move
 from howdah.dataplane.server_login cimport open_server
 from howdah.dataplane.session_state cimport (
@@ -98,8 +65,7 @@ from howdah.dataplane.session_state cimport (
     settings_hold,
     settings_new,
 )
-from howdah.dataplane.tls cimport tls_give_ticket, tls_speaks_postgresql
-from howdah.dataplane.turnstile cimport TURN_ADDRESS, TURN_USER, turnstile_admit
+from howdah.dataplane.tls cimport tls_give_ticket
 from howdah.dataplane.welcome cimport keep_welcome, write_welcome
 from howdah.wire cimport tags
 from howdah.wire.bytes cimport Writer, writer
@@ -111,31 +77,7 @@ from howdah.wire.compose cimport (
     compose_parameter_status,
     compose_ready,
 )
-from howdah.wire.proxy_header cimport (
-    PROXY_MALFORMED,
-    PROXY_NEED_MORE,
-    PROXY_OK,
-    ProxyHeader,
-    ProxyVerdict,
-    read_proxy_header,
-)
-from howdah.wire.startup cimport (
-    STARTUP_BAD_CANCEL,
-    STARTUP_CANCEL,
-    STARTUP_GSSENC,
-    STARTUP_MALFORMED,
-    STARTUP_MESSAGE,
-    STARTUP_NEED_MORE,
-    STARTUP_NO_USER,
-    STARTUP_SSL,
-    STARTUP_TOO_LONG,
-    STARTUP_TOO_SHORT,
-    Startup,
-    StartupVerdict,
-    next_option,
-    next_parameter,
-    read_startup,
-)
+from howdah.wire.startup cimport Startup, next_option, next_parameter, read_startup
 
 from howdah import __version__
 from howdah.dataplane.rows import EventKind
@@ -146,8 +88,9 @@ cdef enum:
     LARGEST_STARTUP = 10000
     LARGEST_WELCOME = 16384
     LARGEST_CHANGE = 98304  # the query that applies a client's settings
-    TLS_HANDSHAKE = 0x16  # first byte of a ClientHello's record
     SASL_FINAL = 12
+    # A ticket takes a twelfth of a TLS login's time, and most drivers make no use of one: none are given in a storm.
+    FEW_LOGINS = 16
 
 cdef extern from "<strings.h>" nogil:
     int strcasecmp(const char *a, const char *b) noexcept
@@ -158,282 +101,17 @@ cdef extern from "<stdio.h>" nogil:
 cdef uint8_t EVENT_CLIENT_LOGIN = EventKind.CLIENT_LOGIN
 cdef uint8_t EVENT_CONSOLE_OPEN = EventKind.CONSOLE_OPEN
 cdef int NONE = NUMBERS["none"]
-cdef int CLIENT_EOF = NUMBERS["client_eof"]
-cdef int CLIENT_RESET = NUMBERS["client_reset"]
-cdef int TOO_SHORT = NUMBERS["startup_too_short"]
-cdef int TOO_LONG = NUMBERS["startup_too_long"]
-cdef int MALFORMED = NUMBERS["startup_malformed"]
-cdef int NO_USER = NUMBERS["startup_no_user"]
-cdef int BAD_VERSION = NUMBERS["protocol_version"]
-cdef int REPLICATION = NUMBERS["replication_unsupported"]
 cdef int NO_DATABASE = NUMBERS["no_such_database"]
 cdef int CONSOLE_DENIED = NUMBERS["console_denied"]
-cdef int TOO_MANY = NUMBERS["max_client_conn"]
 cdef int BAD_PARAMETERS = NUMBERS["startup_parameters"]
 cdef int OUT_OF_MEMORY = NUMBERS["out_of_memory"]
 cdef int LOGIN_FAILED = NUMBERS["server_login_failed"]
-cdef int TLS_REQUIRED = NUMBERS["tls_required"]
-cdef int TLS_FAILED = NUMBERS["tls_failed"]
-cdef int TLS_STUFFED = NUMBERS["tls_data_before_handshake"]
-cdef int TLS_NOT_OFFERED = NUMBERS["tls_not_offered"]
-cdef int TLS_ALPN = NUMBERS["tls_alpn"]
-cdef int PROXY_HEADER = NUMBERS["proxy_header"]
-cdef int PROXY_DENIED = NUMBERS["proxy_denied"]
-cdef int LOGIN_RATE = NUMBERS["login_rate"]
-cdef int TOO_MANY_LOGINS = NUMBERS["max_concurrent_logins"]
 cdef int TOO_MANY_FOR_DATABASE = NUMBERS["max_db_client_connections"]
 cdef int TOO_MANY_FOR_USER = NUMBERS["max_user_client_connections"]
 
 # Drivers read a PostgreSQL version from the front and choose what they ask by it.
 cdef bytes console_version = f"18.0 (howdah {__version__})".encode()
 cdef const char *CONSOLE_VERSION = console_version
-
-
-# ---- a client's way in ---------------------------------------------------------------------------------------------
-
-cdef void client_startup(Worker *w, Client *client) noexcept nogil:
-    """Bytes have come from a client that has not sent its StartupMessage (whole) yet."""
-    cdef size_t have = client.held.end if client.held != NULL else 0
-    cdef size_t got = 0
-    cdef FillVerdict verdict = conn_fill(&w.slab, &client.conn, w.buffer + have, READ_SIZE, &got)
-    if verdict == FILL_AGAIN:
-        watch_login(w, client)
-        return
-    if verdict != FILL_DATA:
-        opening_ended(w, client, verdict)
-        return
-    unhold(&w.slab, &client.held, w.buffer)
-    first_bytes(w, client, w.buffer, have + got)
-
-
-cdef void watch_login(Worker *w, Client *client) noexcept nogil:
-    """Wait for more from a client that is not in yet."""
-    if not conn_watch(w.login_fd, &client.conn, EPOLLIN | EPOLLRDHUP | (EPOLLOUT if client.conn.out.size else 0)):
-        client_leave(w, client, OUT_OF_MEMORY, b"")
-
-
-cdef void opening_ended(Worker *w, Client *client, FillVerdict verdict) noexcept nogil:
-    """The connection is over before there was a StartupMessage."""
-    if verdict == FILL_EOF:
-        client_leave(w, client, CLIENT_EOF, b"")
-    else:
-        client_leave(w, client, TLS_FAILED if client.conn.tls != NULL else CLIENT_RESET, conn_problem(&client.conn))
-
-
-cdef void first_bytes(Worker *w, Client *client, uint8_t *data, size_t size) noexcept nogil:
-    """A PROXY header where one is due, then TLS at once or the opening packets."""
-    cdef ProxyHeader header
-    cdef ProxyVerdict verdict
-    cdef const char *problem = b""
-    if client.proxied:
-        verdict = read_proxy_header(data, size, &header, &problem)
-        if not networks_have(w.plan.proxies, client.peer.family, client.peer.address):
-            client_leave(w, client, PROXY_DENIED, b"")
-            return
-        if verdict == PROXY_MALFORMED:
-            client_leave(w, client, PROXY_HEADER, problem)
-            return
-        if verdict == PROXY_NEED_MORE:
-            keep_opening(w, client, data, size)
-            return
-        client.proxied = False
-        if verdict == PROXY_OK:
-            client.peer.family = header.family
-            client.peer.port = header.source_port
-            memcpy(client.peer.address, header.source, sizeof(header.source))
-        data += header.size
-        size -= header.size
-    if size and data[0] == TLS_HANDSHAKE and client.conn.tls == NULL and not client.asked_ssl:
-        begin_direct_tls(w, client, data, size)
-    else:
-        opening_packets(w, client, data, size)
-
-
-cdef void keep_opening(Worker *w, Client *client, const uint8_t *data, size_t size) noexcept nogil:
-    if hold(&w.slab, &client.held, data, size):
-        watch_login(w, client)
-    else:
-        client_refuse(w, client, OUT_OF_MEMORY, b"")
-
-
-cdef void begin_direct_tls(Worker *w, Client *client, const uint8_t *data, size_t size) noexcept nogil:
-    """The client begins with its handshake (sslnegotiation=direct), the first bytes of which are here."""
-    cdef size_t got = 0
-    cdef FillVerdict verdict
-    if w.plan.client_context == NULL or client.peer.family == AF_UNIX:
-        client_leave(w, client, TLS_NOT_OFFERED, b"")
-        return
-    client.direct_tls = client.asked_ssl = client.asked_gssenc = True
-    if not conn_accept_tls(&client.conn, w.plan.client_context):
-        client_leave(w, client, OUT_OF_MEMORY, b"")
-        return
-    verdict = conn_feed(&w.slab, &client.conn, data, size, w.buffer, 2 * READ_SIZE, &got)
-    if verdict == FILL_DATA:
-        opening_packets(w, client, w.buffer, got)
-    elif verdict == FILL_AGAIN:
-        watch_login(w, client)
-    else:
-        opening_ended(w, client, verdict)
-
-
-cdef void opening_packets(Worker *w, Client *client, const uint8_t *data, size_t size) noexcept nogil:
-    """SSLRequest and GSSENCRequest, each at most once, then a CancelRequest or a StartupMessage."""
-    cdef Startup packet
-    cdef StartupVerdict verdict
-    cdef bint to_tls
-    if client.direct_tls and not tls_speaks_postgresql(client.conn.tls):
-        client_leave(w, client, TLS_ALPN, b"")
-        return
-    while True:
-        verdict = read_startup(data, size, &packet)
-        to_tls = False
-        if verdict == STARTUP_SSL and not client.asked_ssl:
-            client.asked_ssl = True
-            to_tls = w.plan.client_context != NULL and client.peer.family != AF_UNIX
-        elif verdict == STARTUP_GSSENC and not client.asked_gssenc:
-            client.asked_gssenc = True
-        else:
-            break
-        if conn_send(&w.slab, &client.conn, b"S" if to_tls else b"N", 1) == SEND_ERROR:
-            client_leave(w, client, CLIENT_RESET, conn_problem(&client.conn))
-            return
-        data += packet.size
-        size -= packet.size
-        if to_tls:
-            begin_tls(w, client, size)
-            return
-    if verdict == STARTUP_MESSAGE:
-        take_up(w, client, &packet, data, size)
-    elif verdict == STARTUP_NEED_MORE:
-        keep_opening(w, client, data, size)
-    elif verdict == STARTUP_CANCEL:
-        pass_cancel(w, client, &packet)
-    else:
-        refuse_startup(w, client, verdict, &packet)
-
-
-cdef void begin_tls(Worker *w, Client *client, size_t behind) noexcept nogil:
-    """The client has been told to go on with TLS.  What it sent before that, somebody else may have put there."""
-    if behind:
-        client_refuse(w, client, TLS_STUFFED, b"")
-    elif not conn_accept_tls(&client.conn, w.plan.client_context):
-        client_leave(w, client, OUT_OF_MEMORY, b"")
-    else:
-        watch_login(w, client)
-
-
-cdef void refuse_startup(Worker *w, Client *client, StartupVerdict verdict, const Startup *packet) noexcept nogil:
-    cdef char[32] version
-    cdef int reason = MALFORMED
-    version[0] = 0
-    if verdict == STARTUP_BAD_CANCEL:
-        client_leave(w, client, MALFORMED, b"")  # a cancel request is never answered
-        return
-    if verdict == STARTUP_TOO_SHORT:
-        reason = TOO_SHORT
-    elif verdict == STARTUP_TOO_LONG:
-        reason = TOO_LONG
-    elif verdict == STARTUP_NO_USER:
-        reason = NO_USER
-    elif verdict != STARTUP_MALFORMED:
-        reason = BAD_VERSION
-        snprintf(version, sizeof(version), b"%u.%u", packet.code >> 16, packet.code & 0xFFFF)
-    client_refuse(w, client, reason, version)
-
-
-cdef void pass_cancel(Worker *w, Client *client, const Startup *packet) noexcept nogil:
-    """Hand a CancelRequest to the worker of the client it is about; this connection is closed when it is done."""
-    cdef int owner = worker_of_pid(packet.pid)
-    cdef Mail *mail = NULL
-    if 0 <= owner < w.shared.worker_count and packet.secret_size <= SECRET_SIZE:
-        mail = mail_new(MAIL_CANCEL)
-    if mail == NULL:
-        client_leave(w, client, NONE, b"")
-        return
-    client_move(client, CLIENT_CANCEL)
-    watch_client(w, client)
-    client_watch_deadline(client)
-    mail.client = client
-    mail.client_id = client.id
-    mail.from_worker = w.index
-    mail.pid = packet.pid
-    mail.size = packet.secret_size
-    memcpy(mail.secret, packet.secret, packet.secret_size)
-    mail_send(&w.shared.workers[owner], mail)
-
-
-cdef bint truth(const char *text) noexcept nogil:
-    """Does `replication` ask for anything?  (false, off, no and 0 do not.)"""
-    return not (text == NULL or text[0] == 0 or strcmp(text, "false") == 0 or strcmp(text, "off") == 0
-                or strcmp(text, "no") == 0 or strcmp(text, "0") == 0)
-
-
-cdef void take_up(Worker *w, Client *client, const Startup *packet, const uint8_t *data, size_t size) noexcept nogil:
-    """The StartupMessage is there: may this client try to log in?"""
-    client.version = packet.code
-    if not begin_login(w, client, packet, data, size):
-        client_refuse(w, client, OUT_OF_MEMORY, b"")
-    elif truth(packet.replication):
-        client_refuse(w, client, REPLICATION, b"")
-    elif w.plan.client_tls >= TLS_REQUIRE and client.peer.family != AF_UNIX and not conn_secure(&client.conn):
-        client_refuse(w, client, TLS_REQUIRED, b"")
-    elif 0 < w.plan.max_concurrent_logins < w.shared.login_count:
-        client_refuse(w, client, TOO_MANY_LOGINS, b"")
-    elif not count_client(w, client, packet):
-        client_refuse(w, client, TOO_MANY, b"")
-    elif in_time(w, client, packet):
-        ask_for_proof(w, client, packet)
-
-
-cdef bint begin_login(Worker *w, Client *client, const Startup *packet, const uint8_t *data, size_t size) noexcept nogil:
-    """Keep the packet for as long as the login takes, and what came behind it for later.  False: out of memory."""
-    cdef Login *login = <Login *>calloc(1, sizeof(Login))
-    if login == NULL:
-        return False
-    add_i32(&w.shared.login_count, 1)
-    client.login = login
-    login.packet_size = packet.size
-    return (hold(&w.slab, &login.kept, data, packet.size)
-            and hold(&w.slab, &client.held, data + packet.size, size - packet.size))
-
-
-cdef bint count_client(Worker *w, Client *client, const Startup *packet) noexcept nogil:
-    """Under max_client_conn; the console's do not count."""
-    if strcmp(packet.database, "pgbouncer") == 0:
-        return True
-    client.counted = True
-    return add_i32(&w.shared.client_count, 1) <= w.plan.max_client_conn
-
-
-cdef bint in_time(Worker *w, Client *client, const Startup *packet) noexcept nogil:
-    """Are this address's and this user's logins few enough?  False: the client has been refused."""
-    cdef uint8_t[16] address
-    cdef size_t size = address_key(client, address)
-    cdef char[100] who
-    cdef char[64] host
-    if size and not turnstile_admit(&w.shared.turnstile, TURN_ADDRESS, address, size, w.plan.login_rate_per_address,
-                                    w.now_us):
-        print_address(client, host, sizeof(host))
-        snprintf(who, sizeof(who), b"address %s (login_rate_per_address)", host)
-    elif not turnstile_admit(&w.shared.turnstile, TURN_USER, packet.user, strlen(packet.user),
-                             w.plan.login_rate_per_user, w.now_us):
-        snprintf(who, sizeof(who), b"user \"%.48s\" (login_rate_per_user)", packet.user)
-    else:
-        return True
-    client_refuse(w, client, LOGIN_RATE, who)
-    return False
-
-
-cdef size_t address_key(const Client *client, uint8_t *to) noexcept nogil:
-    """What addresses are counted by: all of an IPv4 one, the network of an IPv6 one.  0: a Unix socket."""
-    cdef size_t size = 4 if client.peer.family == AF_INET else 8 if client.peer.family == AF_INET6 else 0
-    memcpy(to, client.peer.address, size)
-    return size
-
-
-cdef void print_address(const Client *client, char *to, size_t size) noexcept nogil:
-    if client.peer.family == AF_UNIX or inet_ntop(client.peer.family, client.peer.address, to, <uint32_t>size) == NULL:
-        snprintf(to, size, b"[local]")
 
 
 cdef void admit(Worker *w, Client *client) noexcept nogil:
@@ -525,7 +203,8 @@ cdef bint add_host(Worker *w, Client *client, Draft *draft, char *name, size_t r
     if client.peer.family == AF_UNIX:
         snprintf(name, room, b"%.200s - unix", own)
     else:
-        snprintf(name, room, b"%.200s - %s:%d", own, host, <int>client.peer.port)
+        snprintf(name, room, b"%.200s - [%s]:%d" if client.peer.family == AF_INET6 else b"%.200s - %s:%d", own, host,
+                 <int>client.peer.port)
     return draft_set(draft, "application_name", name)
 
 
@@ -594,10 +273,10 @@ cdef bint let_in(Worker *w, Client *client) noexcept nogil:
     client_move(client, CLIENT_IDLE)
     login_free(client)
     client.request_us = w.now_us
-    if client.conn.tls != NULL:
+    if client.conn.tls != NULL and w.shared.login_count < FEW_LOGINS:
         tls_give_ticket(client.conn.tls)
     if not message.ok or conn_send(&w.slab, &client.conn, data, message.used) == SEND_ERROR:
-        client_leave(w, client, CLIENT_RESET, conn_problem(&client.conn))
+        client_lost(w, client)
         return True
     if w.plan.log_connections:
         tell_client(w, EVENT_CLIENT_LOGIN, client, NONE, NULL, 0)
@@ -692,14 +371,19 @@ cdef void login_answered(Worker *w, Client *client) noexcept nogil:
 
 
 cdef void client_refused_by_pool(Worker *w, Client *client) noexcept nogil:
-    """The pool's servers cannot log in: the client gets PostgreSQL's own words."""
+    """The pool's servers cannot log in: the client gets PostgreSQL's own words, or ours where it is our doing."""
+    cdef int reason
     cdef char[6] sqlstate
     cdef char[256] text
     pthread_mutex_lock(&w.shared.pools.lock)
+    reason = client.pool.failure_reason
     memcpy(sqlstate, client.pool.failure_sqlstate, sizeof(sqlstate))
     memcpy(text, client.pool.failure, sizeof(text))
     pthread_mutex_unlock(&w.shared.pools.lock)
-    client_refuse_text(w, client, LOGIN_FAILED, sqlstate, text)
+    if reason == LOGIN_FAILED:
+        client_refuse_text(w, client, LOGIN_FAILED, sqlstate, text)
+    else:
+        client_refuse(w, client, reason, text)
 
 
 cdef void open_console(Worker *w, Client *client, Startup *packet) noexcept nogil:
@@ -726,7 +410,7 @@ cdef void open_console(Worker *w, Client *client, Startup *packet) noexcept nogi
     tell_client(w, EVENT_CONSOLE_OPEN, client, NONE, packet.parameters, packet.parameters_size)
     login_free(client)
     if conn_send(&w.slab, &client.conn, data, message.used) == SEND_ERROR:
-        client_leave(w, client, CLIENT_RESET, conn_problem(&client.conn))
+        client_lost(w, client)
         return
     watch_client(w, client)
     if client.held != NULL:

@@ -25,8 +25,8 @@ from howdah.cdefs.sockets cimport (
 )
 from howdah.dataplane.client cimport client_new, client_watch_deadline
 from howdah.dataplane.conn cimport Conn, conn_unwatch, conn_watch
-from howdah.dataplane.handshake cimport client_startup
 from howdah.dataplane.mailbox cimport tell_worker
+from howdah.dataplane.opening cimport client_startup
 from howdah.dataplane.parties cimport Client, Peer, Worker
 from howdah.dataplane.server_login cimport tune
 

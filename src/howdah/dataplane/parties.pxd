@@ -60,6 +60,7 @@ cpdef enum Pin:
 cpdef enum ProofStep:
     PROOF_PASSWORD
     PROOF_SASL_FIRST
+    PROOF_SASL_LATE  # the mechanism is chosen; its first message comes by itself
     PROOF_SASL_FINAL
 
 # What comes next from a server in SERVER_LOGIN.
@@ -127,12 +128,14 @@ cdef struct Login:
     uint8_t method
     uint8_t step
     bint own  # user "pgbouncer" at the Unix socket, of the operating system's user that we are
+    bint plus  # SCRAM-SHA-256-PLUS
     bint knows  # the keys are of a secret: without, no proof is right
     bint looked_up  # the secret came from auth_query
     bint has_client_key
     uint8_t[4] salt  # of an MD5 challenge
     Secret *secret  # held; NULL: there is no such user
     ScramServer scram
+    ScramKeys keys
     uint8_t[32] client_key
     uint8_t[64] final  # server-final-message, which goes out in front of AuthenticationOk
     uint8_t final_size

@@ -115,6 +115,7 @@ cdef struct Pool:
     bint refused  # ... because PostgreSQL said no to this user or database
     uint64_t retry_at_us
     uint64_t backoff_us
+    int failure_reason  # in howdah.reasons
     char[6] failure_sqlstate
     char[256] failure
     uint32_t next_endpoint
@@ -174,7 +175,7 @@ cdef bint claim(Pools *pools, PooledServer *server, int worker) noexcept nogil
 cdef void set_closing(Pools *pools, PooledServer *server) noexcept nogil
 cdef void gone(Pools *pools, PooledServer *server) noexcept nogil
 cdef void unreserve(Pools *pools, Pool *pool) noexcept nogil
-cdef WaitingClient *open_failed(Pools *pools, Pool *pool, bint refused, const char *sqlstate, const char *message,
-                                uint64_t now_us) noexcept nogil
+cdef WaitingClient *open_failed(Pools *pools, Pool *pool, int reason, bint refused, const char *sqlstate,
+                                const char *message, uint64_t now_us) noexcept nogil
 cdef Pool *next_to_open(Pools *pools, bint fill, uint64_t now_us, PooledServer **victim) noexcept nogil
 cdef PooledServer *next_outdated(Pools *pools, uint64_t now_us) noexcept nogil

@@ -573,8 +573,8 @@ cdef void copy_text(char *to, size_t room, const char *text) noexcept nogil:
     to[size] = 0
 
 
-cdef WaitingClient *open_failed(Pools *pools, Pool *pool, bint refused, const char *sqlstate, const char *message,
-                                uint64_t now_us) noexcept nogil:
+cdef WaitingClient *open_failed(Pools *pools, Pool *pool, int reason, bint refused, const char *sqlstate,
+                                const char *message, uint64_t now_us) noexcept nogil:
     """An attempt failed: when to try again.
 
     Where PostgreSQL `refused` the user or database and no other server is there, waiting is of no use: gives the
@@ -586,6 +586,7 @@ cdef WaitingClient *open_failed(Pools *pools, Pool *pool, bint refused, const ch
     pool.failing = True
     pool.proven = False
     pool.refused = refused
+    pool.failure_reason = reason
     pool.backoff_us = min(max(pool.backoff_us * 2, <uint64_t>FIRST_BACKOFF_US), pools.login_retry_us)
     pool.retry_at_us = now_us + (pools.login_retry_us if refused else pool.backoff_us)
     copy_text(pool.failure_sqlstate, sizeof(pool.failure_sqlstate), sqlstate)

@@ -45,12 +45,15 @@ from howdah.dataplane.buffers cimport Block, block_data, block_free, block_new, 
 from howdah.dataplane.certificates cimport (
     LARGEST_END_POINT,
     LARGEST_NAME,
+    NAME_BAD,
     NAME_OK,
+    NameVerdict,
     common_name,
     distinguished_name,
     end_point,
+    has_end_point,
 )
-from howdah.dataplane.client cimport client_move, client_watch_deadline, set_ready
+from howdah.dataplane.client cimport address_key, client_move, client_watch_deadline, print_address, set_ready
 from howdah.dataplane.conn cimport (
     FILL_AGAIN,
     FILL_DATA,
@@ -73,7 +76,7 @@ from howdah.dataplane.credentials cimport (
     secret_keys,
     secret_md5,
 )
-from howdah.dataplane.handshake cimport address_key, admit, print_address, random_bytes
+from howdah.dataplane.handshake cimport admit, random_bytes
 from howdah.dataplane.mailbox cimport tell_client
 from howdah.dataplane.parties cimport (
     CLIENT_ASKED,
@@ -82,12 +85,13 @@ from howdah.dataplane.parties cimport (
     PROOF_PASSWORD,
     PROOF_SASL_FINAL,
     PROOF_SASL_FIRST,
+    PROOF_SASL_LATE,
     READ_SIZE,
     Client,
     Login,
     Worker,
 )
-from howdah.dataplane.recycle cimport client_leave, client_refuse
+from howdah.dataplane.recycle cimport client_leave, client_lost, client_refuse
 from howdah.dataplane.routes cimport Route, UserRule, find_route, find_user
 from howdah.dataplane.turnstile cimport turnstile_failed, turnstile_passed
 from howdah.wire cimport tags
@@ -109,10 +113,10 @@ from howdah.wire.password cimport (
 from howdah.wire.scram cimport (
     SCRAM_BINDING,
     SCRAM_KEY,
-    SCRAM_LARGEST_FIRST,
     SCRAM_LARGEST_MESSAGE,
     SCRAM_MALFORMED,
     SCRAM_OK,
+    SCRAM_UNSUPPORTED,
     ScramKeys,
     ScramVerdict,
     scram_derive,
@@ -147,7 +151,6 @@ cdef uint8_t ALLOWED = AuthVerdict.ALLOWED
 cdef uint8_t DENIED = AuthVerdict.DENIED
 cdef int NONE = NUMBERS["none"]
 cdef int CLIENT_EOF = NUMBERS["client_eof"]
-cdef int CLIENT_RESET = NUMBERS["client_reset"]
 cdef int CLIENT_TERMINATE = NUMBERS["client_terminate"]
 cdef int MESSAGE_LENGTH = NUMBERS["message_length"]
 cdef int MALFORMED = NUMBERS["message_malformed"]
@@ -159,6 +162,7 @@ cdef int REJECTED = NUMBERS["auth_rejected"]
 cdef int UNAVAILABLE = NUMBERS["auth_unavailable"]
 cdef int SASL_MALFORMED = NUMBERS["sasl_malformed"]
 cdef int SASL_MECHANISM = NUMBERS["sasl_mechanism"]
+cdef int SASL_UNSUPPORTED = NUMBERS["sasl_unsupported"]
 cdef int BINDING = NUMBERS["channel_binding"]
 cdef const char *CONSOLE = "pgbouncer"
 
@@ -226,12 +230,17 @@ cdef bint certificate_fits(Worker *w, Client *client, const Rule *rule, bint nam
     """Has the client shown a certificate (the handshake has verified it), and, if `named`, one that may be `user`?"""
     cdef char[LARGEST_NAME] name
     cdef X509 *certificate = NULL
+    cdef NameVerdict verdict
     if conn_secure(&client.conn):
         certificate = SSL_get0_peer_certificate(client.conn.tls.ssl)
-    if certificate == NULL or not named:
-        return certificate != NULL
-    if (distinguished_name(certificate, name, sizeof(name)) if rule.distinguished_name
-            else common_name(certificate, name, sizeof(name))) != NAME_OK:
+    if certificate == NULL:
+        return False
+    verdict = common_name(certificate, name, sizeof(name))
+    if verdict == NAME_BAD or not named:
+        return verdict != NAME_BAD  # with a NUL in its name it is somebody's trick, whatever it is for
+    if rule.distinguished_name:
+        verdict = distinguished_name(certificate, name, sizeof(name))
+    if verdict != NAME_OK:
         return False
     return access_maps(w.plan.access, rule.map, name, user)
 
@@ -354,14 +363,13 @@ cdef bint random_salt(Worker *w, uint8_t *salt) noexcept nogil:
 
 
 cdef bint offers_binding(const Client *client) noexcept nogil:
-    cdef uint8_t[LARGEST_END_POINT] hash
-    return conn_secure(&client.conn) and end_point(SSL_get_certificate(client.conn.tls.ssl), hash) > 0
+    return conn_secure(&client.conn) and has_end_point(SSL_get_certificate(client.conn.tls.ssl))
 
 
 cdef bint say(Worker *w, Client *client, const uint8_t *data, size_t size) noexcept nogil:
     """Send a message of the exchange and wait for the answer; False: the client is gone."""
     if conn_send(&w.slab, &client.conn, data, size) == SEND_ERROR:
-        client_leave(w, client, CLIENT_RESET, conn_problem(&client.conn))
+        client_lost(w, client)
         return False
     conn_watch(w.login_fd, &client.conn,
                EPOLLIN | EPOLLRDHUP | (EPOLLOUT if client.conn.out.size else 0))
@@ -382,7 +390,7 @@ cdef void proof_came(Worker *w, Client *client) noexcept nogil:
         client_leave(w, client, CLIENT_EOF, b"")
         return
     if verdict != FILL_DATA and verdict != FILL_AGAIN:
-        client_leave(w, client, CLIENT_RESET, conn_problem(&client.conn))
+        client_lost(w, client)
         return
     if have + got == 0:
         return
@@ -423,6 +431,8 @@ cdef void read_proof(Worker *w, Client *client, const uint8_t *data, size_t size
     elif client.login.step == PROOF_PASSWORD:
         password_came(w, client, data + 5, frame.size - 5)
     elif client.login.step == PROOF_SASL_FIRST:
+        sasl_chosen(w, client, data + 5, frame.size - 5)
+    elif client.login.step == PROOF_SASL_LATE:
         sasl_first(w, client, data + 5, frame.size - 5)
     else:
         sasl_final(w, client, data + 5, frame.size - 5)
@@ -508,11 +518,12 @@ cdef bint password_right(Worker *w, Login *login, const char *user, const char *
     cdef char[MD5_TEXT] secret
     cdef ScramKeys keys
     cdef ScramKeys derived
+    cdef bint known
     if login.method == METHOD_MD5:
-        if not secret_md5(login.secret, user, secret):
-            memcpy(secret, b"md500000000000000000000000000000000", MD5_TEXT)
+        memcpy(secret, b"md500000000000000000000000000000000", MD5_TEXT)
+        known = secret_md5(login.secret, user, secret)
         md5_of_challenge(secret, login.salt, wanted)
-        return size == 35 and CRYPTO_memcmp(wanted, password, 35) == 0 and login.secret != NULL
+        return known and size == 35 and CRYPTO_memcmp(wanted, password, 35) == 0
     if login.secret != NULL and login.secret.password != NULL:
         return login.secret.password_size == size and CRYPTO_memcmp(login.secret.password, password, size) == 0
     if login.secret != NULL and login.secret.md5[0]:
@@ -528,31 +539,45 @@ cdef bint password_right(Worker *w, Login *login, const char *user, const char *
 
 # ---- SCRAM ---------------------------------------------------------------------------------------------------------
 
-cdef void sasl_first(Worker *w, Client *client, const uint8_t *body, size_t size) noexcept nogil:
-    """SASLInitialResponse: answered with salt and nonce."""
+cdef void sasl_chosen(Worker *w, Client *client, const uint8_t *body, size_t size) noexcept nogil:
+    """SASLInitialResponse: the mechanism, and mostly its first message."""
     cdef Login *login = client.login
     cdef const char *mechanism = NULL
     cdef const uint8_t *data = NULL
-    cdef const uint8_t *bare = NULL
     cdef int32_t data_size = 0
-    cdef size_t bare_size = 0
-    cdef bint offered = offers_binding(client)
-    cdef bint plus
-    cdef ScramVerdict verdict
+    cdef uint8_t[16] answer
+    cdef Writer message = writer(answer, sizeof(answer))
     if not read_sasl_initial(body, size, &mechanism, &data, &data_size):
         client_refuse(w, client, SASL_MALFORMED, b"SASLInitialResponse")
         return
-    plus = strcmp(mechanism, "SCRAM-SHA-256-PLUS") == 0
-    if (plus and not offered) or (not plus and strcmp(mechanism, "SCRAM-SHA-256") != 0):
+    login.plus = strcmp(mechanism, "SCRAM-SHA-256-PLUS") == 0
+    if (login.plus and not offers_binding(client)) or (not login.plus and strcmp(mechanism, "SCRAM-SHA-256") != 0):
         client_refuse(w, client, SASL_MECHANISM, b"")
-        return
-    if data_size < 0:
-        data_size = 0  # PostgreSQL would ask again; no client does this with SCRAM
-    verdict = scram_read_first(&login.scram, data, data_size, plus, offered, &bare, &bare_size)
-    if verdict != SCRAM_OK or not keep_bare(w, login, bare, bare_size):
-        client_refuse(w, client, BINDING if verdict == SCRAM_BINDING else SASL_MALFORMED, b"client-first-message")
-        return
-    send_salt(w, client)
+    elif data_size >= 0:
+        sasl_first(w, client, data, data_size)
+    else:
+        login.step = PROOF_SASL_LATE
+        compose_authentication_data(&message, SASL_CONTINUE, NULL, 0)
+        say(w, client, answer, message.used)
+
+
+cdef void sasl_first(Worker *w, Client *client, const uint8_t *data, size_t size) noexcept nogil:
+    """client-first-message: answered with salt and nonce."""
+    cdef Login *login = client.login
+    cdef const uint8_t *bare = NULL
+    cdef size_t bare_size = 0
+    cdef ScramVerdict verdict = scram_read_first(
+        &login.scram, data, size, login.plus, offers_binding(client), &bare, &bare_size)
+    if verdict == SCRAM_BINDING:
+        client_refuse(w, client, BINDING, b"")
+    elif verdict == SCRAM_UNSUPPORTED:
+        client_refuse(w, client, SASL_UNSUPPORTED, b"")
+    elif verdict != SCRAM_OK:
+        client_refuse(w, client, SASL_MALFORMED, b"client-first-message")
+    elif not keep_bare(w, login, bare, bare_size):
+        client_refuse(w, client, OUT_OF_MEMORY, b"")
+    else:
+        send_salt(w, client)
 
 
 cdef bint keep_bare(Worker *w, Login *login, const uint8_t *bare, size_t size) noexcept nogil:
@@ -570,22 +595,17 @@ cdef bint keep_bare(Worker *w, Login *login, const uint8_t *bare, size_t size) n
     return True
 
 
-cdef void keys_of(Worker *w, Login *login, ScramKeys *keys) noexcept nogil:
-    cdef Startup packet
-    startup_of(login, &packet)
-    login.knows = secret_keys(login.secret, w.shared.process_key, packet.user, w.plan.scram_iterations, keys)
-
-
 cdef void send_salt(Worker *w, Client *client) noexcept nogil:
     cdef Login *login = client.login
     cdef uint8_t[SCRAM_LARGEST_MESSAGE] text
     cdef uint8_t[SCRAM_LARGEST_MESSAGE + 16] data
     cdef Writer challenge_text = writer(text, sizeof(text))
     cdef Writer message = writer(data, sizeof(data))
-    cdef ScramKeys keys
-    keys_of(w, login, &keys)
-    if not scram_write_challenge(&login.scram, block_data(login.kept) + login.packet_size, login.bare_size, &keys,
-                                 &challenge_text):
+    cdef Startup packet
+    startup_of(login, &packet)
+    login.knows = secret_keys(login.secret, w.shared.process_key, packet.user, w.plan.scram_iterations, &login.keys)
+    if not scram_write_challenge(&login.scram, block_data(login.kept) + login.packet_size, login.bare_size,
+                                 &login.keys, &challenge_text):
         client_refuse(w, client, OUT_OF_MEMORY, b"")
         return
     compose_authentication_data(&message, SASL_CONTINUE, text, challenge_text.used)
@@ -598,22 +618,17 @@ cdef void sasl_final(Worker *w, Client *client, const uint8_t *body, size_t size
     cdef Login *login = client.login
     cdef uint8_t[LARGEST_END_POINT] hash
     cdef Writer final = writer(login.final, sizeof(login.final))
-    cdef ScramKeys keys
-    cdef size_t hash_size = 0
-    cdef ScramVerdict verdict
-    if conn_secure(&client.conn):
-        hash_size = end_point(SSL_get_certificate(client.conn.tls.ssl), hash)
-    keys_of(w, login, &keys)
-    verdict = scram_read_final(
-        &login.scram, block_data(login.kept) + login.packet_size, login.bare_size, &keys, hash, hash_size, body, size,
-        login.client_key, &final)
+    cdef size_t hash_size = end_point(SSL_get_certificate(client.conn.tls.ssl), hash) if login.plus else 0
+    cdef ScramVerdict verdict = scram_read_final(
+        &login.scram, block_data(login.kept) + login.packet_size, login.bare_size, &login.keys, hash, hash_size, body,
+        size, login.client_key, &final)
     if verdict == SCRAM_OK and login.knows:
         login.has_client_key = True
         login.final_size = <uint8_t>final.used
         passed(w, client)
-    elif verdict == SCRAM_BINDING:
+    elif verdict == SCRAM_BINDING and login.plus:
         client_refuse(w, client, BINDING, b"")
-    elif verdict == SCRAM_MALFORMED:
+    elif verdict == SCRAM_MALFORMED or verdict == SCRAM_BINDING:
         client_refuse(w, client, SASL_MALFORMED, b"client-final-message")
     else:
         not_passed(w, client)

@@ -12,6 +12,7 @@ cdef void adopt(Worker *w, Server *server) noexcept nogil
 cdef void client_refuse(Worker *w, Client *client, int reason, const char *detail) noexcept nogil
 cdef void client_refuse_text(Worker *w, Client *client, int reason, const char *sqlstate,
                              const char *message) noexcept nogil
+cdef void client_lost(Worker *w, Client *client) noexcept nogil
 cdef void client_leave(Worker *w, Client *client, int reason, const char *detail) noexcept nogil
 cdef void client_lingers(Worker *w, Client *client) noexcept nogil
 cdef void grant_not_wanted(Worker *w, Client *client) noexcept nogil

@@ -6,13 +6,14 @@ and kept; a server that is lost takes its client with it.  Nothing in here reads
 end of a connection that is being closed.  Called by `handshake`, `relay` and `worker`.
 """
 
+from libc.errno cimport EPROTO
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport strlen
 
 from howdah.cdefs.atomics cimport add_i32, store_i32
 from howdah.cdefs.epoll cimport EPOLLIN, EPOLLOUT, EPOLLRDHUP
 from howdah.dataplane.canceller cimport cancel_start
-from howdah.dataplane.client cimport client_free, client_move, client_watch_deadline, set_ready
+from howdah.dataplane.client cimport client_free, client_move, client_watch_deadline, login_free, set_ready
 from howdah.dataplane.conn cimport (
     FILL_AGAIN,
     FILL_DATA,
@@ -22,6 +23,7 @@ from howdah.dataplane.conn cimport (
     conn_fill,
     conn_finish,
     conn_flush,
+    conn_problem,
     conn_send,
     conn_unwatch,
     conn_watch,
@@ -98,6 +100,8 @@ cdef uint8_t CLIENT_CLOSED = EventKind.CLIENT_CLOSED
 cdef uint8_t SERVER_CLOSED = EventKind.SERVER_CLOSED
 cdef uint8_t CONSOLE_CLOSED = EventKind.CONSOLE_CLOSED
 cdef int NONE = NUMBERS["none"]
+cdef int CLIENT_RESET = NUMBERS["client_reset"]
+cdef int TLS_FAILED = NUMBERS["tls_failed"]
 cdef int SERVER_LIFETIME = NUMBERS["server_lifetime"]
 cdef int ABANDONED = NUMBERS["abandoned_transaction"]
 cdef int UNRECOVERABLE = NUMBERS["abandoned_unrecoverable"]
@@ -344,6 +348,12 @@ cdef void client_leave(Worker *w, Client *client, int reason, const char *detail
         client_move(client, CLIENT_CLOSING)  # until the worker has taken it off the ready list
 
 
+cdef void client_lost(Worker *w, Client *client) noexcept nogil:
+    """Reading from the client or writing to it has failed: its connection broke, or what came is no TLS."""
+    cdef bint tampered = client.conn.tls != NULL and client.conn.error == EPROTO
+    client_leave(w, client, TLS_FAILED if tampered else CLIENT_RESET, conn_problem(&client.conn))
+
+
 cdef void grant_not_wanted(Worker *w, Client *client) noexcept nogil:
     """What was on its way to a client that is gone has come: a server is passed on; the struct is free."""
     cdef Server *server
@@ -373,6 +383,7 @@ cdef void farewell(Worker *w, Client *client, int reason, const char *detail, co
     if conn_send(&w.slab, &client.conn, data, size) == SEND_ERROR or pending:
         conn_close(&w.slab, &client.conn)
     client_move(client, CLIENT_CLOSING)
+    login_free(client)  # who has been refused takes no place among the logins, however long it stays
     if client.conn.fd < 0:
         if not pending and not client.is_ready:
             client_free(w, client)

@@ -51,6 +51,7 @@ from howdah.dataplane.pool cimport TAKE_GOT, TAKE_OPEN, TAKE_REFUSED, TakeVerdic
 from howdah.dataplane.recycle cimport (
     adopt,
     client_leave,
+    client_lost,
     client_refuse,
     client_refuse_text,
     recycle,
@@ -133,7 +134,6 @@ cdef uint8_t EVENT_PIN = EventKind.PIN
 cdef int NONE = NUMBERS["none"]
 cdef int CLIENT_TERMINATE = NUMBERS["client_terminate"]
 cdef int CLIENT_EOF = NUMBERS["client_eof"]
-cdef int CLIENT_RESET = NUMBERS["client_reset"]
 cdef int MESSAGE_LENGTH = NUMBERS["message_length"]
 cdef int MESSAGE_TOO_LARGE = NUMBERS["message_too_large"]
 cdef int MESSAGE_MALFORMED = NUMBERS["message_malformed"]
@@ -197,7 +197,7 @@ cdef void relay_client(Worker *w, Client *client, unsigned int events) noexcept 
     elif verdict == FILL_EOF:
         client_leave(w, client, CLIENT_EOF, b"")
     elif verdict != FILL_AGAIN:
-        client_leave(w, client, CLIENT_RESET, conn_problem(&client.conn))
+        client_lost(w, client)
 
 
 cdef bint ends_in_goodbye(const Client *client) noexcept nogil:
@@ -211,7 +211,7 @@ cdef bint client_flushed(Worker *w, Client *client) noexcept nogil:
     """The client takes bytes again; False: it is gone."""
     cdef SendVerdict verdict = conn_flush(&w.slab, &client.conn)
     if verdict == SEND_ERROR:
-        client_leave(w, client, CLIENT_RESET, conn_problem(&client.conn))
+        client_lost(w, client)
         return False
     if verdict == SEND_ALL:
         watch_both(w, client)
@@ -392,7 +392,7 @@ cdef Step answer_sync(Worker *w, Client *client) noexcept nogil:
     compose_ready(&message, tags.IDLE)
     verdict = conn_send(&w.slab, &client.conn, data, message.used)
     if verdict == SEND_ERROR:
-        client_leave(w, client, CLIENT_RESET, conn_problem(&client.conn))
+        client_lost(w, client)
         return STEP_GONE
     if verdict == SEND_PART:
         watch_client(w, client)

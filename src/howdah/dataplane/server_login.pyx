@@ -88,7 +88,7 @@ from howdah.dataplane.routes cimport (
 from howdah.dataplane.server cimport entry_free, remember_key, remember_parameter, server_move, server_new
 from howdah.dataplane.session_state cimport Draft, draft_init, settings_new
 from howdah.dataplane.timers cimport timer_arm, timer_disarm
-from howdah.dataplane.tls cimport tls_describe, tls_expect, tls_new, tls_resume
+from howdah.dataplane.tls cimport tls_describe, tls_expect, tls_new, tls_resume, tls_speaks_postgresql
 from howdah.dataplane.welcome cimport keep_welcome
 from howdah.wire cimport tags
 from howdah.wire.bytes cimport Reader, Writer, left, read_bytes, read_u32, reader, writer
@@ -249,7 +249,8 @@ cdef void unreachable(Worker *w, Server *server, int error) noexcept nogil:
 cdef void server_login_failed(Worker *w, Server *server, int reason, bint refused, const char *sqlstate,
                               const char *message) noexcept nogil:
     """No server from this attempt.  Where it is the user or database that PostgreSQL refuses, all who wait are told."""
-    cdef WaitingClient *waiting = open_failed(&w.shared.pools, server.pooled.pool, refused, sqlstate, message, w.now_us)
+    cdef WaitingClient *waiting = open_failed(
+        &w.shared.pools, server.pooled.pool, reason, refused, sqlstate, message, w.now_us)
     cdef Client *client
     while waiting != NULL:
         client = <Client *>waiting.owner
@@ -273,10 +274,8 @@ cdef void server_login(Worker *w, Server *server, unsigned int events) noexcept 
         conn_flush(&w.slab, &server.conn)
         watch_server(w, server)
     verdict = conn_fill(&w.slab, &server.conn, w.buffer + have, READ_SIZE, &got)
-    if server.entry.step == ENTRY_HANDSHAKE and conn_secure(&server.conn):
-        say_who_we_are(w, server)
-        if server.entry == NULL or server.entry.step != ENTRY_MESSAGES:
-            return
+    if server.entry.step == ENTRY_HANDSHAKE and conn_secure(&server.conn) and not handshake_done(w, server):
+        return
     if verdict == FILL_DATA:
         unhold(&w.slab, &server.held, w.buffer)
         if server.entry.step == ENTRY_TLS_ANSWER:
@@ -285,6 +284,16 @@ cdef void server_login(Worker *w, Server *server, unsigned int events) noexcept 
             login_messages(w, server, w.buffer, have + got)
     elif verdict != FILL_AGAIN:
         login_cut(w, server, verdict)
+
+
+cdef bint handshake_done(Worker *w, Server *server) noexcept nogil:
+    """False: the server is lost."""
+    if w.plan.server_tls_direct and not tls_speaks_postgresql(server.conn.tls):
+        server_login_failed(w, server, TLS_FAILED, False, b"08006",
+                            b"direct TLS, and the server does not know the ALPN protocol postgresql")
+        return False
+    say_who_we_are(w, server)
+    return server.entry != NULL and server.entry.step == ENTRY_MESSAGES
 
 
 cdef void login_cut(Worker *w, Server *server, FillVerdict verdict) noexcept nogil:
@@ -481,6 +490,10 @@ cdef bint login_message(Worker *w, Server *server, uint8_t tag, const uint8_t *b
     if tag == tags.NOTICE_RESPONSE or tag == tags.NEGOTIATE_PROTOCOL_VERSION:
         return True
     if tag == tags.ERROR_RESPONSE and read_error(body, size, &error):
+        if not is_sqlstate(error.sqlstate):
+            error.sqlstate = b"08006"
+        if error.message[0] == 0:
+            error.message = b"PostgreSQL refused the login without saying why"
         if strncmp(error.sqlstate, "28", 2) == 0 and other_way(w, server):
             return False  # pg_hba.conf may want it the other way
         # Class 28 is about the user, 3D about the database: trying again soon is of no use, for anybody.
@@ -491,6 +504,13 @@ cdef bint login_message(Worker *w, Server *server, uint8_t tag, const uint8_t *b
     snprintf(text, sizeof(text), b"message type %d at login", <int>tag)
     server_login_failed(w, server, SERVER_PROTOCOL, False, b"08P01", text)
     return False
+
+
+cdef bint is_sqlstate(const char *text) noexcept nogil:
+    for i in range(5):
+        if not (c"0" <= text[i] <= c"9" or c"A" <= text[i] <= c"Z"):
+            return False
+    return text[5] == 0
 
 
 cdef bint asked_for_proof(Worker *w, Server *server, uint32_t method, Reader *r) noexcept nogil:

@@ -88,6 +88,7 @@ from howdah.cdefs.openssl cimport (
     SSL_CTX_set_options,
     SSL_CTX_set_session_cache_mode,
     SSL_CTX_set_session_id_context,
+    SSL_CTX_set_timeout,
     SSL_CTX_set_tlsext_ticket_keys,
     SSL_CTX_set_verify,
     SSL_CTX_use_certificate,
@@ -323,6 +324,7 @@ cdef int fit_for_clients(SSL_CTX *ctx, object plan) except -1:
         raise TlsError("a certificate and its key are needed")
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF)
     SSL_CTX_set_session_id_context(ctx, b"howdah", 6)
+    SSL_CTX_set_timeout(ctx, 7200)  # seconds a ticket is good for
     SSL_CTX_set_num_tickets(ctx, 0)
     SSL_CTX_set_dh_auto(ctx, 1)
     if plan.ticket_key:

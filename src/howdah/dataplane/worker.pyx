@@ -5,7 +5,6 @@ Called by `engine`, once, for the life of the thread.
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy, strcmp
 
 from howdah.cdefs.atomics cimport add_i32, load_i32, store_i32
 from howdah.cdefs.clock cimport CLOCK_MONOTONIC, clock_us
@@ -52,12 +51,12 @@ from howdah.dataplane.conn cimport (
 from howdah.dataplane.credentials cimport Secret, secret_drop
 from howdah.dataplane.handshake cimport (
     client_refused_by_pool,
-    client_startup,
     login_answered,
     login_granted,
 )
 from howdah.dataplane.listener cimport accept_clients, tune_listeners, watch_listeners
 from howdah.dataplane.mailbox cimport mail_fetch, mail_free, mail_new, mail_send
+from howdah.dataplane.opening cimport client_startup
 from howdah.dataplane.parties cimport (
     CLIENT_ACTIVE,
     CLIENT_ASKED,
@@ -109,6 +108,7 @@ from howdah.dataplane.proof cimport outside_answered, proof_came, proof_held, re
 from howdah.dataplane.recycle cimport (
     client_leave,
     client_lingers,
+    client_lost,
     client_refuse,
     grant_not_wanted,
     recovery_due,
@@ -131,21 +131,18 @@ from howdah.reasons import NUMBERS
 
 cdef enum:
     EVENTS_AT_ONCE = 256
-    LOGINS_AT_ONCE = 16
+    LOGINS_AT_ONCE = 4
     LOGINS_US = 500  # a turn's share for those who are not in yet; the next turn goes on
     HOUSEKEEPING_US = 100000
     HELD_ROOM = 2 * READ_SIZE  # the most a client can have held back
 
 cdef int NONE = NUMBERS["none"]
 cdef int CLIENT_EOF = NUMBERS["client_eof"]
-cdef int CLIENT_RESET = NUMBERS["client_reset"]
 cdef int CLIENT_TERMINATE = NUMBERS["client_terminate"]
 cdef int SHUTDOWN = NUMBERS["shutdown"]
 cdef int DATABASE_REMOVED = NUMBERS["database_removed"]
 cdef int CONSOLE_CLOSED = NUMBERS["console_closed"]
 cdef int WAIT_TIMEOUT = NUMBERS["query_wait_timeout"]
-cdef int LOGIN_FAILED = NUMBERS["server_login_failed"]
-cdef int UNREACHABLE = NUMBERS["server_unreachable"]
 cdef int CONNECT_TIMEOUT = NUMBERS["server_connect_timeout"]
 cdef int REMOVED = NUMBERS["server_removed"]
 cdef int IDLE_TIMEOUT = NUMBERS["server_idle_timeout"]
@@ -264,7 +261,7 @@ cdef void client_event(Worker *w, Client *client, uint32_t events) noexcept nogi
 cdef void login_event(Worker *w, Client *client, uint32_t events) noexcept nogil:
     if events & EPOLLOUT:
         if conn_flush(&w.slab, &client.conn) == SEND_ERROR:
-            client_leave(w, client, CLIENT_RESET, b"")
+            client_lost(w, client)
             return
         if client.conn.out.size == 0:
             conn_watch(w.login_fd, &client.conn, client.conn.interest & ~<uint32_t>EPOLLOUT)
@@ -366,13 +363,12 @@ cdef void client_expired(Worker *w, Client *client) noexcept nogil:
     """The timer fired; the state says what the true deadline is."""
     cdef int reason = NONE
     cdef uint64_t deadline = client_deadline(client, &reason)
-    cdef char[256] why
+    cdef bint failing
     if deadline == 0 or client.conn.fd < 0:
         return
     if deadline > w.now_us:
         timer_arm(&w.wheel, &client.timer, deadline)
         return
-    why[0] = 0
     if reason == NONE:
         client_leave(w, client, NONE, b"")
         return
@@ -381,14 +377,12 @@ cdef void client_expired(Worker *w, Client *client) noexcept nogil:
         return
     if reason == WAIT_TIMEOUT:
         pthread_mutex_lock(&w.shared.pools.lock)
-        if client.pool.failing:
-            reason = UNREACHABLE if strcmp(client.pool.failure_sqlstate, "08001") == 0 else LOGIN_FAILED
-            memcpy(why, client.pool.failure, sizeof(client.pool.failure))
+        failing = client.pool.failing
         pthread_mutex_unlock(&w.shared.pools.lock)
-        if reason == LOGIN_FAILED:
+        if failing:
             client_refused_by_pool(w, client)
             return
-    client_refuse(w, client, reason, why)
+    client_refuse(w, client, reason, b"")
 
 
 cdef void server_expired(Worker *w, Server *server) noexcept nogil:

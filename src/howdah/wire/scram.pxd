@@ -7,7 +7,7 @@ from howdah.wire.bytes cimport Writer
 cpdef enum:
     SCRAM_KEY = 32  # bytes of every key, signature and proof
     SCRAM_LARGEST_SALT = 64  # bytes
-    SCRAM_LARGEST_FIRST = 512  # bytes of a client-first-message we read
+    SCRAM_LARGEST_FIRST = 1024  # bytes of a client-first-message we read
     SCRAM_LARGEST_MESSAGE = 1024  # of any other, as PostgreSQL has it
     SCRAM_LARGEST_END_POINT = 64  # bytes of a certificate's hash
     SCRAM_LARGEST_ITERATIONS = 1000000  # that a server may ask of us
@@ -20,6 +20,7 @@ cpdef enum ScramVerdict:
     SCRAM_WRONG = 2  # the proof, or the server's signature
     SCRAM_BINDING = 3  # the channel binding is not this connection's, or somebody took PLUS out of our offer
     SCRAM_SERVER_ERROR = 4  # the server says e=
+    SCRAM_UNSUPPORTED = 5  # an authorization identity, or an extension that must not be ignored
 
 # What a server must know of a password.  A value: copied freely, wiped by whoever wants it gone.
 cdef struct ScramKeys:

@@ -181,8 +181,11 @@ cdef bint read_key(const Attribute *a, uint8_t *to) noexcept nogil:
 
 
 cdef bint skip_words(Reader *r, const char *words) noexcept nogil:
-    cdef const uint8_t *here = read_bytes(r, strlen(words))
-    return here != NULL and memcmp(here, words, strlen(words)) == 0
+    """Go on behind these words; False: something else is there, unread."""
+    if left(r) < strlen(words) or memcmp(r.at, words, strlen(words)) != 0:
+        return False
+    read_bytes(r, strlen(words))
+    return True
 
 
 cdef void write_words(Writer *w, const char *words) noexcept nogil:
@@ -236,23 +239,32 @@ cdef ScramVerdict scram_read_first(ScramServer *s, const uint8_t *data, size_t s
     bare[0] = NULL
     bare_size[0] = 0
     memset(s, 0, sizeof(ScramServer))
-    if size > SCRAM_LARGEST_FIRST or (plus and not plus_offered) or not read_header(&r, &s.flag):
+    if size > SCRAM_LARGEST_FIRST or (plus and not plus_offered):
         return SCRAM_MALFORMED
+    if not read_header(&r, &s.flag):
+        return SCRAM_UNSUPPORTED if at_word(&r, "a=") else SCRAM_MALFORMED
     if (s.flag == c"p") != plus:
         return SCRAM_MALFORMED
     if s.flag == c"y" and plus_offered:
         return SCRAM_BINDING  # it did not see PLUS in our offer: somebody between us took it out
     bare[0] = r.at
     bare_size[0] = left(&r)
+    if at_word(&r, "m="):
+        return SCRAM_UNSUPPORTED
     return SCRAM_OK if read_bare(s, &r, bare[0]) else SCRAM_MALFORMED
 
 
+cdef bint at_word(const Reader *r, const char *word) noexcept nogil:
+    """Do the two characters come next?"""
+    return left(r) >= 2 and r.at[0] == <uint8_t>word[0] and r.at[1] == <uint8_t>word[1]
+
+
 cdef bint read_header(Reader *r, uint8_t *flag) noexcept nogil:
-    """The GS2 header.  No authorization identity: PostgreSQL has none either."""
+    """The GS2 header, up to where PostgreSQL, too, has nothing: an authorization identity, which is left unread."""
     flag[0] = read_u8(r)
     if flag[0] == c"p":
-        return skip_words(r, PLUS_HEADER + 1)
-    return (flag[0] == c"n" or flag[0] == c"y") and skip_words(r, ",,")
+        return skip_words(r, "=tls-server-end-point,") and skip_words(r, ",")
+    return (flag[0] == c"n" or flag[0] == c"y") and skip_words(r, ",") and skip_words(r, ",")
 
 
 cdef bint read_bare(ScramServer *s, Reader *r, const uint8_t *bare) noexcept nogil:

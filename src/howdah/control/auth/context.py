@@ -64,7 +64,7 @@ class AuthContext:
     cache_s: float = 30.0
     retry_s: float = 15.0  # longest pause after a failed connection
     idle_s: float = 600.0  # connections for auth_query unused for so long are closed; 0: never
-    answer_s: float = LONGEST_S  # by then the client has gone
+    answer_s: float = LONGEST_S
     problems: tuple[str, ...] = ()
     plan: int = field(default=0, compare=False)  # version of the plan it belongs to, modulo 2**32 as in AuthRequest
 
@@ -109,7 +109,8 @@ def auth_context(config: Config, access: Access, plan: Plan) -> AuthContext:
         cache_s=settings.auth_cache_ttl,
         retry_s=settings.server_login_retry,
         idle_s=settings.server_idle_timeout,
-        answer_s=settings.client_login_timeout or LONGEST_S,
+        # A little before client_login_timeout, whose error would not say what was being waited for.
+        answer_s=0.9 * (settings.client_login_timeout or LONGEST_S),
         plan=plan.version % 2**32,
     )
     return replace(context, problems=tuple(dict.fromkeys(_problems(context, access))))

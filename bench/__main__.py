@@ -94,7 +94,7 @@ def _measure(
             try:
                 postgres = databases.of(tls=scenario.needs.server_tls)
                 taken = measure_all(scenario, targets, postgres, seconds=seconds, rounds=rounds, step=step)
-            except (RuntimeError, OSError, NotHere) as error:
+            except (RuntimeError, ValueError, OSError, NotHere) as error:
                 notes.append(f"{scenario.name}: given up: {error}")
                 console.print(f"[red]{notes[-1]}")
                 continue

@@ -92,7 +92,7 @@ def test_an_md5_secret_is_no_cleartext_password(guarded: GuardedPooler, tls_post
     guarded.add_database("app", dbname="by_password")
     guarded.run_with(auth_type="md5")
     assert answer(guarded, "bob").error.sqlstate == "28000"
-    assert guarded.logged("server_no_password")
+    wait_until(lambda: guarded.logged("server_no_password"), "the log line")
 
 
 def test_a_password_of_the_database_serves_all_its_clients(guarded: GuardedPooler) -> None:
@@ -125,7 +125,7 @@ def test_no_password_at_all(guarded: GuardedPooler) -> None:
     assert error.sqlstate == "28000"
     assert "password" in error.fields["M"]
     assert "auth_file" in error.fields["H"]
-    assert guarded.logged("server_no_password")
+    wait_until(lambda: guarded.logged("server_no_password"), "the log line")
 
 
 # when PostgreSQL refuses

@@ -66,7 +66,7 @@ def test_modes_with_a_server_that_has_none(
         error = error_of(trusting)
         assert error.sqlstate == "08006"
         assert "TLS" in error.fields["M"]
-        assert trusting.logged("server_tls_refused")
+        wait_until(lambda: trusting.logged("server_tls_refused"), "the log line")
 
 
 def test_the_default_is_prefer(trusting: GuardedPooler) -> None:
@@ -150,7 +150,7 @@ def test_whom_verify_full_trusts(
         assert _is_served(trusting, "app") == (kind in AS_LOCALHOST)
         assert _is_served(trusting, "other") == (kind in AS_ADDRESS)
         if kind not in AS_LOCALHOST:
-            assert trusting.logged("server_tls_failed")
+            wait_until(lambda: trusting.logged("server_tls_failed"), "the log line")
 
 
 @pytest.mark.parametrize("kind", SERVERS)
@@ -368,7 +368,7 @@ def test_nobody_in_between_can_say_no(
         at(trusting, "localhost", impostor.port)
         trusting.run()
         assert not _is_served(trusting, "app")
-        assert trusting.logged("server_tls_refused")
+        wait_until(lambda: trusting.logged("server_tls_refused"), "the log line")
     assert set(heard) <= {b""}
 
 
@@ -448,7 +448,7 @@ def test_a_server_that_stops_in_the_middle_of_its_handshake(
         at(trusting, "localhost", impostor.port)
         trusting.run_with(server_connect_timeout=0.3, query_wait_timeout=1)
         assert error_of(trusting).sqlstate == "08001"
-        assert trusting.logged("server_connect_timeout")
+        wait_until(lambda: trusting.logged("server_connect_timeout"), "the log line")
 
 
 def test_cancel_requests_go_through_tls(

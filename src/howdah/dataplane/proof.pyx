@@ -149,6 +149,7 @@ cdef uint8_t FOUND = AuthVerdict.FOUND
 cdef uint8_t UNKNOWN = AuthVerdict.UNKNOWN
 cdef uint8_t ALLOWED = AuthVerdict.ALLOWED
 cdef uint8_t DENIED = AuthVerdict.DENIED
+cdef uint8_t ANSWER_BUSY = AuthVerdict.BUSY
 cdef int NONE = NUMBERS["none"]
 cdef int CLIENT_EOF = NUMBERS["client_eof"]
 cdef int CLIENT_TERMINATE = NUMBERS["client_terminate"]
@@ -159,6 +160,7 @@ cdef int PASSWORD_FAILED = NUMBERS["password_failed"]
 cdef int PASSWORD_MESSAGE = NUMBERS["password_message"]
 cdef int REFUSED = NUMBERS["auth_refused"]
 cdef int REJECTED = NUMBERS["auth_rejected"]
+cdef int BUSY = NUMBERS["auth_busy"]
 cdef int UNAVAILABLE = NUMBERS["auth_unavailable"]
 cdef int SASL_MALFORMED = NUMBERS["sasl_malformed"]
 cdef int SASL_MECHANISM = NUMBERS["sasl_mechanism"]
@@ -326,7 +328,7 @@ cdef void outside_answered(Worker *w, Client *client, uint8_t verdict, void *dat
     elif verdict == DENIED:
         not_passed(w, client)
     else:
-        client_refuse(w, client, UNAVAILABLE, <const char *>data)
+        client_refuse(w, client, BUSY if verdict == ANSWER_BUSY else UNAVAILABLE, <const char *>data)
 
 
 # ---- the question --------------------------------------------------------------------------------------------------

@@ -41,6 +41,7 @@ class AuthVerdict(IntEnum):
     ALLOWED = 3  # the password is right
     DENIED = 4  # it is not
     UNAVAILABLE = 5  # nobody could say: the client is told so
+    BUSY = 6  # too many logins wait for an answer; the message names for what
 
 
 class Event(NamedTuple):

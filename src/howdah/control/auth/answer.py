@@ -10,7 +10,8 @@ from howdah.dataplane.rows import AuthVerdict
 class Answer(NamedTuple):
     """A verdict as the data plane takes it.
 
-    `message` goes to the client with UNAVAILABLE, and into the log; with other verdicts into the debug log alone.
+    `message` goes to the client with UNAVAILABLE and BUSY, and into the log; with other verdicts into the debug log
+    alone.
     """
 
     verdict: AuthVerdict
@@ -34,6 +35,10 @@ def allowed(password: bytes) -> Answer:
 
 def denied(message: str) -> Answer:
     return Answer(AuthVerdict.DENIED, None, message)
+
+
+def busy(what: str) -> Answer:
+    return Answer(AuthVerdict.BUSY, None, what)
 
 
 def unavailable(message: str) -> Answer:

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from howdah.control.auth import ldap, pam
-from howdah.control.auth.answer import Answer, denied, unavailable, unknown
+from howdah.control.auth.answer import Answer, busy, denied, unavailable, unknown
 from howdah.control.auth.context import AuthContext, LookupSource, Problem
 from howdah.control.auth.ldap import LdapSource
 from howdah.control.auth.lookup import Lookups
@@ -137,9 +137,7 @@ class AuthDesk:
         question = self._open.get(key)
         if question is None:
             if self._waiting[request.ask] >= self._context.queue:
-                self._answer(
-                    [event.id], unavailable(f"{self._context.queue:,} logins already wait for {_NAMES[request.ask]}")
-                )
+                self._answer([event.id], busy(_NAMES[request.ask]))
                 return
             question = self._open[key] = _Question(request.ask, key, event.database, event.user)
             self._begin(question, work)
@@ -221,7 +219,7 @@ class AuthDesk:
                 return unavailable("the access rules have just changed; try again")
 
     def _answer(self, clients: list[int], answer: Answer) -> None:
-        message = answer.message if answer.verdict == AuthVerdict.UNAVAILABLE else ""
+        message = answer.message if answer.verdict in (AuthVerdict.UNAVAILABLE, AuthVerdict.BUSY) else ""
         for client in clients:
             try:
                 self._engine.auth_answer(client, answer.verdict, answer.secret, message)

@@ -322,7 +322,7 @@ def test_more_questions_than_there_is_room_for_are_refused_at_once(asked: Asked)
         for client in range(1500):
             desk.handle(wanted(client, user=f"user{client}"))
         assert len(engine.answers) == 500
-        assert engine.answers[1499] == (UNAVAILABLE, None, "1,000 logins already wait for auth_query")
+        assert engine.answers[1499] == (AuthVerdict.BUSY, None, "auth_query")
         desk.handle(wanted(1500, user="user7"))  # waits with another one for an answer that is on its way
         assert 1500 not in engine.answers
         asked.gate.set()

@@ -56,7 +56,7 @@ cdef extern from "<openssl/ssl.h>" nogil:
     long SSL_CTX_set_mode(SSL_CTX *ctx, long mode) noexcept
     long SSL_CTX_set_session_cache_mode(SSL_CTX *ctx, long mode) noexcept
     long SSL_CTX_set_timeout(SSL_CTX *ctx, long seconds) noexcept
-    int SSL_CTX_set_num_tickets(SSL_CTX *ctx, size_t count) noexcept
+    int SSL_set_num_tickets(SSL *ssl, size_t count) noexcept
     long SSL_CTX_set_tlsext_ticket_keys(SSL_CTX *ctx, void *keys, long size) noexcept
     int SSL_CTX_set_session_id_context(SSL_CTX *ctx, const unsigned char *context, unsigned int size) noexcept
     int SSL_CTX_set_min_proto_version(SSL_CTX *ctx, int version) noexcept
@@ -90,7 +90,6 @@ cdef extern from "<openssl/ssl.h>" nogil:
     void SSL_set_quiet_shutdown(SSL *ssl, int quiet) noexcept
     int SSL_get_error(const SSL *ssl, int result) noexcept
     int SSL_is_init_finished(const SSL *ssl) noexcept
-    int SSL_new_session_ticket(SSL *ssl) noexcept
     int SSL_set_session(SSL *ssl, SSL_SESSION *session) noexcept
     int SSL_session_reused(const SSL *ssl) noexcept
     void SSL_SESSION_free(SSL_SESSION *session) noexcept

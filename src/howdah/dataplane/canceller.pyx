@@ -41,7 +41,7 @@ from howdah.dataplane.parties cimport (
 )
 from howdah.dataplane.routes cimport TLS_VERIFY_FULL
 from howdah.dataplane.timers cimport timer_arm, timer_disarm
-from howdah.dataplane.tls cimport tls_expect, tls_new
+from howdah.dataplane.tls cimport tls_connect, tls_expect
 from howdah.wire.bytes cimport Writer, writer
 from howdah.wire.compose cimport compose_cancel, compose_ssl_request
 
@@ -113,7 +113,7 @@ cdef CancelVerdict greet(Worker *w, Cancel *cancel) noexcept nogil:
 
 cdef CancelVerdict shake_hands(Worker *w, Cancel *cancel) noexcept nogil:
     cancel.step = ENTRY_HANDSHAKE
-    cancel.conn.tls = tls_new(w.plan.server_context, False)
+    cancel.conn.tls = tls_connect(w.plan.server_context)
     if cancel.conn.tls == NULL or not tls_expect(
             cancel.conn.tls, cancel.target.host, w.plan.server_tls == TLS_VERIFY_FULL):
         return CANCEL_ENDED

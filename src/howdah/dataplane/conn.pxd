@@ -46,7 +46,7 @@ cdef bint conn_watch(int epoll_fd, Conn *conn, uint32_t events) noexcept nogil
 cdef void conn_unwatch(int epoll_fd, Conn *conn) noexcept nogil
 cdef void conn_close(Slab *slab, Conn *conn) noexcept nogil
 cdef void conn_finish(Slab *slab, Conn *conn) noexcept nogil
-cdef bint conn_accept_tls(Conn *conn, SSL_CTX *context) noexcept nogil
+cdef bint conn_accept_tls(Conn *conn, SSL_CTX *context, bint ticket) noexcept nogil
 cdef bint conn_secure(const Conn *conn) noexcept nogil
 cdef const char *conn_problem(const Conn *conn) noexcept nogil
 cdef SendVerdict conn_begin_tls(Slab *slab, Conn *conn) noexcept nogil

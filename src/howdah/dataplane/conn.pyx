@@ -30,11 +30,11 @@ from howdah.dataplane.tls cimport (
     TLS_ROOM,
     TLS_SEALED,
     TlsVerdict,
+    tls_accept,
     tls_begin,
     tls_established,
     tls_free,
     tls_goodbye,
-    tls_new,
     tls_open,
     tls_problem,
     tls_seal,
@@ -226,9 +226,9 @@ cdef void conn_finish(Slab *slab, Conn *conn) noexcept nogil:
 
 # ---- TLS -----------------------------------------------------------------------------------------------------------
 
-cdef bint conn_accept_tls(Conn *conn, SSL_CTX *context) noexcept nogil:
+cdef bint conn_accept_tls(Conn *conn, SSL_CTX *context, bint ticket) noexcept nogil:
     """From here on the client's bytes are TLS, beginning with its handshake; False: out of memory."""
-    conn.tls = tls_new(context, True)
+    conn.tls = tls_accept(context, ticket)
     return conn.tls != NULL
 
 

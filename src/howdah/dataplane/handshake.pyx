@@ -65,7 +65,6 @@ from howdah.dataplane.session_state cimport (
     settings_hold,
     settings_new,
 )
-from howdah.dataplane.tls cimport tls_give_ticket
 from howdah.dataplane.welcome cimport keep_welcome, write_welcome
 from howdah.wire cimport tags
 from howdah.wire.bytes cimport Writer, writer
@@ -89,8 +88,6 @@ cdef enum:
     LARGEST_WELCOME = 16384
     LARGEST_CHANGE = 98304  # the query that applies a client's settings
     SASL_FINAL = 12
-    # A ticket takes a twelfth of a TLS login's time, and most drivers make no use of one: none are given in a storm.
-    FEW_LOGINS = 16
 
 cdef extern from "<strings.h>" nogil:
     int strcasecmp(const char *a, const char *b) noexcept
@@ -273,8 +270,6 @@ cdef bint let_in(Worker *w, Client *client) noexcept nogil:
     client_move(client, CLIENT_IDLE)
     login_free(client)
     client.request_us = w.now_us
-    if client.conn.tls != NULL and w.shared.login_count < FEW_LOGINS:
-        tls_give_ticket(client.conn.tls)
     if not message.ok or conn_send(&w.slab, &client.conn, data, message.used) == SEND_ERROR:
         client_lost(w, client)
         return True

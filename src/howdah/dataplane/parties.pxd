@@ -254,6 +254,7 @@ cdef struct Worker:
     int login_fd  # epoll of listeners and of clients that are not in yet: their share of a turn is bounded
     Conn login_conn
     bint logins_ready
+    int logging_in  # clients that are not in yet
     Shared *shared
     CPlan *plan
     uint64_t now_us  # when this turn began

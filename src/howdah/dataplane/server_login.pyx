@@ -88,7 +88,7 @@ from howdah.dataplane.routes cimport (
 from howdah.dataplane.server cimport entry_free, remember_key, remember_parameter, server_move, server_new
 from howdah.dataplane.session_state cimport Draft, draft_init, settings_new
 from howdah.dataplane.timers cimport timer_arm, timer_disarm
-from howdah.dataplane.tls cimport tls_describe, tls_expect, tls_new, tls_resume, tls_speaks_postgresql
+from howdah.dataplane.tls cimport tls_connect, tls_describe, tls_expect, tls_resume, tls_speaks_postgresql
 from howdah.dataplane.welcome cimport keep_welcome
 from howdah.wire cimport tags
 from howdah.wire.bytes cimport Reader, Writer, left, read_bytes, read_u32, reader, writer
@@ -368,7 +368,7 @@ cdef void shake_hands(Worker *w, Server *server) noexcept nogil:
     cdef SSL_SESSION *session
     cdef char[250] text
     server.entry.step = ENTRY_HANDSHAKE
-    server.conn.tls = tls_new(w.plan.server_context, False) if w.plan.server_context != NULL else NULL
+    server.conn.tls = tls_connect(w.plan.server_context) if w.plan.server_context != NULL else NULL
     if server.conn.tls == NULL or not tls_expect(server.conn.tls, server.host, w.plan.server_tls == TLS_VERIFY_FULL):
         server_login_failed(w, server, OUT_OF_MEMORY, False, b"53200", b"out of memory")
         return

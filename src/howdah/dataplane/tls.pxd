@@ -24,13 +24,13 @@ cdef struct Tls:
     size_t incoming_size
     uint8_t *outgoing
     size_t outgoing_used
-    bint ticket_due  # a session ticket goes out with what is sealed next
     SSL_SESSION *session  # the last one the server gave us; ours to free
     unsigned long error
     long verify_error
 
 cdef SSL_CTX *tls_context(object plan, bint towards_clients) except NULL
-cdef Tls *tls_new(SSL_CTX *context, bint towards_client) noexcept nogil
+cdef Tls *tls_accept(SSL_CTX *context, bint ticket) noexcept nogil
+cdef Tls *tls_connect(SSL_CTX *context) noexcept nogil
 cdef void tls_free(Tls *tls) noexcept nogil
 cdef bint tls_expect(Tls *tls, const char *host, bint verify_name) noexcept nogil
 cdef void tls_resume(Tls *tls, SSL_SESSION *session) noexcept nogil
@@ -41,7 +41,6 @@ cdef TlsVerdict tls_seal(Tls *tls, const uint8_t *data, size_t size, uint8_t *se
 cdef size_t tls_goodbye(Tls *tls, uint8_t *sealed) noexcept nogil
 cdef bint tls_established(const Tls *tls) noexcept nogil
 cdef bint tls_speaks_postgresql(const Tls *tls) noexcept nogil
-cdef void tls_give_ticket(Tls *tls) noexcept nogil
 cdef const char *tls_problem(const Tls *tls) noexcept nogil
 cdef void tls_describe(const Tls *tls, char *to, size_t room) noexcept nogil
 cdef const char *tls_server_name(const Tls *tls) noexcept nogil

@@ -5,7 +5,7 @@ makes records of what is to be sent, which go out in one system call however man
 holds at most the beginning of one record.  Called by `conn`, by the two logins, and through `engine` for checks.
 """
 
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport uint8_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy, strlen
 
@@ -84,7 +84,6 @@ from howdah.cdefs.openssl cimport (
     SSL_CTX_set_max_proto_version,
     SSL_CTX_set_min_proto_version,
     SSL_CTX_set_mode,
-    SSL_CTX_set_num_tickets,
     SSL_CTX_set_options,
     SSL_CTX_set_session_cache_mode,
     SSL_CTX_set_session_id_context,
@@ -105,7 +104,6 @@ from howdah.cdefs.openssl cimport (
     SSL_get_version,
     SSL_is_init_finished,
     SSL_new,
-    SSL_new_session_ticket,
     SSL_read,
     SSL_SESSION_free,
     SSL_set_accept_state,
@@ -113,11 +111,11 @@ from howdah.cdefs.openssl cimport (
     SSL_set_app_data,
     SSL_set_bio,
     SSL_set_connect_state,
+    SSL_set_num_tickets,
     SSL_set_quiet_shutdown,
     SSL_set_session,
     SSL_set_tlsext_host_name,
     SSL_shutdown,
-    SSL_version,
     SSL_write,
     TLS_client_method,
     TLS_server_method,
@@ -130,6 +128,8 @@ from howdah.cdefs.openssl cimport (
 )
 from howdah.cdefs.sockets cimport AF_INET, AF_INET6, inet_pton
 from howdah.dataplane.certificates cimport openssl_says
+
+from hashlib import sha256
 
 from howdah.dataplane.certificates import TlsError
 from howdah.dataplane.plan import TlsMode
@@ -319,13 +319,13 @@ cdef int use_choices(SSL_CTX *ctx, object plan) except -1:
 
 
 cdef int fit_for_clients(SSL_CTX *ctx, object plan) except -1:
-    """Tickets are given by `tls_give_ticket`, and only to those who have logged in."""
     if not plan.certificate or not plan.key:
         raise TlsError("a certificate and its key are needed")
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF)
-    SSL_CTX_set_session_id_context(ctx, b"howdah", 6)
+    # What a ticket proves was checked under these terms; under others it counts for nothing.
+    terms = sha256(bytes([plan.mode]) + plan.ca).digest()
+    SSL_CTX_set_session_id_context(ctx, <const unsigned char *><bytes>terms, <unsigned int>len(terms))
     SSL_CTX_set_timeout(ctx, 7200)  # seconds a ticket is good for
-    SSL_CTX_set_num_tickets(ctx, 0)
     SSL_CTX_set_dh_auto(ctx, 1)
     if plan.ticket_key:
         check(SSL_CTX_set_tlsext_ticket_keys(ctx, <char *><bytes>plan.ticket_key, len(plan.ticket_key)) == 1,
@@ -385,8 +385,25 @@ def check_tls(plan, bint towards_clients):
 
 # ---- one connection ------------------------------------------------------------------------------------------------
 
-cdef Tls *tls_new(SSL_CTX *context, bint towards_client) noexcept nogil:
-    """NULL: out of memory."""
+cdef Tls *tls_accept(SSL_CTX *context, bint ticket) noexcept nogil:
+    """Towards a client, who gets a session ticket with the handshake or not.  NULL: out of memory."""
+    cdef Tls *tls = tls_new(context)
+    if tls != NULL:
+        SSL_set_accept_state(tls.ssl)
+        SSL_set_num_tickets(tls.ssl, 1 if ticket else 0)
+    return tls
+
+
+cdef Tls *tls_connect(SSL_CTX *context) noexcept nogil:
+    """Towards a server.  NULL: out of memory."""
+    cdef Tls *tls = tls_new(context)
+    if tls != NULL:
+        SSL_set_connect_state(tls.ssl)
+        SSL_set_alpn_protos(tls.ssl, PROTOCOL, PROTOCOL_SIZE)
+    return tls
+
+
+cdef Tls *tls_new(SSL_CTX *context) noexcept nogil:
     cdef Tls *tls = <Tls *>calloc(1, sizeof(Tls))
     cdef BIO *bio
     if tls == NULL:
@@ -403,11 +420,6 @@ cdef Tls *tls_new(SSL_CTX *context, bint towards_client) noexcept nogil:
     BIO_set_init(bio, 1)
     SSL_set_bio(tls.ssl, bio, bio)
     SSL_set_app_data(tls.ssl, tls)
-    if towards_client:
-        SSL_set_accept_state(tls.ssl)
-    else:
-        SSL_set_connect_state(tls.ssl)
-        SSL_set_alpn_protos(tls.ssl, PROTOCOL, PROTOCOL_SIZE)
     return tls
 
 
@@ -502,10 +514,6 @@ cdef TlsVerdict tls_seal(Tls *tls, const uint8_t *data, size_t size, uint8_t *se
     cdef int n
     tls.outgoing = sealed
     tls.outgoing_used = 0
-    if tls.ticket_due:
-        tls.ticket_due = False
-        SSL_new_session_ticket(tls.ssl)
-        ERR_clear_error()
     n = SSL_write(tls.ssl, data, <int>size)
     used[0] = tls.outgoing_used
     tls.outgoing = NULL
@@ -535,11 +543,6 @@ cdef bint tls_speaks_postgresql(const Tls *tls) noexcept nogil:
     cdef unsigned int size = 0
     SSL_get0_alpn_selected(tls.ssl, &name, &size)
     return size == PROTOCOL_SIZE - 1
-
-
-cdef void tls_give_ticket(Tls *tls) noexcept nogil:
-    """Have a session ticket go out with what is sealed next (TLS 1.3; earlier versions send theirs by themselves)."""
-    tls.ticket_due = SSL_version(tls.ssl) == TLS1_3_VERSION
 
 
 cdef const char *tls_problem(const Tls *tls) noexcept nogil:

@@ -40,7 +40,7 @@ class Engine:
     def auth_answer(self, client: int, verdict: AuthVerdict, secret: Secret | None = None, message: str = "") -> None:
         assert client not in self.answers, f"client {client} was answered twice"
         assert (secret is not None) <= (verdict in (FOUND, ALLOWED))
-        assert bool(message) == (verdict == UNAVAILABLE)
+        assert bool(message) == (verdict in (UNAVAILABLE, AuthVerdict.BUSY))
         self.answers[client] = (verdict, secret, message)
 
     async def wait_for(self, *clients: int) -> list[AuthVerdict]:
@@ -337,7 +337,7 @@ def test_a_full_queue_of_one_kind_is_no_trouble_for_another(asked: Asked) -> Non
     async def work(desk: AuthDesk, engine: Engine) -> None:
         desk.handle(wanted(1))
         desk.handle(wanted(2, user="bob"))
-        assert engine.answers[2][0] == UNAVAILABLE
+        assert engine.answers[2][0] == AuthVerdict.BUSY
         desk.handle(wanted(3, AuthAsk.PAM, password=b"x", rule=PAM))
         assert await engine.wait_for(3) == [FOUND]
 

@@ -91,7 +91,8 @@ cdef inline void write_bytes(Writer *w, const void *data, size_t size) noexcept 
     if w.capacity - w.used < size:
         w.ok = False
         return
-    memcpy(w.start + w.used, data, size)
+    if size:  # nothing may be at NULL
+        memcpy(w.start + w.used, data, size)
     w.used += size
 
 

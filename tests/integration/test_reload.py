@@ -1,6 +1,8 @@
 """SIGHUP reads the configuration again: at once, whole, and without disturbing anybody."""
 
+import os
 import signal
+from pathlib import Path
 
 from tests.kit import wire
 from tests.kit.deadline import wait_until
@@ -70,3 +72,56 @@ def test_the_log_level_changes_at_once(pooler: Pooler) -> None:
     pooler.settings["log_level"] = "info"
     _rewrite(pooler)
     wait_until(lambda: pooler.log_contains("configuration reloaded"), "a line of level info")
+
+
+class SlowFile:
+    """A file whose reader waits: `until_read` says that there is one, `release` gives it what the file holds."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self.path, self.text = path, text
+        path.unlink(missing_ok=True)
+        os.mkfifo(path)
+
+    def until_read(self) -> None:
+        self._end = int(wait_until(self._open, "somebody to read the file"))
+
+    def _open(self) -> int:
+        try:
+            return os.open(self.path, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            return 0
+
+    def release(self) -> None:
+        """From now on it is a file like any other."""
+        plain = self.path.with_suffix(".plain")
+        plain.write_text(self.text)
+        plain.rename(self.path)
+        os.write(self._end, self.text.encode())
+        os.close(self._end)
+
+
+def test_a_signal_during_a_reload_is_not_lost(pooler: Pooler) -> None:
+    """The reload that is going on has read the file before the second edit."""
+    users = pooler.folder / "users"
+    users.write_text('"alice" "pw"\n')
+    pooler.run_with(max_client_conn=50, auth_file=str(users))
+    slow = SlowFile(users, users.read_text())
+    pooler.settings["max_client_conn"] = 51
+    _rewrite(pooler)
+    slow.until_read()
+    pooler.settings["max_client_conn"] = 52
+    _rewrite(pooler)
+    slow.release()
+    wait_until(lambda: _setting(pooler, "max_client_conn") == "52", "the second edit to be in force")
+
+
+def test_a_signal_during_the_start_is_not_lost(pooler: Pooler) -> None:
+    slow = SlowFile(pooler.folder / "users", '"alice" "pw"\n')
+    pooler.settings |= {"max_client_conn": 50, "auth_file": str(slow.path)}
+    pooler.start()
+    slow.until_read()
+    pooler.settings["max_client_conn"] = 51
+    _rewrite(pooler)
+    slow.release()
+    wait_until(lambda: pooler.log_contains("howdah is ready"), "the start")
+    wait_until(lambda: _setting(pooler, "max_client_conn") == "51", "the edit to be in force")

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from howdah.control.aside import aside
 from howdah.control.auth.context import auth_context
 from howdah.control.auth.desk import AuthDesk
-from howdah.control.config import Config, ConfigError, StartError
+from howdah.control.config import Config, StartError
 from howdah.control.config.names import CONSOLE
 from howdah.control.console.averages import Averages
 from howdah.control.console.commands import Commands
@@ -35,10 +35,11 @@ from howdah.control.keeper import keep_running, with_embedded
 from howdah.control.listen import Endpoints, open_listeners
 from howdah.control.live import Screen
 from howdah.control.log import configure, logger
-from howdah.control.publisher import Publisher, restart_needed
+from howdah.control.publisher import Publisher
 from howdah.control.pulse import Pulse
+from howdah.control.reload import Reload
 from howdah.control.tls_files import TICKET_KEY_BYTES
-from howdah.control.watch import Watch, in_one_line
+from howdah.control.watch import Watch
 from howdah.dataplane.engine import Engine
 
 if TYPE_CHECKING:  # imported only where it is started
@@ -75,8 +76,8 @@ class _Supervisor:
         self._log = logger()
         self._stop_asked = asyncio.Event()
         self._stop_at_once = asyncio.Event()
-        self._reloading: asyncio.Task[None] | None = None
-        self._started = False
+        self._reload: Reload | None = None  # not before the first plan is in force
+        self._reload_asked = False
         self._login_problems: Sequence[str] = ()
 
     async def run(self) -> int:
@@ -88,7 +89,6 @@ class _Supervisor:
         async with AsyncExitStack() as stack:
             stack.callback(self._screen.show, "")
             if await self._unless_stopped(self._start(stack)):
-                self._started = True
                 await self._stop_asked.wait()
                 await self._drain()
         self._log.info("howdah has stopped")
@@ -129,6 +129,7 @@ class _Supervisor:
         logins = self._logins = AuthDesk(engine, self._log)
         self._tell_logins()
         stack.push_async_callback(logins.close)
+        reload = Reload(self._publisher, self._read_again, self._ticket_key, self._set_up_log, self._log)
         journal, averages = self._open_inbox(stack)
         stack.callback(engine.stop)
         engine.start(plan)
@@ -139,7 +140,10 @@ class _Supervisor:
         shortfall = shortage(file_limit, settings.max_client_conn, settings.default_pool_size)
         self._warn(*map(str, (*self._config.warnings, *intake.warnings)), *listeners.warnings, shortfall)
         watch = Watch(self._publisher, self._ticket_key, self._log)
-        await self._spawn(stack, pulse.run(), self._publisher.watch_names(), watch.run())
+        await self._spawn(stack, pulse.run(), self._publisher.watch_names(), watch.run(), reload.run())
+        self._reload = reload
+        if self._reload_asked:
+            reload.ask()
 
     def _tell_logins(self) -> None:
         """Whom logins are to be asked of has changed with the plan."""
@@ -234,31 +238,15 @@ class _Supervisor:
     # --- reload
 
     def _asked_to_reload(self) -> None:
-        if self._started and (self._reloading is None or self._reloading.done()):
-            self._reloading = asyncio.ensure_future(self._reload())
+        """During the start it is remembered: the configuration has been read, and may have changed since."""
+        self._reload_asked = True
+        if self._reload is not None:
+            self._reload.ask()
 
-    async def _reload(self) -> None:
-        """Read the configuration again; a bad one is refused whole."""
+    def _read_again(self) -> Config:
         if self._reread is None:
-            self._log.warning("SIGHUP: there is no file to read the configuration from again")
-            return
-        async with self._publisher.changing:
-            try:
-                config = self._read_again(self._reread)
-                intake = await aside("read files", partial(take_in, config, self._ticket_key))
-            except StartError as failure:
-                problem = in_one_line(failure) if isinstance(failure, ConfigError) else str(failure)
-                self._log.error("configuration not reloaded, the old one stays in force", problem=problem)
-                return
-            restart = restart_needed(self._config.settings, config.settings)
-            self._warn(*map(str, (*config.warnings, *intake.warnings)), restart)
-            self._set_up_log(config)
-            await self._publisher.use(config, intake)
-            self._config = config
-        self._log.info("configuration reloaded", source=config.source)
-
-    def _read_again(self, reread: Callable[[], Config]) -> Config:
-        config = reread()
+            raise StartError("there is no file to read the configuration from again")
+        config = self._reread()
         if config.embedded:
             if self._embedded is None:
                 raise StartError("it names no database any more; the embedded PostgreSQL needs a restart")

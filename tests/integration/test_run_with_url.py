@@ -1,5 +1,6 @@
 """`howdah run postgresql://alice:password@host/database`: credentials on both sides, and TLS as it says."""
 
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -39,6 +40,17 @@ def test_the_password_opens_both_doors(guarded: GuardedPooler) -> None:
     assert ask(guarded, "SELECT current_user") == "alice"
     assert ask(guarded, "SELECT current_database()", dbname="by_md5") == "by_md5"
     assert ask(guarded, "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()") is True
+
+
+def test_the_password_is_in_no_process_list(guarded: GuardedPooler) -> None:
+    run_url(guarded, application_name="shop")
+    shown = Path(f"/proc/{guarded.pid}/cmdline").read_bytes().decode().split("\0")
+    url = next(word for word in shown if word.startswith("postgresql://"))
+    hidden = "x" * len(quote(ALICE))
+    assert url == (
+        f"postgresql://alice:{hidden}@localhost:{guarded.postgres.port}/by_scram?application_name=shop"
+    )  # fmt: skip
+    assert ask(guarded, "SELECT current_user") == "alice"
 
 
 @pytest.mark.parametrize("who", [{"password": "wrong"}, {"user": "bob", "password": PASSWORDS["bob"]}, {"user": "eve"}])

@@ -9,6 +9,7 @@ import click
 
 import howdah
 from howdah.cli.check import check
+from howdah.cli.process_list import hide_passwords
 from howdah.cli.run import run
 
 
@@ -27,6 +28,7 @@ cli.add_command(check)
 
 def main() -> None:
     """The console script.  What keeps howdah from starting is one line on stderr and exit status 1."""
+    hide_passwords()  # click works on the interpreter's copy of the arguments
     try:
         cli.main(prog_name="howdah")
     except Exception as error:

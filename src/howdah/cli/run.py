@@ -92,6 +92,9 @@ def run(
       nothing                                ./howdah.toml, else the URL in DATABASE_URL,
                                              else howdah starts a PostgreSQL of its own
 
+    Other users of the machine see a command line in its first moments, and that of the shell or the make that starts
+    howdah for longer: a URL with a password is safer in DATABASE_URL.
+
     Any setting can also come from the environment: HOWDAH_POOL_MODE=session. Options win over the environment, and
     that over the file. SIGHUP reads the configuration again.
 
@@ -99,6 +102,7 @@ def run(
     Examples:
       howdah run
       howdah run postgresql://app@db.example/app --pool-size 50
+      DATABASE_URL=postgresql://app:secret@db.example/app howdah run
       howdah run howdah.toml --set query_wait_timeout=5s --json-logs
     """  # noqa: D301  \\b is click's mark for lines that stay as they are
     from functools import partial

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from howdah.control import watch
 from howdah.control.config.schema import Config
 from howdah.control.intake import take_in
 from howdah.control.plan import Resolved
@@ -172,11 +173,68 @@ def test_a_file_that_comes_back_as_it_was_changes_nothing(users: Path) -> None:
         assert "No such file" in line
         away.rename(users)
         await watched.look(2)
-        assert len(watched.log.lines) == 1
+        assert watched.log.lines[1:] == [f"info the files are again as they are in use {users}"]
         assert watched.plans == []
         users.unlink()
         await watched.look(3)
-        assert len(watched.log.lines) == 2  # gone again is news again
+        assert len(watched.log.of("error")) == 2  # gone again is news again
+
+    run(story())
+
+
+def test_the_same_fault_in_other_contents_is_news(users: Path) -> None:
+    async def story() -> None:
+        watched = Watched(auth_file=str(users))
+        await watched.begin()
+        for number in range(3):
+            users.write_text(f'"alice" "pw{number}"\n"bob" "half')
+            await watched.look(3)
+        assert len(watched.log.of("error")) == 3
+        assert len(set(watched.log.lines)) == 1
+
+    run(story())
+
+
+def test_a_fault_is_told_of_each_day_while_it_lasts(users: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story() -> None:
+        watched = Watched(auth_file=str(users))
+        await watched.begin()
+        users.write_text('"alice')
+        await watched.look(4)
+        assert len(watched.log.lines) == 1
+        monkeypatch.setattr(watch, "DAY_S", 0.0)
+        await watched.look()
+        assert len(watched.log.of("error")) == 2
+        users.write_text('"alice" "pw"\n')
+        await watched.look(2)
+        assert len(watched.log.of("error")) == 2
+
+    run(story())
+
+
+def test_bad_rules_do_not_hold_up_certificates_nor_the_other_way_round(
+    users: Path, pair: Pair, certificates: Certificates
+) -> None:
+    async def story() -> None:
+        watched = Watched(
+            auth_file=str(users),
+            client_tls_sslmode="require", client_tls_cert_file=str(pair.certificate), client_tls_key_file=str(pair.key),
+        )  # fmt: skip
+        await watched.begin()
+        users.write_text('"alice')
+        await watched.look(3)
+        shutil.copy(certificates.server_rsa.certificate, pair.certificate)
+        shutil.copy(certificates.server_rsa.key, pair.key)
+        await watched.look()
+        (plan,) = watched.plans
+        assert plan.client_tls.certificate == certificates.server_rsa.certificate.read_bytes()
+        assert watched.users == ["alice"]
+        pair.key.write_text("none")
+        users.write_text('"bob" "pw"\n')
+        await watched.look(3)
+        assert watched.users == ["bob"]
+        assert watched.plans[-1].client_tls == plan.client_tls
+        assert [str(pair.key) in line for line in watched.log.of("error")] == [False, True]
 
     run(story())
 

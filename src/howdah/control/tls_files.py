@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from howdah.control.config.errors import Problem
 from howdah.control.config.schema import GlobalSettings
@@ -55,9 +55,10 @@ def read_tls(settings: GlobalSettings, files: InputFiles, ticket_key: bytes) -> 
     clients = _towards_clients(settings, files, ticket_key)
     servers = _towards_servers(settings, files)
     certificates: list[Certificate] = []
+    unread = {problem.where for problem in files.problems}
     for side, plan in (("client", clients), ("server", servers)):
-        if not any(problem.fatal for problem in files.problems):
-            files.problems += _problems(settings, side, plan)
+        whole = unread.isdisjoint(getattr(settings, f"{side}_tls_{kind}") for kind in _FILES)
+        files.problems += _problems(settings, side, plan, whole)
         certificates += _certificates(settings, side, plan)
     return TlsPlans(clients, servers, tuple(certificates))
 
@@ -102,13 +103,32 @@ def _mode(name: str) -> TlsMode:
     return TlsMode[name.upper().replace("-", "_")]
 
 
-def _problems(settings: GlobalSettings, side: str, plan: TlsPlan) -> Iterator[Problem]:
-    if not any((plan.certificate, plan.key, plan.ca, plan.ciphers, plan.suites, plan.groups)):
-        return  # nothing but OpenSSL's own choices
+def _problems(settings: GlobalSettings, side: str, plan: TlsPlan, whole: bool) -> Iterator[Problem]:
+    """What is wrong with each part, and what shows only in all together; `whole`: all files could be read."""
+    found = False
+    for part, towards_clients in _parts(side, plan):
+        if fault := _fault(part, towards_clients):
+            found = True
+            yield _problem(settings, side, fault)
+    if whole and not found and plan != TlsPlan(mode=plan.mode) and (fault := _fault(plan, side == "client")):
+        yield _problem(settings, side, fault)
+
+
+def _parts(side: str, plan: TlsPlan) -> Iterator[tuple[TlsPlan, bool]]:
+    """Plans with one thing to check, and whether they are for clients: these need a certificate."""
+    if plan.certificate and plan.key:
+        yield TlsPlan(mode=TlsMode.REQUIRE, certificate=plan.certificate, key=plan.key), side == "client"
+    for name in ("ca", "ciphers", "suites", "groups"):
+        if value := getattr(plan, name):
+            yield replace(TlsPlan(mode=TlsMode.REQUIRE), **{name: value}), False
+
+
+def _fault(plan: TlsPlan, towards_clients: bool) -> str:
     try:
-        engine.check_tls(plan, side == "client")
+        engine.check_tls(plan, towards_clients)
     except engine.TlsError as error:
-        yield _problem(settings, side, str(error))
+        return str(error)
+    return ""
 
 
 def _problem(settings: GlobalSettings, side: str, text: str) -> Problem:

@@ -60,6 +60,18 @@ def test_warnings_go_to_stderr_and_the_check_still_passes(tmp_path: Path) -> Non
     assert done.stderr.startswith("howdah.toml:5: warning: databases.app.max_db_connections: ")
 
 
+def test_the_check_shows_every_fault_of_every_file(tmp_path: Path) -> None:
+    (tmp_path / "howdah.toml").write_text(
+        "[howdah]\nauth_type = 'hba'\nauth_hba_file = 'hba'\nserver_tls_ca_file = 'ca'\nserver_tls_ciphers = 'NOPE'\n"
+        "[databases.app]\nhost = 'db'\n"
+    )
+    (tmp_path / "hba").write_text("hots all all all trust\n")
+    (tmp_path / "ca").write_text("no certificate\n")
+    done = command(tmp_path, "check", "howdah.toml")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert [line.split(": ")[0] for line in done.stderr.splitlines()] == ["hba:1", "ca", "server_tls_ciphers"]
+
+
 def test_the_check_looks_into_the_files_that_are_named(tmp_path: Path) -> None:
     (tmp_path / "howdah.toml").write_text(
         "[howdah]\nauth_type = 'hba'\nauth_hba_file = 'hba'\nauth_file = 'users'\nauth_ident_file = 'ident'\n"

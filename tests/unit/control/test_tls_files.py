@@ -134,6 +134,24 @@ def test_a_fault_names_the_file_or_setting(
     assert problem.fatal
 
 
+def test_each_fault_is_named_whatever_else_is_wrong(certificates: Certificates) -> None:
+    _, files = read(
+        **towards_clients(
+            certificates.server,
+            client_tls_key_file=str(certificates.server_rsa.key),
+            client_tls_ca_file="/nowhere",
+            client_tls_ciphers="NOPE",
+            client_tls13_ciphers="NEITHER",
+            client_tls_ecdhcurve="nor",
+            server_tls_ca_file=str(certificates.server.key),
+        )
+    )
+    assert [problem.where for problem in files.problems] == [
+        "/nowhere", str(certificates.server_rsa.key), "client_tls_ciphers", "client_tls13_ciphers",
+        "client_tls_ecdhcurve", str(certificates.server.key),
+    ]  # fmt: skip
+
+
 # certificates that end
 
 

@@ -40,6 +40,10 @@ _VALUES = {
     "ldaptls": ("0", "1"),
     "ldapscheme": ("ldap", "ldaps"),
 }
+#: How the name of the option begins that is a password, misspelt or not.
+_BINDING = "ldapbindp"
+#: Words from there on may belong to it, and are never shown.
+_PIECE_OF_IT = "what stands behind ldapbindpasswd is not an option of the form name=value"
 _SCOPES = ("base", "one", "sub")
 _MOST_PORT = 65535
 
@@ -52,14 +56,19 @@ def read_options(
 ) -> Mapping[str, str]:
     """The options of a line, ldapurl taken apart; `transport` is None for a line that fits all kinds."""
     options: dict[str, str] = {}
+    behind_password = False
     for word in words:
         name, equals, value = word.partition("=")
-        if not equals:
+        is_password = name.lower().startswith(_BINDING)
+        if (behind_password or (is_password and not equals)) and name not in _METHODS:
+            complain(_PIECE_OF_IT, "a password with blanks or commas stands in double quotes")
+        elif not equals:
             complain(f"{shown(word)} is not an option of the form name=value", _advice_on_bare(word))
         elif name in options:
             complain(f"{name} is given twice", "keep one of them")
         elif _belongs(name, method, complain) and _fits(name, value, complain):
             options[name] = value
+        behind_password |= is_password
     _check_certificate(options, method, transport, complain)
     return _ldap(options, complain) if method is Method.LDAP else options
 

@@ -456,6 +456,23 @@ def test_a_file_that_is_something_else_gives_a_bounded_list_of_problems() -> Non
 # --- auth_type
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        "ldapbindpasswd=my topsecret", "ldapbindpasswd topsecret", "ldapbindpasswd=my,topsecret",
+        "ldapbindpasswd=my topsecret=x", "ldapbindpaswd=my topsecret", '"ldapbindpasswd topsecret"',
+        "LDAPBINDPASSWD=my topsecret", "ldapbindpasswd=my top secret ldaptls=1 topsecret",
+    ],
+)  # fmt: skip
+def test_pieces_of_a_password_are_never_shown(options: str) -> None:
+    """Quotes are easily forgotten, and faults go to the log."""
+    told = complaints(f"host all all all ldap ldapserver=a ldapbasedn=b {options}")
+    with pytest.raises(ValueError, match="ldapbindp") as raised:
+        rules_of_auth_type("ldap", f"ldapserver=a ldapbasedn=b {options}")
+    assert any("stands in double quotes" in text for text in told)
+    assert "secret" not in str([*told, raised.value])
+
+
 @pytest.mark.parametrize("auth_type", [name for name in AUTH_TYPES if name not in {"any", "cert", "ldap"}])
 def test_an_auth_type_is_one_rule_for_everybody(auth_type: str) -> None:
     (line,) = rules_of_auth_type(auth_type, "")

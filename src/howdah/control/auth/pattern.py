@@ -13,6 +13,9 @@ from howdah.control.auth.lines import printable
 
 #: PostgreSQL's limit for {m,n}.
 MOST_REPEATS = 255
+#: How many more parts a regular expression may have with its repetitions written out: libc does so, without any limit
+#: but memory and stack, which a few nested ones exhaust.
+MOST_PARTS = 2_000
 
 _CLASSES = {"d": "[:digit:]", "s": "[:space:]", "w": "[:alnum:]_"}
 _NAMED = ("alnum", "alpha", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space", "upper", "xdigit")
@@ -45,6 +48,8 @@ class _Reader:
     repeatable: bool = False  # what stands before this place can be repeated
     repeated: bool = False  # and has been
     out: list[str] = field(default_factory=list)
+    parts: list[int] = field(default_factory=lambda: [0])  # written out: in all, and in each group that is open
+    last: int = 0  # those of what was read last
 
     def read(self) -> None:
         if not self.text:
@@ -80,6 +85,13 @@ class _Reader:
         self.at += read
         self.repeatable = repeatable
         self.repeated = False
+        self.last = 1
+        self._count(1)
+
+    def _count(self, parts: int) -> None:
+        self.parts[-1] += parts
+        if self.parts[-1] > MOST_PARTS + len(self.text):
+            raise ValueError("its repetitions come to too much when written out; use fewer or smaller ones")
 
     def _escape(self) -> None:
         letter = self.text[self.at + 1 : self.at + 2]
@@ -104,19 +116,25 @@ class _Reader:
         self.open += 1
         self.groups += 1
         self._put("(", repeatable=False)
+        self.parts.append(0)
 
     def _close(self) -> None:
         if not self.open:
             raise ValueError("a ) closes nothing; write \\) for the character")
         self.open -= 1
+        inside = self.parts.pop()
         self._put(")")
+        self._count(inside)
+        self.last += inside
 
-    def _repeat(self, written: str, read: int = 1) -> None:
+    def _repeat(self, written: str, read: int = 1, times: int = 2) -> None:
         shown = self.text[self.at : self.at + read]
         if self.repeated:
             raise ValueError(f"{shown} follows another repetition; leave it out, or use parentheses")
         if not self.repeatable:
             raise ValueError(f"{shown} has nothing to repeat; write \\{shown} for the character")
+        self._count(self.last * (times - 1))
+        self.last *= times
         self.out.append(written)
         self.at += read
         self.repeated = True
@@ -131,7 +149,7 @@ class _Reader:
         least, most = int(bound[1]), int(bound[3] or bound[1])
         if (bound[3] and not bound[2]) or least > most or most > MOST_REPEATS:
             raise ValueError(f"{bound[0]} is not a repetition; numbers go from 0 to {MOST_REPEATS}, the smaller first")
-        self._repeat(bound[0], len(bound[0]))
+        self._repeat(bound[0], len(bound[0]), max(most, 1) + (not bound[3] and bool(bound[2])))
 
     # --- [...]
 

@@ -51,6 +51,24 @@ def test_the_same_is_spelled_as_posix_has_it(written: str, spelled: str) -> None
 
 
 @pytest.mark.parametrize(
+    "written",
+    ["(((a{1,200}){1,200}){1,200})", "(a{255}){255}", "((a{2,}){255}){3}", "a{255}" * 10, "(" * 20 + "a" + ")+" * 20,
+     "((([a-z]|b*)?)+){200,}"],
+)  # fmt: skip
+def test_what_libc_would_choke_on_is_refused(written: str) -> None:
+    """The first of them took 2 GB and then the process."""
+    with pytest.raises(ValueError, match="too much when written out"):
+        posix(written)
+
+
+@pytest.mark.parametrize(
+    "written", ["^(" + "|".join(f"user{n}" for n in range(2000)) + ")$", "(a{1,40}){1,40}", "a+" * 900]
+)
+def test_what_is_only_long_is_taken(written: str) -> None:
+    assert compiles(posix(written).text)
+
+
+@pytest.mark.parametrize(
     "pattern, message",
     [
         ("", "is empty"),

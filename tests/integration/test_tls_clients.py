@@ -213,7 +213,7 @@ def test_alpn_is_agreed(gate: GuardedPooler, direct: bool) -> None:
         client.log_in(user="alice", database="by_trust")
 
 
-@pytest.mark.parametrize("alpn", ["", "http/1.1", "postgresq", "postgresql2", "POSTGRESQL"])
+@pytest.mark.parametrize("alpn", ["", "http/1.1", "postgres", "postgresql2", "POSTGRESQL"])
 def test_direct_tls_without_the_right_alpn_is_refused(gate: GuardedPooler, alpn: str) -> None:
     """Else a browser could be made to speak to us (ALPACA); PostgreSQL 17 asks the same."""
     client = TlsClient(gate.address, client_context(alpn=alpn))

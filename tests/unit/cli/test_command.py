@@ -106,7 +106,7 @@ def test_every_fault_gets_its_line(tmp_path: Path) -> None:
     [
         ("missing.toml", "missing.toml: no such file"),
         ("pgbouncer.ini", "comes with a later version"),
-        ("postgresql://bob:s3cret@db/app?sslmode=requir", "server_tls_sslmode: must be one of disable, allow"),
+        ("postgresql://bob:s3cret@db/app?sslmode=required", "server_tls_sslmode: must be one of disable, allow"),
         ("postgresql://bob:s3cret@db/app?sslmode=verify-ca&sslrootcert=no.pem", "no.pem: cannot be read: No such file"),
     ],
 )

@@ -68,17 +68,25 @@ def test_a_new_certificate_when_the_files_change(
     wait_until(lambda: _shown(guarded) == certificates.server_renewed.der, "the new certificate", within=30)
 
 
-def test_tickets_outlive_a_new_certificate(guarded: GuardedPooler, certificates: Certificates, files: Pair) -> None:
+def test_tickets_outlive_a_reload_but_not_a_new_certificate(
+    guarded: GuardedPooler, certificates: Certificates, files: Pair
+) -> None:
     context = client_context()
     with TlsClient(guarded.address, context) as client:
         client.start_tls()
         client.log_in(user="alice", database="app", password=PASSWORDS["alice"])
         ticket = client.ticket
-    _install(files, certificates.server_renewed)
     guarded.reload()
     with TlsClient(guarded.address, context, session=ticket) as client:
         client.start_tls()
         assert client.tls.session_reused
+    # SCRAM binds to the certificate: a client that resumes would bind to the old one.
+    _install(files, certificates.server_renewed)
+    guarded.reload()
+    with TlsClient(guarded.address, context, session=ticket) as client:
+        client.start_tls()
+        assert not client.tls.session_reused
+        client.log_in(user="alice", database="app", password=PASSWORDS["alice"])
 
 
 @pytest.mark.parametrize("harm", ["empty", "text", "half", "key of another", "gone", "unreadable"])
@@ -243,3 +251,17 @@ def _renew(pooler: GuardedPooler, files: Pair, pairs: list[Pair], times: int) ->
         pooler.reload()
         assert _shown(pooler) == pairs[number % 2].der
         Path(files.certificate).touch()
+
+
+def test_a_ticket_is_worth_nothing_when_certificates_are_asked_for(
+    guarded: GuardedPooler, certificates: Certificates, files: Pair
+) -> None:
+    with TlsClient(guarded.address, client_context()) as client:
+        client.start_tls()
+        client.log_in(user="alice", database="app", password=PASSWORDS["alice"])
+        ticket = client.ticket
+    guarded.offer_tls("verify-full", files)
+    guarded.reload()
+    with TlsClient(guarded.address, client_context(), session=ticket) as client, pytest.raises((Gone, OSError)):
+        client.start_tls()
+        client.log_in(user="alice", database="app", password=PASSWORDS["alice"])

@@ -231,7 +231,9 @@ class Pooler:
 
     def admin(self, command: str) -> list[dict[str, Any]]:
         """A command to the console database, its rows by column name."""
-        with self.connect(dbname="pgbouncer", user="pgbouncer", row_factory=dict_row) as console:
+        # Over the Unix socket, where the console needs neither a rule nor a password for who runs the pooler.
+        host = str(self.settings["unix_socket_dir"]) or self.host
+        with self.connect(host=host, dbname="pgbouncer", user="pgbouncer", row_factory=dict_row) as console:
             cursor = psycopg.ClientCursor(console, row_factory=dict_row)
             cursor.execute(command)
             return cursor.fetchall() if cursor.description else []

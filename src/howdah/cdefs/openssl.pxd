@@ -56,6 +56,7 @@ cdef extern from "<openssl/ssl.h>" nogil:
     long SSL_CTX_set_mode(SSL_CTX *ctx, long mode) noexcept
     long SSL_CTX_set_session_cache_mode(SSL_CTX *ctx, long mode) noexcept
     long SSL_CTX_set_timeout(SSL_CTX *ctx, long seconds) noexcept
+    SSL_CTX *SSL_get_SSL_CTX(const SSL *ssl) noexcept
     int SSL_set_num_tickets(SSL *ssl, size_t count) noexcept
     long SSL_CTX_set_tlsext_ticket_keys(SSL_CTX *ctx, void *keys, long size) noexcept
     int SSL_CTX_set_session_id_context(SSL_CTX *ctx, const unsigned char *context, unsigned int size) noexcept
@@ -108,6 +109,7 @@ cdef extern from "<openssl/ssl.h>" nogil:
     X509 *SSL_get_certificate(const SSL *ssl) noexcept
     X509 *SSL_get1_peer_certificate(const SSL *ssl) noexcept
     X509 *SSL_get0_peer_certificate(const SSL *ssl) noexcept
+    int SSL_get_verify_mode(const SSL *ssl) noexcept
     long SSL_get_verify_result(const SSL *ssl) noexcept
     X509_VERIFY_PARAM *SSL_get0_param(SSL *ssl) noexcept
 

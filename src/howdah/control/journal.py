@@ -85,7 +85,7 @@ def _text(event: Event, reason: Reason) -> str:
     detail = event.detail.decode(errors="replace").rstrip("\0")
     if "%s" in message:
         message = message.replace("%s", detail)
-    elif detail:
+    elif detail and event.kind != EventKind.CLIENT_LOGIN:
         message = f"{message}: {detail}" if message else detail
     if event.kind == EventKind.WORKER_FAILED and reason.message:
         return message  # it says it all
@@ -106,6 +106,9 @@ def _fields(event: Event, reason: Reason) -> dict[str, Any]:
         )
         if value
     }
+    if event.kind == EventKind.CLIENT_LOGIN:
+        values = event.detail.decode("utf-8", "backslashreplace").split("\0")
+        fields |= {name: value for name, value in zip(("tls", "server_name"), values, strict=False) if value}
     if reason.fault == Fault.OPERATOR and reason.hint:
         fields["hint"] = reason.hint  # the reader of the log is the one to act
     if event.kind in _ENDS:

@@ -12,7 +12,6 @@ from typing import NamedTuple, TypeVar
 
 from howdah.control.auth.secrets import parse_secret
 from howdah.control.config.addresses import is_ip
-from howdah.control.config.names import CONSOLE
 from howdah.control.config.schema import Config, DatabaseSettings, GlobalSettings, UserSettings
 from howdah.control.intake import Intake
 from howdah.control.sockaddr import ip_address, unix_address
@@ -83,7 +82,8 @@ def _settings(settings: GlobalSettings) -> Settings:
         log_connections=settings.log_connections,
         log_disconnections=settings.log_disconnections,
         ignore_startup_parameters=settings.ignore_startup_parameters,
-        console_users=_console_users(settings),
+        console_users=tuple(dict.fromkeys(settings.admin_users + settings.stats_users)),
+        console_for_all=_console_for_all(settings),
         max_user_client_connections=settings.max_user_client_connections,
         scram_iterations=settings.scram_iterations,
         auth_cache_us=microseconds(settings.auth_cache_ttl),
@@ -98,10 +98,9 @@ def _settings(settings: GlobalSettings) -> Settings:
     )
 
 
-def _console_users(settings: GlobalSettings) -> tuple[str, ...]:
-    """With nobody named: everybody where names prove nothing, else only the one whom the data plane lets in by peer."""
-    named = tuple(dict.fromkeys(settings.admin_users + settings.stats_users))
-    return named if named or settings.auth_type in ("any", "trust") else (CONSOLE,)
+def _console_for_all(settings: GlobalSettings) -> bool:
+    """With nobody named: everybody where names prove nothing, else only whom the data plane lets in by peer."""
+    return not settings.admin_users and not settings.stats_users and settings.auth_type in ("any", "trust")
 
 
 def _database(

@@ -215,10 +215,12 @@ class _Supervisor:
 
     def _console_string(self, doors: Sequence[Door], user: str) -> str:
         """For somebody who may use the console; with nobody named that is its own user, over the Unix socket."""
-        allowed = self._publisher.plan.settings.console_users
-        if not allowed or user in allowed:
+        settings = self._publisher.plan.settings
+        if settings.console_for_all or user in settings.console_users:
             return connection_string(doors[0], CONSOLE, user)
-        return connection_string(doors[-1] if allowed == (CONSOLE,) else doors[0], CONSOLE, allowed[0])
+        if settings.console_users:
+            return connection_string(doors[0], CONSOLE, settings.console_users[0])
+        return connection_string(doors[-1], CONSOLE, CONSOLE)
 
     def _warn(self, *texts: str) -> None:
         for text in filter(None, texts):

@@ -3,7 +3,7 @@
 from libc.stdint cimport uint8_t, uint32_t
 
 cpdef enum:
-    BLOCK_CLASSES = 5
+    BLOCK_CLASSES = 6
     LARGEST_BLOCK = 131072
     SCRATCH_SIZE = 163840
 

@@ -14,10 +14,10 @@ cdef enum:
 
 
 cdef uint32_t class_size(uint8_t size_class) noexcept nogil:
-    """256, 1,024, 4,096, 32,768 and 131,072 bytes."""
-    if size_class < 3:
+    """256, 1,024, 4,096, 16,384, 32,768 and 131,072 bytes."""
+    if size_class < 4:
         return 256u << (2 * size_class)
-    return 32768 if size_class == 3 else LARGEST_BLOCK
+    return 32768 if size_class == 4 else LARGEST_BLOCK
 
 
 cdef uint8_t *block_data(Block *block) noexcept nogil:

@@ -11,7 +11,7 @@ cpdef enum:
 cpdef enum NameVerdict:
     NAME_OK
     NAME_NONE  # the certificate has none
-    NAME_BAD  # longer than LARGEST_NAME, or with a NUL in it
+    NAME_BAD  # longer than LARGEST_NAME, with a NUL in it, or one of several
 
 cdef NameVerdict common_name(X509 *certificate, char *to, size_t room) noexcept nogil
 cdef NameVerdict distinguished_name(X509 *certificate, char *to, size_t room) noexcept nogil

@@ -87,18 +87,16 @@ cdef NameVerdict copy_name(const char *text, size_t size, char *to, size_t room)
 
 
 cdef NameVerdict common_name(X509 *certificate, char *to, size_t room) noexcept nogil:
-    """The last CN of the subject, as UTF-8."""
+    """The subject's CN, as UTF-8.  Of several PostgreSQL takes the first; nobody should have to know: none is taken."""
     cdef X509_NAME *subject = X509_get_subject_name(certificate)
-    cdef int at = -1
-    cdef int found = X509_NAME_get_index_by_NID(subject, NID_commonName, -1)
+    cdef int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1)
     cdef unsigned char *text = NULL
     cdef int size
     cdef NameVerdict verdict
-    while found >= 0:
-        at = found
-        found = X509_NAME_get_index_by_NID(subject, NID_commonName, at)
     if at < 0:
         return NAME_NONE
+    if X509_NAME_get_index_by_NID(subject, NID_commonName, at) >= 0:
+        return NAME_BAD
     size = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)))
     if size < 0:
         ERR_clear_error()
@@ -228,6 +226,8 @@ def read_certificates(bytes pem):
     finally:
         BIO_free(bio)
     says = openssl_says()
-    if says != "no start line" or not found:
-        raise TlsError("there is no certificate in it" if says == "no start line" else f"a certificate in it is broken: {says}")
+    if says != "no start line":
+        raise TlsError(f"a certificate in it is broken: {says}")
+    if not found:
+        raise TlsError("there is no certificate in it")
     return found

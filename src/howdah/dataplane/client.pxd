@@ -14,5 +14,6 @@ cdef void client_watch_deadline(Client *client) noexcept nogil
 cdef void set_ready(Client *client) noexcept nogil
 cdef Client *next_ready(Worker *w) noexcept nogil
 cdef Client *client_at(Worker *w, unsigned int slot) noexcept nogil
+cdef size_t read_room(const Client *client, size_t most) noexcept nogil
 cdef size_t address_key(const Client *client, uint8_t *to) noexcept nogil
 cdef void print_address(const Client *client, char *to, size_t size) noexcept nogil

@@ -39,6 +39,7 @@ from howdah.dataplane.parties cimport (
 from howdah.dataplane.reply_queue cimport all_replied
 from howdah.dataplane.session_state cimport settings_drop
 from howdah.dataplane.timers cimport timer_arm_sooner, timer_disarm
+from howdah.dataplane.tls cimport TLS_ROOM
 from howdah.wire.tags cimport IDLE
 
 from howdah.reasons import NUMBERS
@@ -116,6 +117,7 @@ cdef Client *client_new(Worker *w, int fd) noexcept nogil:
         w.clients.prev = client
     w.clients = client
     w.client_count += 1
+    add_i32(&w.shared.connected, 1)
     client.line.worker = w.index
     client.line.owner = client
     client.line.in_line = False
@@ -174,6 +176,7 @@ cdef void client_free(Worker *w, Client *client) noexcept nogil:
     if client.next != NULL:
         client.next.prev = client.prev
     w.client_count -= 1
+    add_i32(&w.shared.connected, -1)
     client_move(client, CLIENT_FREE)
     client.next = w.free_clients
     w.free_clients = client
@@ -266,6 +269,11 @@ cdef Client *client_at(Worker *w, unsigned int slot) noexcept nogil:
     if slot >= w.chunk_count * CHUNK:
         return NULL
     return &w.chunks[slot // CHUNK][slot % CHUNK]
+
+
+cdef size_t read_room(const Client *client, size_t most) noexcept nogil:
+    """How much to read at once of a client that is not in yet, so that what must be kept of it is little."""
+    return most + TLS_ROOM if client.conn.tls != NULL else most
 
 
 cdef size_t address_key(const Client *client, uint8_t *to) noexcept nogil:

@@ -6,7 +6,7 @@ the same calls go through `tls`: nothing above knows how bytes travel.  A handsh
 has nothing to give until it is done.  Called by the logins, `relay`, `recycle` and `canceller`.
 """
 
-from libc.errno cimport EAGAIN, EINTR, ENOMEM, EPROTO, errno
+from libc.errno cimport EAGAIN, EINTR, EMSGSIZE, ENOMEM, EPROTO, errno
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcpy, strerror
 
@@ -39,6 +39,9 @@ from howdah.dataplane.tls cimport (
     tls_problem,
     tls_seal,
 )
+
+cdef enum:
+    MOST_UNREAD = 2 * TLS_SEALED  # bytes in the outbox of a peer whose TLS messages we go on answering
 
 
 cdef void conn_init(Conn *conn, int fd, uint8_t kind) noexcept nogil:
@@ -105,6 +108,9 @@ cdef FillVerdict open_records(Slab *slab, Conn *conn, size_t sealed_size, uint8_
     cdef size_t used = 0
     opened = tls_open(conn.tls, scratch, sealed_size, room, size, got, scratch + TLS_BATCH, &used)
     if used and transmit(slab, conn, scratch + TLS_BATCH, used) == SEND_ERROR:
+        return FILL_ERROR
+    if conn.out.size > MOST_UNREAD and used:
+        conn.error = EMSGSIZE  # it makes us answer (KeyUpdate) and reads no answers
         return FILL_ERROR
     if opened == TLS_FAILED:
         conn.error = EPROTO

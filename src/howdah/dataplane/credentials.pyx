@@ -7,12 +7,11 @@ so that a storm of one user's logins asks once.  Holds no socket and calls no on
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memcmp, memcpy, strcmp, strdup, strlen
+from libc.string cimport memcmp, memcpy, strcmp, strdup
 
 from howdah.cdefs.atomics cimport add_i32, load_i32, store_i32
 from howdah.cdefs.crypto cimport OPENSSL_cleanse
 from howdah.cdefs.threads cimport (
-    pthread_mutex_destroy,
     pthread_mutex_init,
     pthread_mutex_lock,
     pthread_mutex_unlock,

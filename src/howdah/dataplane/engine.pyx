@@ -10,6 +10,7 @@ from libc.string cimport memcpy, strcmp
 
 from howdah.cdefs.atomics cimport load_i32
 from howdah.cdefs.clock cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_us
+from howdah.cdefs.openssl cimport SSL_SESSION_free
 from howdah.cdefs.epoll cimport EFD_CLOEXEC, EFD_NONBLOCK, eventfd
 from howdah.cdefs.sockets cimport close, read
 from howdah.cdefs.threads cimport (
@@ -69,9 +70,10 @@ from howdah.dataplane.worker cimport worker_free, worker_init, worker_run
 import threading
 from typing import NamedTuple
 
-from howdah.dataplane.certificates import CertificateFacts, TlsError, read_certificates  # noqa: F401  a door
+# A door: what the control plane may use of these two.
+from howdah.dataplane.certificates import CertificateFacts, TlsError, read_certificates  # no-cython-lint
 from howdah.dataplane.rows import AuthVerdict, ClientRow, Event, EventKind, PoolRow, ServerRow, StatsRow
-from howdah.dataplane.tls import check_tls  # noqa: F401  a door
+from howdah.dataplane.tls import check_tls  # no-cython-lint
 from howdah.reasons import REASONS
 
 MAX_WORKERS = MOST_WORKERS
@@ -151,6 +153,7 @@ cdef class Engine:
     cdef Shared *shared
     cdef CPlan *plan
     cdef list threads
+    cdef object server_tls  # TlsPlan in force: with another one, servers are opened anew
     cdef dict consoles  # id of a console client -> (worker, slot)
     cdef dict asking  # the same of clients whose login waits for an answer
     cdef bint stopped
@@ -215,7 +218,8 @@ cdef class Engine:
         free(self.shared)
 
     def start(self, plan):
-        self.use(plan_new(plan))
+        self.server_tls = plan.server_tls
+        self.use(plan_new(plan), False)
         for i in range(self.shared.worker_count):
             self.shared.workers[i].plan = self.plan
             thread = threading.Thread(target=self.run, args=(i,), name=f"howdah-worker-{i}", daemon=True)
@@ -227,7 +231,7 @@ cdef class Engine:
         with nogil:
             worker_run(&self.shared.workers[index])
 
-    cdef void use(self, CPlan *plan):
+    cdef void use(self, CPlan *plan, bint replace_servers):
         """Make `plan` the one new pools are made from, and apply it to those that exist."""
         cdef Pool *pool
         cdef Route *found
@@ -248,11 +252,13 @@ cdef class Engine:
                     pool_terms(&self.shared.pools, pool, NULL, True)
                 else:
                     pool_terms(&self.shared.pools, pool, &terms,
-                               pool.route == NULL or not same_servers(<Route *>pool.route, found)
+                               replace_servers or pool.route == NULL or not same_servers(<Route *>pool.route, found)
                                or strcmp(pool.server_database, terms.server_database) != 0)
                 if pool.refused:  # what was wrong may be right now
                     pool.refused = False
                     pool.retry_at_us = 0
+                SSL_SESSION_free(pool.tls_session)  # it was checked under the old plan's terms
+                pool.tls_session = NULL
                 pool = pool.next
             pthread_mutex_unlock(&self.shared.pools.lock)
             lookups_clear(&self.shared.lookups)
@@ -280,7 +286,9 @@ cdef class Engine:
         new = plan_new(plan)
         cdef int32_t left = self.shared.worker_count
         cdef Mail *mail
-        self.use(new)
+        cdef bint other_tls = plan.server_tls != self.server_tls
+        self.server_tls = plan.server_tls
+        self.use(new, other_tls)
         for i in range(self.shared.worker_count):
             mail = mail_new(MAIL_PLAN)
             if mail == NULL:
@@ -291,7 +299,7 @@ cdef class Engine:
         with nogil:
             while load_i32(&left) > 0:
                 usleep(100)
-        self.use(new)  # for pools that a worker made from the old one in the meantime
+        self.use(new, other_tls)  # for pools and servers that a worker made from the old one in the meantime
         plan_free(old)
 
     def event_fd(self):
@@ -343,8 +351,8 @@ cdef class Engine:
         where = self.asking.pop(client, None)
         if where is None or self.stopped:
             return
-        if verdict == AuthVerdict.FOUND and secret is None:
-            raise ValueError("FOUND goes with a secret")
+        if (secret is not None) != (verdict in (AuthVerdict.FOUND, AuthVerdict.ALLOWED)):
+            raise ValueError("a secret goes with FOUND and ALLOWED, and with no other verdict")
         mail = mail_new(MAIL_AUTH)
         if mail == NULL:
             raise MemoryError

@@ -6,7 +6,7 @@ what a server says of them), `let_in`.  Called by `proof` and `worker`.
 
 from libc.errno cimport ENOMEM
 from libc.stdint cimport uint8_t, uint32_t
-from libc.string cimport memcpy, memset, strcmp, strncmp
+from libc.string cimport memcpy, memset, strcmp, strlen, strncmp
 
 from howdah.cdefs.atomics cimport relaxed_add_u64
 from howdah.cdefs.sockets cimport AF_INET6, AF_UNIX
@@ -65,6 +65,7 @@ from howdah.dataplane.session_state cimport (
     settings_hold,
     settings_new,
 )
+from howdah.dataplane.tls cimport tls_describe, tls_server_name
 from howdah.dataplane.welcome cimport keep_welcome, write_welcome
 from howdah.wire cimport tags
 from howdah.wire.bytes cimport Writer, writer
@@ -274,12 +275,27 @@ cdef bint let_in(Worker *w, Client *client) noexcept nogil:
         client_lost(w, client)
         return True
     if w.plan.log_connections:
-        tell_client(w, EVENT_CLIENT_LOGIN, client, NONE, NULL, 0)
+        tell_login(w, client)
     watch_client(w, client)
     client_watch_deadline(client)
     if client.held != NULL or w.draining:
         set_ready(client)
     return True
+
+
+cdef void tell_login(Worker *w, Client *client) noexcept nogil:
+    """With the TLS in use, and the server name asked for, as two strings."""
+    cdef char[400] detail
+    cdef const char *name
+    cdef size_t size = 0
+    if client.conn.tls != NULL:
+        tls_describe(client.conn.tls, detail, 100)
+        size = strlen(detail) + 1
+        name = tls_server_name(client.conn.tls)
+        if name != NULL:
+            snprintf(detail + size, 256, b"%s", name)
+            size += strlen(detail + size) + 1
+    tell_client(w, EVENT_CLIENT_LOGIN, client, NONE, detail, size)
 
 
 cdef void make_key(Worker *w, Client *client, Writer *message) noexcept nogil:
@@ -385,7 +401,7 @@ cdef void open_console(Worker *w, Client *client, Startup *packet) noexcept nogi
     """Database "pgbouncer": the control plane answers, this connection only carries the bytes."""
     cdef uint8_t[512] data
     cdef Writer message = writer(data, sizeof(data))
-    if not client.login.own and w.plan.console_users[0] and not listed(w.plan.console_users, packet.user):
+    if not (client.login.own or w.plan.console_for_all or listed(w.plan.console_users, packet.user)):
         client_refuse(w, client, CONSOLE_DENIED, packet.user)
         return
     if client.login.final_size:

@@ -28,6 +28,7 @@ from howdah.dataplane.conn cimport Conn, conn_unwatch, conn_watch
 from howdah.dataplane.mailbox cimport tell_worker
 from howdah.dataplane.opening cimport client_startup
 from howdah.dataplane.parties cimport Client, Peer, Worker
+from howdah.dataplane.recycle cimport client_refuse
 from howdah.dataplane.server_login cimport tune
 
 from howdah.dataplane.rows import EventKind
@@ -35,9 +36,11 @@ from howdah.reasons import NUMBERS
 
 cdef enum:
     AT_ONCE = 8  # clients accepted in one go before others get a turn
+    MOST_STRANGERS = 1000
     PAUSE_US = 200000  # when there are no file descriptors left
 
 cdef unsigned char WORKER_FAILED = EventKind.WORKER_FAILED
+cdef int TOO_MANY = NUMBERS["max_client_conn"]
 cdef int ACCEPT_FAILED = NUMBERS["accept_failed"]
 
 cdef extern from "<string.h>" nogil:
@@ -89,6 +92,10 @@ cdef void welcome_client(Worker *w, int fd, const sockaddr_storage *address, bin
     client.proxied = proxied
     fill_peer(&client.peer, address)
     client_watch_deadline(client)
+    # Who is in is counted later, where the limit can be told in TLS, too; this is for those who never get so far.
+    if w.shared.connected > 2 * w.plan.max_client_conn + MOST_STRANGERS:
+        client_refuse(w, client, TOO_MANY, b"")
+        return
     client_startup(w, client)  # its first packet is usually there already
 
 

@@ -15,7 +15,7 @@ from howdah.cdefs.sockets cimport AF_INET, AF_INET6, AF_UNIX
 from howdah.dataplane.access cimport networks_have
 from howdah.dataplane.buffers cimport hold, unhold
 from howdah.dataplane.cancels cimport worker_of_pid
-from howdah.dataplane.client cimport address_key, client_move, client_watch_deadline, print_address
+from howdah.dataplane.client cimport address_key, client_move, client_watch_deadline, print_address, read_room
 from howdah.dataplane.conn cimport (
     FILL_AGAIN,
     FILL_DATA,
@@ -74,6 +74,8 @@ from howdah.reasons import NUMBERS
 cdef enum:
     TLS_HANDSHAKE = 0x16  # first byte of a ClientHello's record
     FEW_LOGINS = 16
+    LARGEST_STARTUP = 10000
+    CONSOLE_RESERVE = 10  # clients of the console beyond max_client_conn: an operator must get in when it is reached
 
 cdef extern from "<stdio.h>" nogil:
     int snprintf(char *to, size_t size, const char *format, ...) noexcept
@@ -102,7 +104,8 @@ cdef void client_startup(Worker *w, Client *client) noexcept nogil:
     """Bytes have come from a client that has not sent its StartupMessage (whole) yet."""
     cdef size_t have = client.held.end if client.held != NULL else 0
     cdef size_t got = 0
-    cdef FillVerdict verdict = conn_fill(&w.slab, &client.conn, w.buffer + have, READ_SIZE, &got)
+    cdef size_t room = read_room(client, LARGEST_STARTUP)
+    cdef FillVerdict verdict = conn_fill(&w.slab, &client.conn, w.buffer + have, room, &got)
     if verdict == FILL_AGAIN:
         watch_login(w, client)
         return
@@ -238,7 +241,7 @@ cdef void begin_tls(Worker *w, Client *client, size_t behind) noexcept nogil:
 
 
 cdef bint accept_tls(Worker *w, Client *client) noexcept nogil:
-    """A ticket takes a twelfth of a TLS login's time, and most drivers make no use of one: none are given in a storm."""
+    """A ticket takes a twelfth of a TLS login's time, and most drivers make no use of one: none is given in a storm."""
     return conn_accept_tls(&client.conn, w.plan.client_context, w.logging_in < FEW_LOGINS)
 
 
@@ -305,7 +308,8 @@ cdef void take_up(Worker *w, Client *client, const Startup *packet, const uint8_
         ask_for_proof(w, client, packet)
 
 
-cdef bint begin_login(Worker *w, Client *client, const Startup *packet, const uint8_t *data, size_t size) noexcept nogil:
+cdef bint begin_login(Worker *w, Client *client, const Startup *packet, const uint8_t *data,
+                      size_t size) noexcept nogil:
     """Keep the packet for as long as the login takes, and what came behind it for later.  False: out of memory."""
     cdef Login *login = <Login *>calloc(1, sizeof(Login))
     if login == NULL:
@@ -318,11 +322,12 @@ cdef bint begin_login(Worker *w, Client *client, const Startup *packet, const ui
 
 
 cdef bint count_client(Worker *w, Client *client, const Startup *packet) noexcept nogil:
-    """Under max_client_conn; the console's do not count."""
+    """Under max_client_conn."""
+    cdef int most = w.plan.max_client_conn
     if strcmp(packet.database, "pgbouncer") == 0:
-        return True
+        most += CONSOLE_RESERVE
     client.counted = True
-    return add_i32(&w.shared.client_count, 1) <= w.plan.max_client_conn
+    return add_i32(&w.shared.client_count, 1) <= most
 
 
 cdef bint in_time(Worker *w, Client *client, const Startup *packet) noexcept nogil:

@@ -125,6 +125,7 @@ cdef struct Login:
     uint32_t packet_size
     uint32_t bare_size
     int rule  # in Plan.rules
+    uint64_t plan_version  # under which the control plane was asked
     uint8_t method
     uint8_t step
     bint own  # user "pgbouncer" at the Unix socket, of the operating system's user that we are
@@ -292,6 +293,7 @@ cdef struct Shared:
     int worker_count
     int32_t client_count  # logged in or about to; under max_client_conn
     int32_t login_count  # about to; under max_concurrent_logins
+    int32_t connected  # all there are
     Turnstile turnstile
     Lookups lookups
     uint8_t[32] process_key  # random; of salts for users there are not

@@ -219,7 +219,8 @@ class Settings:
     log_connections: bool
     log_disconnections: bool
     ignore_startup_parameters: tuple[str, ...]
-    console_users: tuple[str, ...]  # names let in to database "pgbouncer"; empty: everybody
+    console_users: tuple[str, ...]  # names let in to database "pgbouncer" (beside ourselves, at the Unix socket)
+    console_for_all: bool = False  # whoever logs in may use the console
     max_user_client_connections: int = 0  # 0: no limit
     scram_iterations: int = 4096  # for secrets derived from plain passwords, and for users there are not
     auth_cache_us: int = 0  # how long an answer of auth_query is used; 0: for one login

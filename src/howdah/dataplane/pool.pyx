@@ -239,7 +239,7 @@ cdef bint unused(const Pool *pool, uint64_t now_us, uint64_t timeout_us) noexcep
 
 
 cdef Pool *prune(Pools *pools, uint64_t now_us) noexcept nogil:
-    """Take out the pools of the "*" entry that nobody has used for autodb_idle_timeout: linked by `next`, to be freed."""
+    """Take out the pools of "*" that nobody has used for autodb_idle_timeout: linked by `next`, to be freed."""
     cdef Pool **link = &pools.first
     cdef Pool *pool
     cdef Pool *gone_pools = NULL

@@ -53,7 +53,14 @@ from howdah.dataplane.certificates cimport (
     end_point,
     has_end_point,
 )
-from howdah.dataplane.client cimport address_key, client_move, client_watch_deadline, print_address, set_ready
+from howdah.dataplane.client cimport (
+    address_key,
+    client_move,
+    client_watch_deadline,
+    print_address,
+    read_room,
+    set_ready,
+)
 from howdah.dataplane.conn cimport (
     FILL_AGAIN,
     FILL_DATA,
@@ -61,7 +68,6 @@ from howdah.dataplane.conn cimport (
     SEND_ERROR,
     FillVerdict,
     conn_fill,
-    conn_problem,
     conn_secure,
     conn_send,
     conn_watch,
@@ -86,7 +92,6 @@ from howdah.dataplane.parties cimport (
     PROOF_SASL_FINAL,
     PROOF_SASL_FIRST,
     PROOF_SASL_LATE,
-    READ_SIZE,
     Client,
     Login,
     Worker,
@@ -132,7 +137,8 @@ from howdah.reasons import NUMBERS
 cdef enum:
     CLEARTEXT = 3
     SASL_CONTINUE = 11
-    LARGEST_PASSWORD = 65000  # bytes of a PasswordMessage: cloud tokens are long
+    LARGEST_PASSWORD = 16384  # bytes of a PasswordMessage: cloud tokens are long
+    MOST_ITERATIONS = 65536  # of a SCRAM secret that a plain password is checked by: 16 ms of the worker's time
     LARGEST_SASL = 2048
     LARGEST_ASK = 9 + LARGEST_PASSWORD
 
@@ -299,6 +305,7 @@ cdef void ask_outside(Worker *w, Client *client, uint8_t what, const char *passw
     write_u8(&detail, what)
     write_u32(&detail, <uint32_t>client.login.rule)
     write_u32(&detail, <uint32_t>w.plan.version)
+    client.login.plan_version = w.plan.version
     write_bytes(&detail, password, size)
     tell_client(w, AUTH_WANTED, client, NONE, data, detail.used)
     OPENSSL_cleanse(data, detail.used)
@@ -315,7 +322,7 @@ cdef void outside_answered(Worker *w, Client *client, uint8_t verdict, void *dat
         startup_of(login, &packet)
         login.secret = <Secret *>data
         login.looked_up = True
-        if w.plan.auth_cache_us:
+        if w.plan.auth_cache_us and login.plan_version == w.plan.version:
             lookup_keep(&w.shared.lookups, packet.database, packet.user, login.secret,
                         w.now_us + w.plan.auth_cache_us)
         challenge(w, client)
@@ -387,7 +394,8 @@ cdef void proof_came(Worker *w, Client *client) noexcept nogil:
     """Bytes have come from a client in CLIENT_PROOF."""
     cdef size_t have = client.held.end if client.held != NULL else 0
     cdef size_t got = 0
-    cdef FillVerdict verdict = conn_fill(&w.slab, &client.conn, w.buffer + have, READ_SIZE, &got)
+    cdef size_t most = LARGEST_PASSWORD if client.login.step == PROOF_PASSWORD else LARGEST_SASL
+    cdef FillVerdict verdict = conn_fill(&w.slab, &client.conn, w.buffer + have, read_room(client, most), &got)
     if verdict == FILL_EOF:
         client_leave(w, client, CLIENT_EOF, b"")
         return
@@ -492,6 +500,8 @@ cdef void password_came(Worker *w, Client *client, const uint8_t *body, size_t s
         ask_outside(w, client, ASK_LDAP if login.method == METHOD_LDAP else ASK_PAM, password, length)
     elif login.method == METHOD_PLAIN and login.secret == NULL and passes_through(w, client, &packet):
         ask_outside(w, client, ASK_PASSTHROUGH, password, length)
+    elif login.secret != NULL and login.secret.scram and login.secret.keys.iterations > MOST_ITERATIONS:
+        client_refuse(w, client, UNAVAILABLE, b"too many SCRAM iterations to check a plain password by")
     elif password_right(w, login, packet.user, password, length):
         passed(w, client)
     else:
@@ -499,7 +509,7 @@ cdef void password_came(Worker *w, Client *client, const uint8_t *body, size_t s
 
 
 cdef bint passes_through(Worker *w, const Client *client, const Startup *packet) noexcept nogil:
-    """May PostgreSQL itself be asked?  Not about a console login, and not by who let the password be read on the way."""
+    """May PostgreSQL itself be asked?  Not about the console, and not where the password was to be read on the way."""
     if not w.plan.password_passthrough or strcmp(packet.database, CONSOLE) == 0:
         return False
     return client.peer.family == AF_UNIX or conn_secure(&client.conn) or is_loopback(client)
@@ -608,7 +618,7 @@ cdef void send_salt(Worker *w, Client *client) noexcept nogil:
     login.knows = secret_keys(login.secret, w.shared.process_key, packet.user, w.plan.scram_iterations, &login.keys)
     if not scram_write_challenge(&login.scram, block_data(login.kept) + login.packet_size, login.bare_size,
                                  &login.keys, &challenge_text):
-        client_refuse(w, client, OUT_OF_MEMORY, b"")
+        client_refuse(w, client, SASL_MALFORMED, b"the nonce is too long")
         return
     compose_authentication_data(&message, SASL_CONTINUE, text, challenge_text.used)
     login.step = PROOF_SASL_FINAL

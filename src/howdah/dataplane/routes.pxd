@@ -81,7 +81,8 @@ cdef struct CPlan:
     bint log_connections
     bint log_disconnections
     const char *ignored_parameters  # strings, then an empty one
-    const char *console_users  # the same; empty: everybody
+    const char *console_users  # the same
+    bint console_for_all
     int max_user_client_connections
     uint32_t scram_iterations
     uint64_t auth_cache_us

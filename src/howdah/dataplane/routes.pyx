@@ -138,6 +138,7 @@ cdef int fill_settings(Memory memory, CPlan *plan, object settings) except -1:
     plan.log_disconnections = settings.log_disconnections
     plan.ignored_parameters = memory.names(settings.ignore_startup_parameters)
     plan.console_users = memory.names(settings.console_users)
+    plan.console_for_all = settings.console_for_all
     plan.max_user_client_connections = settings.max_user_client_connections
     plan.scram_iterations = settings.scram_iterations
     plan.auth_cache_us = settings.auth_cache_us
@@ -160,7 +161,9 @@ cdef int fill_logins(CPlan *plan, object source) except -1:
     plan.server_tls = source.server_tls.mode
     plan.server_tls_direct = source.server_tls.direct
     secrets = [entry.secret for entry in source.users if entry.secret is not None]
-    plan.mostly_scram = 2 * sum(secret.scram is not None for secret in secrets) > len(secrets)
+    known = sum(secret.scram is not None for secret in secrets)
+    lookups = any(entry.lookup for entry in source.databases)  # PostgreSQL's own secrets: SCRAM's since version 14
+    plan.mostly_scram = lookups or 2 * known > len(secrets)
     if plan.server_tls != TLS_DISABLE:
         plan.server_context = tls_context(source.server_tls, False)
     return 0
@@ -211,8 +214,10 @@ cdef void let_go(CPlan *plan) noexcept nogil:
     for i in range(plan.user_count):
         if plan.users != NULL:
             secret_drop(plan.users[i].secret)
-    networks_free(plan.proxies)
-    access_free(plan.access)
+    if plan.proxies != NULL:
+        networks_free(plan.proxies)
+    if plan.access != NULL:
+        access_free(plan.access)
     SSL_CTX_free(plan.client_context)
     SSL_CTX_free(plan.server_context)
 

@@ -6,15 +6,16 @@ list or the client's own login gives), `server_ready`.  With server_tls_sslmode 
 made the other way; above, there is no way around TLS.  Called by `worker`, `handshake` and `relay`.
 """
 
-from libc.errno cimport EINPROGRESS, ENOMEM, errno
+from libc.errno cimport EINPROGRESS, errno
 from libc.stdint cimport uint8_t, uint32_t
 from libc.stdlib cimport calloc
-from libc.string cimport memcpy, strdup, strerror, strlen, strncmp
+from libc.string cimport memcpy, strcmp, strdup, strerror, strlen, strncmp
 
 from howdah.cdefs.crypto cimport OPENSSL_cleanse
 from howdah.cdefs.epoll cimport EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT
 from howdah.cdefs.openssl cimport (
     SSL_get0_peer_certificate,
+    SSL_get_SSL_CTX,
     SSL_SESSION,
     SSL_SESSION_free,
     SSL_SESSION_up_ref,
@@ -88,7 +89,7 @@ from howdah.dataplane.routes cimport (
 from howdah.dataplane.server cimport entry_free, remember_key, remember_parameter, server_move, server_new
 from howdah.dataplane.session_state cimport Draft, draft_init, settings_new
 from howdah.dataplane.timers cimport timer_arm, timer_disarm
-from howdah.dataplane.tls cimport tls_connect, tls_describe, tls_expect, tls_resume, tls_speaks_postgresql
+from howdah.dataplane.tls cimport Tls, tls_connect, tls_describe, tls_expect, tls_resume, tls_speaks_postgresql
 from howdah.dataplane.welcome cimport keep_welcome
 from howdah.wire cimport tags
 from howdah.wire.bytes cimport Reader, Writer, left, read_bytes, read_u32, reader, writer
@@ -292,8 +293,7 @@ cdef bint handshake_done(Worker *w, Server *server) noexcept nogil:
         server_login_failed(w, server, TLS_FAILED, False, b"08006",
                             b"direct TLS, and the server does not know the ALPN protocol postgresql")
         return False
-    say_who_we_are(w, server)
-    return server.entry != NULL and server.entry.step == ENTRY_MESSAGES
+    return say_who_we_are(w, server)
 
 
 cdef void login_cut(Worker *w, Server *server, FillVerdict verdict) noexcept nogil:
@@ -388,28 +388,29 @@ cdef void shake_hands(Worker *w, Server *server) noexcept nogil:
 
 
 cdef void keep_session(Worker *w, Server *server) noexcept nogil:
-    """The session the server gave us is for the pool's next server."""
+    """The session the server gave us is for the pool's next server: the same one, checked under the terms in force."""
     cdef Pool *pool = server.pooled.pool
-    cdef SSL_SESSION *old
-    if server.conn.tls.session == NULL:
+    cdef Tls *tls = server.conn.tls
+    cdef Route *found
+    if tls.session == NULL or SSL_get_SSL_CTX(tls.ssl) != w.plan.server_context:
         return
     pthread_mutex_lock(&w.shared.pools.lock)
-    old = pool.tls_session
-    pool.tls_session = server.conn.tls.session
+    found = <Route *>pool.route
+    if found != NULL and found.endpoint_count == 1:
+        SSL_SESSION_free(pool.tls_session)
+        pool.tls_session = tls.session
+        tls.session = NULL
     pthread_mutex_unlock(&w.shared.pools.lock)
-    server.conn.tls.session = NULL
-    SSL_SESSION_free(old)
 
 
 # ---- the messages --------------------------------------------------------------------------------------------------
 
-cdef void say_who_we_are(Worker *w, Server *server) noexcept nogil:
-    """Send the startup packet, and take up what it may need to be proved with."""
+cdef bint say_who_we_are(Worker *w, Server *server) noexcept nogil:
+    """Send the startup packet, and take up what it may need to be proved with.  False: the server is lost."""
     cdef uint8_t[LARGEST_STARTUP] data
     cdef Writer message = writer(data, sizeof(data))
     cdef Pool *pool = server.pooled.pool
     cdef Entry *entry = server.entry
-    cdef UserRule *rule
     cdef Route *found
     entry.step = ENTRY_MESSAGES
     pthread_mutex_lock(&w.shared.pools.lock)  # a new plan may be on its way
@@ -423,7 +424,8 @@ cdef void say_who_we_are(Worker *w, Server *server) noexcept nogil:
     elif not message.ok:
         server_login_failed(w, server, LOGIN_FAILED, True, b"08P01", b"the names of user and database are too long")
     else:
-        send_login(w, server, data, message.used)
+        return send_login(w, server, data, message.used)
+    return False
 
 
 cdef void take_secret(Worker *w, Entry *entry, Pool *pool, const Route *found) noexcept nogil:
@@ -494,7 +496,7 @@ cdef bint login_message(Worker *w, Server *server, uint8_t tag, const uint8_t *b
             error.sqlstate = b"08006"
         if error.message[0] == 0:
             error.message = b"PostgreSQL refused the login without saying why"
-        if strncmp(error.sqlstate, "28", 2) == 0 and other_way(w, server):
+        if strcmp(error.sqlstate, "28000") == 0 and other_way(w, server):
             return False  # pg_hba.conf may want it the other way
         # Class 28 is about the user, 3D about the database: trying again soon is of no use, for anybody.
         server_login_failed(w, server, LOGIN_FAILED, strncmp(error.sqlstate, "28", 2) == 0

@@ -20,6 +20,7 @@ cpdef enum TlsVerdict:
 # The four fields behind `ssl` mean something during a call only.
 cdef struct Tls:
     SSL *ssl
+    bint established  # the handshake was done once
     const uint8_t *incoming
     size_t incoming_size
     uint8_t *outgoing

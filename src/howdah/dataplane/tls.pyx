@@ -80,7 +80,6 @@ from howdah.cdefs.openssl cimport (
     SSL_CTX_set_cipher_list,
     SSL_CTX_set_ciphersuites,
     SSL_CTX_set_default_verify_paths,
-    SSL_CTX_set_dh_auto,
     SSL_CTX_set_max_proto_version,
     SSL_CTX_set_min_proto_version,
     SSL_CTX_set_mode,
@@ -100,6 +99,7 @@ from howdah.cdefs.openssl cimport (
     SSL_get_current_cipher,
     SSL_get_error,
     SSL_get_servername,
+    SSL_get_verify_mode,
     SSL_get_verify_result,
     SSL_get_version,
     SSL_is_init_finished,
@@ -181,6 +181,8 @@ BIO_meth_set_ctrl(between_calls, bio_ctrl)
 
 VERSIONS = {
     "tlsv1.0": TLS1_VERSION, "tlsv1.1": TLS1_1_VERSION, "tlsv1.2": TLS1_2_VERSION, "tlsv1.3": TLS1_3_VERSION}
+# OpenSSL's own choice has finite fields, too: one packet of a stranger would cost 50 ms of work (CVE-2002-20001).
+CURVES = "X25519:prime256v1:X448:secp521r1:secp384r1"
 WITHOUT = {
     "tlsv1.0": SSL_OP_NO_TLSv1, "tlsv1.1": SSL_OP_NO_TLSv1_1, "tlsv1.2": SSL_OP_NO_TLSv1_2,
     "tlsv1.3": SSL_OP_NO_TLSv1_3}
@@ -313,8 +315,8 @@ cdef int use_choices(SSL_CTX *ctx, object plan) except -1:
         check(SSL_CTX_set_cipher_list(ctx, plan.ciphers.encode()) == 1, f"ciphers {plan.ciphers!r}")
     if plan.suites:
         check(SSL_CTX_set_ciphersuites(ctx, plan.suites.encode()) == 1, f"TLS 1.3 ciphers {plan.suites!r}")
-    if plan.groups:
-        check(SSL_CTX_set1_groups_list(ctx, plan.groups.encode()) == 1, f"curves {plan.groups!r}")
+    groups = plan.groups or CURVES
+    check(SSL_CTX_set1_groups_list(ctx, groups.encode()) == 1, f"curves {groups!r}")
     return 0
 
 
@@ -322,11 +324,11 @@ cdef int fit_for_clients(SSL_CTX *ctx, object plan) except -1:
     if not plan.certificate or not plan.key:
         raise TlsError("a certificate and its key are needed")
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF)
-    # What a ticket proves was checked under these terms; under others it counts for nothing.
-    terms = sha256(bytes([plan.mode]) + plan.ca).digest()
+    # A ticket stands for what was checked, and for the certificate that was shown, when it was given: when any of it
+    # changes, it counts for nothing.  (SCRAM binds to the certificate, too.)
+    terms = sha256(b"%d\0%b\0%b" % (plan.mode, plan.ca, plan.certificate)).digest()
     SSL_CTX_set_session_id_context(ctx, <const unsigned char *><bytes>terms, <unsigned int>len(terms))
     SSL_CTX_set_timeout(ctx, 7200)  # seconds a ticket is good for
-    SSL_CTX_set_dh_auto(ctx, 1)
     if plan.ticket_key:
         check(SSL_CTX_set_tlsext_ticket_keys(ctx, <char *><bytes>plan.ticket_key, len(plan.ticket_key)) == 1,
               "ticket key")
@@ -438,6 +440,8 @@ cdef void tls_free(Tls *tls) noexcept nogil:
 cdef bint tls_expect(Tls *tls, const char *host, bint verify_name) noexcept nogil:
     """Towards a server: the name it must prove (an IP address or a DNS name), which also goes out as SNI."""
     cdef X509_VERIFY_PARAM *param = SSL_get0_param(tls.ssl)
+    if host[0] == 0:
+        return not verify_name
     if is_address(host):
         return not verify_name or X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1
     SSL_set_tlsext_host_name(tls.ssl, host)
@@ -467,6 +471,7 @@ cdef TlsVerdict failed(Tls *tls) noexcept nogil:
 cdef TlsVerdict tls_begin(Tls *tls, uint8_t *sealed, size_t *used) noexcept nogil:
     """Towards a server: the first bytes, to be sent from `sealed` (room for TLS_SEALED)."""
     cdef int result
+    ERR_clear_error()  # what another connection left there would count as this one's
     tls.outgoing = sealed
     tls.outgoing_used = 0
     result = SSL_do_handshake(tls.ssl)
@@ -487,6 +492,7 @@ cdef TlsVerdict tls_open(Tls *tls, const uint8_t *data, size_t size, uint8_t *to
     cdef int n
     cdef int error
     cdef TlsVerdict verdict = TLS_OK
+    ERR_clear_error()
     tls.incoming = data
     tls.incoming_size = size
     tls.outgoing = sealed
@@ -503,6 +509,7 @@ cdef TlsVerdict tls_open(Tls *tls, const uint8_t *data, size_t size, uint8_t *to
         elif error != SSL_ERROR_WANT_READ:
             verdict = failed(tls)
         break
+    tls.established = tls.established or SSL_is_init_finished(tls.ssl)
     used[0] = tls.outgoing_used
     tls.outgoing = NULL
     tls.incoming_size = 0
@@ -512,6 +519,7 @@ cdef TlsVerdict tls_open(Tls *tls, const uint8_t *data, size_t size, uint8_t *to
 cdef TlsVerdict tls_seal(Tls *tls, const uint8_t *data, size_t size, uint8_t *sealed, size_t *used) noexcept nogil:
     """Make records of at most TLS_BATCH plain bytes at `sealed` (room for TLS_SEALED)."""
     cdef int n
+    ERR_clear_error()
     tls.outgoing = sealed
     tls.outgoing_used = 0
     n = SSL_write(tls.ssl, data, <int>size)
@@ -534,7 +542,7 @@ cdef size_t tls_goodbye(Tls *tls, uint8_t *sealed) noexcept nogil:
 
 cdef bint tls_established(const Tls *tls) noexcept nogil:
     """Is the handshake done, and the other side whom it must be?"""
-    return SSL_is_init_finished(tls.ssl)
+    return tls.established
 
 
 cdef bint tls_speaks_postgresql(const Tls *tls) noexcept nogil:
@@ -548,7 +556,7 @@ cdef bint tls_speaks_postgresql(const Tls *tls) noexcept nogil:
 cdef const char *tls_problem(const Tls *tls) noexcept nogil:
     """What went wrong, for people; the text lives for ever."""
     cdef const char *text = NULL
-    if tls.verify_error != X509_V_OK:
+    if tls.verify_error != X509_V_OK and SSL_get_verify_mode(tls.ssl) != SSL_VERIFY_NONE:
         return X509_verify_cert_error_string(tls.verify_error)
     if tls.error:
         text = ERR_reason_error_string(tls.error)

@@ -98,18 +98,19 @@ def test_what_a_server_connection_starts_with() -> None:
 
 
 @pytest.mark.parametrize(
-    "settings, users",
+    "settings, users, everybody",
     [
-        ({"admin_users": "a,b", "stats_users": "b,c"}, ("a", "b", "c")),
-        ({"auth_type": "trust"}, ()),
-        ({"auth_type": "any"}, ()),
-        ({"auth_type": "hba"}, ("pgbouncer",)),
-        ({}, ("pgbouncer",)),
-        ({"auth_type": "trust", "stats_users": "a"}, ("a",)),
+        ({"admin_users": "a,b", "stats_users": "b,c"}, ("a", "b", "c"), False),
+        ({"auth_type": "trust"}, (), True),
+        ({"auth_type": "any"}, (), True),
+        ({"auth_type": "hba"}, (), False),
+        ({}, (), False),
+        ({"auth_type": "trust", "stats_users": "a"}, ("a",), False),
     ],
 )
-def test_who_may_see_the_console(settings: dict[str, Any], users: tuple[str, ...]) -> None:
-    assert plan({}, **settings).settings.console_users == users
+def test_who_may_see_the_console(settings: dict[str, Any], users: tuple[str, ...], everybody: bool) -> None:
+    made = plan({}, **settings).settings
+    assert (made.console_users, made.console_for_all) == (users, everybody)
 
 
 # logins

@@ -13,7 +13,7 @@ SETTINGS = Settings(
     client_idle_timeout_us=0, idle_transaction_timeout_us=0, client_login_timeout_us=0, server_idle_timeout_us=0,
     server_connect_timeout_us=0, server_login_retry_us=0, reserve_pool_timeout_us=0, tcp_keepalive=True,
     tcp_keepidle=0, tcp_keepintvl=0, tcp_keepcnt=0, tcp_user_timeout=0, server_reset_query="DISCARD ALL",
-    log_connections=False, log_disconnections=False, ignore_startup_parameters=(), console_users=(),
+    log_connections=False, log_disconnections=False, ignore_startup_parameters=(), console_users=(), console_for_all=True,
 )  # fmt: skip
 
 DATABASE = DatabasePlan(

@@ -6,7 +6,7 @@ list or the client's own login gives), `server_ready`.  With server_tls_sslmode 
 made the other way; above, there is no way around TLS.  Called by `worker`, `handshake` and `relay`.
 """
 
-from libc.errno cimport EINPROGRESS, errno
+from libc.errno cimport EINPROGRESS, EPROTO, errno
 from libc.stdint cimport uint8_t, uint32_t
 from libc.stdlib cimport calloc
 from libc.string cimport memcpy, strcmp, strdup, strerror, strlen, strncmp
@@ -290,7 +290,7 @@ cdef void server_login(Worker *w, Server *server, unsigned int events) noexcept 
 cdef bint handshake_done(Worker *w, Server *server) noexcept nogil:
     """False: the server is lost."""
     if w.plan.server_tls_direct and not tls_speaks_postgresql(server.conn.tls):
-        server_login_failed(w, server, TLS_FAILED, False, b"08006",
+        server_login_failed(w, server, TLS_FAILED, True, b"08006",
                             b"direct TLS, and the server does not know the ALPN protocol postgresql")
         return False
     return say_who_we_are(w, server)
@@ -299,13 +299,16 @@ cdef bint handshake_done(Worker *w, Server *server) noexcept nogil:
 cdef void login_cut(Worker *w, Server *server, FillVerdict verdict) noexcept nogil:
     """The connection is over in the middle of the login."""
     cdef char[250] text
+    cdef bint hopeless
     cdef const char *problem = b"PostgreSQL closed the connection in the middle of the handshake"
     if server.entry.step == ENTRY_HANDSHAKE or (server.conn.tls != NULL and verdict != FILL_EOF):
         if not other_way(w, server):
             if verdict != FILL_EOF:
                 problem = conn_problem(&server.conn)
             snprintf(text, sizeof(text), b"%s: %s", server.endpoint, problem)
-            server_login_failed(w, server, TLS_FAILED, False, b"08006", text)
+            # A certificate that does not do will not do in a moment either; a connection that broke may.
+            hopeless = verdict != FILL_EOF and server.conn.error == EPROTO
+            server_login_failed(w, server, TLS_FAILED, hopeless, b"08006", text)
     elif verdict == FILL_EOF:
         server_login_failed(w, server, UNREACHABLE, False, b"08001",
                             b"PostgreSQL closed the connection in the middle of the login")
@@ -355,7 +358,7 @@ cdef void tls_answered(Worker *w, Server *server, const uint8_t *data, size_t si
         say_who_we_are(w, server)
     elif data[0] == c"N":
         snprintf(text, sizeof(text), b"%s", server.endpoint)
-        server_login_failed(w, server, TLS_REFUSED, False, b"08006", text)
+        server_login_failed(w, server, TLS_REFUSED, True, b"08006", text)
     elif data[0] == c"S":
         server_login_failed(w, server, TLS_FAILED, False, b"08006", b"received unencrypted data after SSL response")
     else:

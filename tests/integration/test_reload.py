@@ -4,6 +4,9 @@ import os
 import signal
 from pathlib import Path
 
+import psycopg
+import pytest
+
 from tests.kit import wire
 from tests.kit.deadline import wait_until
 from tests.kit.pooler import Pooler, toml
@@ -125,3 +128,20 @@ def test_a_signal_during_the_start_is_not_lost(pooler: Pooler) -> None:
     slow.release()
     wait_until(lambda: pooler.log_contains("howdah is ready"), "the start")
     wait_until(lambda: _setting(pooler, "max_client_conn") == "51", "the edit to be in force")
+
+
+def test_the_consoles_reload_answers_when_it_is_done(pooler: Pooler) -> None:
+    pooler.run_with(max_client_conn=50)
+    for number in (51, 52, 53):
+        pooler.settings["max_client_conn"] = number
+        pooler.config.write_text(toml(pooler._tables()))
+        pooler.admin("RELOAD")
+        assert _setting(pooler, "max_client_conn") == str(number)
+
+
+def test_a_refused_reload_tells_the_console_what_is_wrong(pooler: Pooler) -> None:
+    pooler.run_with(max_client_conn=50)
+    pooler.config.write_text(pooler.config.read_text().replace("max_client_conn = 50", "max_client_con = 51"))
+    with pytest.raises(psycopg.errors.ProtocolViolation, match=r"max_client_con: unknown setting; did you mean"):
+        pooler.admin("RELOAD")
+    assert _setting(pooler, "max_client_conn") == "50"

@@ -24,6 +24,7 @@ from howdah.control.config.names import CONSOLE
 from howdah.control.console.averages import Averages
 from howdah.control.console.commands import Commands
 from howdah.control.console.desk import Desk
+from howdah.control.console.rights import may_change
 from howdah.control.console.setting_rows import setting_rows
 from howdah.control.console.show import ConsoleUse, Facts
 from howdah.control.files import raise_file_limit, shortage
@@ -130,7 +131,7 @@ class _Supervisor:
         self._tell_logins()
         stack.push_async_callback(logins.close)
         reload = Reload(self._publisher, self._read_again, self._ticket_key, self._set_up_log, self._log)
-        journal, averages = self._open_inbox(stack)
+        journal, averages = self._open_inbox(stack, reload)
         stack.callback(engine.stop)
         engine.start(plan)
         self._publisher.attach(engine, self._tell_logins)
@@ -164,7 +165,7 @@ class _Supervisor:
         self._config = with_embedded(self._config, server)
         return f"embedded PostgreSQL {server.version}, its data in {server.home}"
 
-    def _open_inbox(self, stack: AsyncExitStack) -> tuple[Journal, Averages]:
+    def _open_inbox(self, stack: AsyncExitStack, reload: Reload) -> tuple[Journal, Averages]:
         use, averages = ConsoleUse(), Averages(time.monotonic())
         publisher = self._publisher
         facts = Facts(
@@ -173,6 +174,8 @@ class _Supervisor:
             settings=lambda: setting_rows(publisher.config.settings),
             averages=averages,
             use=use,
+            reload=reload.ask,
+            may_change=lambda user, local: may_change(publisher.config.settings, user, local),
         )
         journal = Journal(self._log, lambda: publisher.plan.settings)
         inbox = Inbox(self._engine, Desk(self._engine, Commands(facts), use), self._logins, journal)

@@ -1,5 +1,6 @@
 """What a console statement amounts to: an `Action`, found from its text, performed when executed."""
 
+from asyncio import Future
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -24,6 +25,8 @@ class ConsoleError(Exception):
 class SessionState:
     """What one console session remembers between statements."""
 
+    user: str = ""
+    over_unix_socket: bool = False
     transaction: bytes = IDLE  # as in ReadyForQuery
     variables: dict[str, str] = field(default_factory=dict)  # SET by the driver; the console only echoes them
     prepared: dict[str, "Action | None"] = field(default_factory=dict)  # by name; None is the empty statement
@@ -38,6 +41,6 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    perform: Callable[[SessionState], Outcome]
+    perform: Callable[[SessionState], Outcome | Future[Outcome]]  # a future for what takes its time
     columns: tuple[Column, ...] | None = None  # None: no result set
     ends_transaction: bool = False  # may run in a failed transaction

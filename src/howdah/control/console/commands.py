@@ -4,6 +4,7 @@ A command is found by its first word; what it does with the rest is its own affa
 their own (BEGIN, SET client_encoding, ...) are answered as PostgreSQL would, without effect.
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +18,7 @@ from howdah.control.console.statements import Statement
 _TO_COME = frozenset(
     (
         *("DISABLE", "ENABLE", "KILL", "KILL_CLIENT", "PAUSE", "RECONNECT"),
-        *("RELOAD", "RESUME", "SHUTDOWN", "SUSPEND", "WAIT_CLOSE"),
+        *("RESUME", "SHUTDOWN", "SUSPEND", "WAIT_CLOSE"),
     )
 )
 #: Settings of a session that drivers set or ask for, lower case, with their values before anybody has set them.
@@ -91,7 +92,8 @@ def _show_setting(name: str, state: SessionState) -> Outcome:
 
 def _help() -> str:
     lines = [f"\tSHOW {table.name:<16}{table.about}" for table in TABLES]
-    return "\n".join(["Console usage", *lines, f"\tSHOW {'HELP':<16}this text"])
+    more = [f"\tSHOW {'HELP':<16}this text", f"\t{'RELOAD':<21}read the configuration and its files again"]
+    return "\n".join(["Console usage", *lines, *more])
 
 
 def _set(_: Facts, statement: Statement) -> Action:
@@ -109,7 +111,7 @@ def _set(_: Facts, statement: Statement) -> Action:
         raise ConsoleError(
             "0A000",
             f"cannot SET {words[0]} in the console in this version of howdah",
-            "Change it in the configuration file and send howdah SIGHUP.",
+            "Change it in the configuration file, then RELOAD.",
         )
     if name == "client_encoding" and value.upper().replace("-", "") not in ("UTF8", "UNICODE", "SQL_ASCII", "DEFAULT"):
         raise ConsoleError("22023", f"the console speaks UTF8 only, not {value}")
@@ -180,6 +182,24 @@ def _deallocate(_: Facts, statement: Statement) -> Action:
     return Action(deallocate)
 
 
+def _reload(facts: Facts, statement: Statement) -> Action:
+    if len(statement) > 1:
+        raise ConsoleError("42601", f"RELOAD takes nothing behind it: {_quoted(statement)}", _HINT)
+
+    async def reload() -> Outcome:
+        # Shielded: others may wait for the same reload.
+        if problem := await asyncio.shield(facts.reload()):
+            raise ConsoleError("08P01", f"configuration not reloaded, the old one stays in force: {problem}")
+        return Outcome("RELOAD")
+
+    def begin(state: SessionState) -> asyncio.Future[Outcome]:
+        if not facts.may_change(state.user, state.over_unix_socket):
+            raise ConsoleError("42501", "RELOAD is for users named in admin_users", "stats_users may only look.")
+        return asyncio.ensure_future(reload())
+
+    return Action(begin)
+
+
 def _select(_: Facts, statement: Statement) -> Action:
     raise ConsoleError(
         "0A000",
@@ -203,5 +223,6 @@ _VERBS: dict[str, Callable[[Facts, Statement], Action]] = {
     "DEALLOCATE": _deallocate,
     "CLOSE": partial(_noise, "CLOSE CURSOR ALL"),
     "UNLISTEN": partial(_noise, "UNLISTEN"),
+    "RELOAD": _reload,
     "SELECT": _select,
 }

@@ -1,9 +1,12 @@
 """Which console client has which session; called by the control plane's inbox with the engine's console events."""
 
+from asyncio import Future
+from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from howdah.control.console import messages
-from howdah.control.console.action import ConsoleError
+from howdah.control.console.action import ConsoleError, Outcome
 from howdah.control.console.commands import Commands
 from howdah.control.console.session import Answer, Session
 from howdah.control.console.show import ConsoleUse
@@ -26,35 +29,44 @@ class Desk:
 
     def handle(self, event: Event) -> None:
         if event.kind == EventKind.CONSOLE_OPEN:
-            self._sessions[event.id] = Session(self._commands)
-            self._use.users[event.id] = event.user or _startup_parameter(event.detail, b"user")
+            user = event.user or _startup_parameter(event.detail, b"user")
+            self._sessions[event.id] = Session(self._commands, user, event.address.startswith("unix"))
+            self._use.users[event.id] = user
         elif event.kind == EventKind.CONSOLE_DATA:
-            self._answer(event)
+            self._answer(event.id, lambda session: session.receive(event.detail))
         else:
             self._forget(event.id)
 
-    def _answer(self, event: Event) -> None:
-        session = self._sessions.get(event.id)
+    def _answer(self, client: int, ask: Callable[[Session], Answer]) -> None:
+        session = self._sessions.get(client)
         if session is None:
-            return  # closed by us; what it had sent before it noticed
+            return  # closed by us, or gone: what it had sent before
         before = session.statements
-        answer = self._receive(session, event)
+        answer = self._guarded(client, session, ask)
         self._use.statements += session.statements - before
         if answer.close:
-            self._forget(event.id)
+            self._forget(client)
         if answer.data or answer.close:
-            self._post.console_send(event.id, answer.data, answer.close)
+            self._post.console_send(client, answer.data, answer.close)
+        if answer.waits_for is not None:
+            answer.waits_for.add_done_callback(partial(self._resume, client))
+
+    def _resume(self, client: int, done: Future[Outcome]) -> None:
+        if not done.cancelled():  # else howdah stops
+            done.exception()  # seen to, even if the client has gone
+            self._answer(client, Session.resume)
 
     def _forget(self, client: int) -> None:
         self._sessions.pop(client, None)
         self._use.users.pop(client, None)
 
-    def _receive(self, session: Session, event: Event) -> Answer:
+    @staticmethod
+    def _guarded(client: int, session: Session, ask: Callable[[Session], Answer]) -> Answer:
         """A fault of ours ends the session, not the control plane."""
         try:
-            return session.receive(event.detail)
+            return ask(session)
         except Exception:  # noqa: BLE001  # whatever it is: the others go on
-            logger().exception("console session failed", client=event.address, id=event.id)
+            logger().exception("console session failed", id=client)
             failure = ConsoleError("XX000", "internal error in the console", "See howdah's log.", severity="FATAL")
             return Answer(messages.error(failure), True)
 

@@ -4,10 +4,11 @@ The data plane has answered the startup packet; everything after the first Ready
 `desk`.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from asyncio import Future
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from howdah.control.console import messages
 from howdah.control.console.action import FAILED, IN_TRANSACTION, Action, ConsoleError, Outcome, SessionState
@@ -16,14 +17,21 @@ from howdah.control.console.commands import Commands
 from howdah.control.console.messages import BodyReader
 from howdah.control.console.statements import Statement, split
 
+T = TypeVar("T")
+
 #: Nothing sensible said to a console is longer, and nobody needs more names.
 LONGEST_MESSAGE = 1 << 20
 MOST_NAMES = 1000
 
 
+#: Work that may have to wait for an outcome before it goes on, and what it comes to.
+Work = Generator[Future[Outcome], None, T]
+
+
 class Answer(NamedTuple):
     data: bytes
     close: bool
+    waits_for: Future[Outcome] | None = None  # then `resume` is to be called once it is done
 
 
 class _Goodbye(Exception):
@@ -45,26 +53,42 @@ class _Portal:
 class Session:
     """Answers one client.  `receive` never raises: what is wrong becomes an ErrorResponse."""
 
-    def __init__(self, commands: Commands) -> None:
+    def __init__(self, commands: Commands, user: str = "", over_unix_socket: bool = False) -> None:
         self._commands = commands
-        self._state = SessionState()
+        self._state = SessionState(user, over_unix_socket)
         self._portals: dict[str, _Portal] = {}
-        self._pending = bytearray()  # an incomplete message
+        self._pending = bytearray()  # an incomplete message, or what comes while a statement waits
         self._skipping = False  # after an error in the extended protocol, until Sync
+        self._out: list[bytes] = []
+        self._work: Work[None] | None = None  # of a statement that waits
         self.statements = 0  # executed so far
 
     def receive(self, data: bytes) -> Answer:
         self._pending += data
-        out: list[bytes] = []
+        return Answer(b"", False) if self._work is not None else self._go_on(self._all_messages())
+
+    def resume(self) -> Answer:
+        """Go on with the statement whose future, `Answer.waits_for`, is done."""
+        work, self._work = self._work, None
+        return Answer(b"", False) if work is None else self._go_on(work)
+
+    def _go_on(self, work: Work[None]) -> Answer:
+        close, waits_for = False, None
         try:
-            while (frame := self._next_message()) is not None:
-                self._dispatch(*frame, out)
+            waits_for = next(work, None)
         except _Goodbye:
-            return Answer(b"".join(out), True)
+            close = True
         except ConsoleError as failure:  # only FATAL ones come this far
-            out.append(messages.error(failure))
-            return Answer(b"".join(out), True)
-        return Answer(b"".join(out), False)
+            self._out.append(messages.error(failure))
+            close = True
+        self._work = work if waits_for is not None else None
+        data = b"".join(self._out)
+        self._out.clear()  # the same list: work that waits goes on writing to it
+        return Answer(data, close, waits_for)
+
+    def _all_messages(self) -> Work[None]:
+        while (frame := self._next_message()) is not None:
+            yield from self._dispatch(*frame, self._out)
 
     def _next_message(self) -> tuple[bytes, bytes] | None:
         if len(self._pending) < 5:
@@ -78,7 +102,7 @@ class Session:
         del self._pending[: length + 1]
         return tag, body
 
-    def _dispatch(self, tag: bytes, body: bytes, out: list[bytes]) -> None:
+    def _dispatch(self, tag: bytes, body: bytes, out: list[bytes]) -> Work[None]:
         """The one switch over message types."""
         if tag == b"X":
             raise _Goodbye
@@ -87,16 +111,16 @@ class Session:
         elif tag in _OUT_OF_PLACE_COPY:
             pass  # PostgreSQL ignores these outside COPY: they may still be on their way after an error
         elif tag in (b"Q", b"F"):
-            self._simple(tag, body, out)
+            yield from self._simple(tag, body, out)
         elif tag in _EXTENDED:
             if not self._skipping:
-                self._extended(tag, body, out)
+                yield from self._extended(tag, body, out)
         else:
             raise ConsoleError("08P01", f"invalid frontend message type {tag[0]}", severity="FATAL")
 
     # --- simple protocol
 
-    def _simple(self, tag: bytes, body: bytes, out: list[bytes]) -> None:
+    def _simple(self, tag: bytes, body: bytes, out: list[bytes]) -> Work[None]:
         """Query and FunctionCall end with ReadyForQuery, whatever happens; after an error they, too, wait for Sync."""
         if self._skipping:
             return
@@ -108,18 +132,18 @@ class Session:
             reader = BodyReader(body)
             text = reader.text()
             reader.end()
-            self._query(text, out)
+            yield from self._query(text, out)
         except ConsoleError as failure:
             self._fail(failure, out)
         out.append(messages.ready_for_query(self._state.transaction))
 
-    def _query(self, text: str, out: list[bytes]) -> None:
+    def _query(self, text: str, out: list[bytes]) -> Work[None]:
         statements = split(text)
         if not statements:
             out.append(messages.EMPTY_QUERY)
         for statement in statements:
             action = self._action(statement)
-            outcome = self._perform(action, out)
+            outcome = yield from self._perform(action, out)
             if action.columns is not None:
                 text_only = (False,) * len(action.columns)
                 out.append(messages.row_description(action.columns, text_only))
@@ -128,10 +152,13 @@ class Session:
 
     # --- extended protocol
 
-    def _extended(self, tag: bytes, body: bytes, out: list[bytes]) -> None:
+    def _extended(self, tag: bytes, body: bytes, out: list[bytes]) -> Work[None]:
         reader = BodyReader(body)
         try:
-            getattr(self, _EXTENDED[tag])(reader, out)
+            if tag == b"E":
+                yield from self._execute(reader, out)
+            else:
+                getattr(self, _EXTENDED[tag])(reader, out)
         except ConsoleError as failure:
             self._fail(failure, out)
             self._skipping = True
@@ -190,7 +217,7 @@ class Session:
             binary = portal.binary
         out.append(messages.NO_DATA if columns is None else messages.row_description(columns, binary))
 
-    def _execute(self, reader: BodyReader, out: list[bytes]) -> None:
+    def _execute(self, reader: BodyReader, out: list[bytes]) -> Work[None]:
         name, limit = reader.text(), reader.int32()
         reader.end()
         portal = self._portal(b"P", name)
@@ -198,7 +225,7 @@ class Session:
             out.append(messages.EMPTY_QUERY)
             return
         if portal.outcome is None:
-            portal.outcome = self._perform(portal.action, out)
+            portal.outcome = yield from self._perform(portal.action, out)
             portal.rest = iter(portal.outcome.rows)
         rows = list(islice(portal.rest, limit if limit > 0 else None))
         out += _rows(portal.columns, portal.binary, rows)
@@ -224,13 +251,16 @@ class Session:
     def _action(self, statement: Statement) -> Action:
         return self._commands.action(statement)
 
-    def _perform(self, action: Action, out: list[bytes]) -> Outcome:
+    def _perform(self, action: Action, out: list[bytes]) -> Work[Outcome]:
         if self._state.transaction == FAILED and not action.ends_transaction:
             raise ConsoleError(
                 "25P02", "current transaction is aborted, commands ignored until end of transaction block"
             )
         self.statements += 1
         outcome = action.perform(self._state)
+        if isinstance(outcome, Future):
+            yield outcome
+            outcome = outcome.result()
         if outcome.notice:
             out.append(messages.notice(outcome.notice))
         out.extend(messages.parameter_status(name, value) for name, value in outcome.reported)

@@ -4,6 +4,7 @@ Each table is its columns and a function from `Facts` to rows; `TABLES` is the l
 """
 
 import time
+from asyncio import Future
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -58,13 +59,15 @@ class ConsoleUse:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything the tables are made from."""
+    """Everything the tables are made from, and what commands need."""
 
     engine: Observed
     plan: Callable[[], Plan]
     settings: Callable[[], Iterable[Setting]]
     averages: Averages
     use: ConsoleUse
+    reload: Callable[[], Future[str]]  # what was wrong with the configuration, "" when it is in force
+    may_change: Callable[[str, bool], bool]  # may this user do more than look; True: it came over the Unix socket
 
     def stats(self) -> list[StatsRow]:
         """The engine's totals and the console's own."""

@@ -1,5 +1,7 @@
 """An engine for console tests: rows as given, answers kept."""
 
+import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from howdah.control.console.averages import Averages
@@ -13,7 +15,8 @@ SETTINGS = Settings(
     client_idle_timeout_us=0, idle_transaction_timeout_us=0, client_login_timeout_us=0, server_idle_timeout_us=0,
     server_connect_timeout_us=0, server_login_retry_us=0, reserve_pool_timeout_us=0, tcp_keepalive=True,
     tcp_keepidle=0, tcp_keepintvl=0, tcp_keepcnt=0, tcp_user_timeout=0, server_reset_query="DISCARD ALL",
-    log_connections=False, log_disconnections=False, ignore_startup_parameters=(), console_users=(), console_for_all=True,
+    log_connections=False, log_disconnections=False, ignore_startup_parameters=(), console_users=(),
+    console_for_all=True,
 )  # fmt: skip
 
 DATABASE = DatabasePlan(
@@ -63,7 +66,15 @@ class EngineStub:
         self.sent.append((client, data, close))
 
 
-def facts(engine: EngineStub | None = None, averages: Averages | None = None) -> Facts:
+def no_reload() -> asyncio.Future[str]:
+    raise AssertionError("nobody has asked for a reload")
+
+
+def facts(
+    engine: EngineStub | None = None,
+    averages: Averages | None = None,
+    reload: Callable[[], asyncio.Future[str]] = no_reload,
+) -> Facts:
     return Facts(
         engine=engine or EngineStub(),
         plan=lambda: Plan(1, SETTINGS, (DATABASE,), ()),
@@ -73,6 +84,8 @@ def facts(engine: EngineStub | None = None, averages: Averages | None = None) ->
         ],
         averages=averages or Averages(0.0),
         use=ConsoleUse({11: "alice"}, statements=5),
+        reload=reload,
+        may_change=lambda user, _: user == "alice",
     )
 
 

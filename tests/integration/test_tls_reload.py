@@ -253,15 +253,18 @@ def _renew(pooler: GuardedPooler, files: Pair, pairs: list[Pair], times: int) ->
         Path(files.certificate).touch()
 
 
-def test_a_ticket_is_worth_nothing_when_certificates_are_asked_for(
-    guarded: GuardedPooler, certificates: Certificates, files: Pair
-) -> None:
-    with TlsClient(guarded.address, client_context()) as client:
-        client.start_tls()
-        client.log_in(user="alice", database="app", password=PASSWORDS["alice"])
+def test_a_ticket_is_worth_nothing_when_certificates_are_asked_for(guarded: GuardedPooler, files: Pair) -> None:
+    context = client_context()
+    with TlsClient(guarded.address, context) as client:
+        _log_in(client)
         ticket = client.ticket
     guarded.offer_tls("verify-full", files)
     guarded.reload()
-    with TlsClient(guarded.address, client_context(), session=ticket) as client, pytest.raises((Gone, OSError)):
-        client.start_tls()
-        client.log_in(user="alice", database="app", password=PASSWORDS["alice"])
+    with TlsClient(guarded.address, context, session=ticket) as client:
+        with pytest.raises((Gone, OSError)):
+            _log_in(client)
+
+
+def _log_in(client: TlsClient) -> None:
+    client.start_tls()
+    client.log_in(user="alice", database="app", password=PASSWORDS["alice"])

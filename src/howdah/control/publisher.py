@@ -16,15 +16,20 @@ from howdah.control.resolve import FIRST_WAIT_S, LOOKUP_S, RETRY_S, Lookup, Name
 from howdah.dataplane.plan import Plan
 
 
-def restart_needed(before: GlobalSettings, after: GlobalSettings) -> str:
-    """A sentence when settings have changed that only a start takes up, else ""."""
-    changed = [
+def changed_for_restart(before: GlobalSettings, after: GlobalSettings) -> list[str]:
+    """Settings that have changed and that only a start takes up."""
+    return [
         name
         for name, field in type(after).model_fields.items()
         if isinstance(field.json_schema_extra, dict)
         and field.json_schema_extra.get("reload") == Reload.RESTART
         and getattr(before, name) != getattr(after, name)
     ]
+
+
+def restart_needed(before: GlobalSettings, after: GlobalSettings) -> str:
+    """A sentence about them, or ""."""
+    changed = changed_for_restart(before, after)
     return f"these settings have changed and take effect at the next start: {', '.join(changed)}" if changed else ""
 
 

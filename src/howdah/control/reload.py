@@ -10,14 +10,17 @@ from functools import partial
 
 from howdah.control.aside import aside
 from howdah.control.config import Config, ConfigError, StartError
+from howdah.control.config.agreement import findings
+from howdah.control.config.errors import Problem
+from howdah.control.config.schema import Tables
 from howdah.control.intake import Intake, take_in
 from howdah.control.log import FilteringBoundLogger
-from howdah.control.publisher import Publisher, restart_needed
+from howdah.control.publisher import Publisher, changed_for_restart, restart_needed
 from howdah.control.watch import in_one_line
 
 
 class Reload:
-    """`reread` gives the configuration as it is now, or raises StartError; `accept` is told of one before its use."""
+    """`reread` gives the configuration as it is now, or raises StartError; `accept` is told of one in use."""
 
     def __init__(
         self,
@@ -67,14 +70,36 @@ class Reload:
 
     async def _put_into_force(self) -> Config:
         """All of it or, with a StartError, nothing."""
-        config = self._reread()
-        intake = await aside("read files", partial(take_in, config, self._ticket_key))
-        self._warn(config, intake)
-        self._accept(config)
+        running = self._publisher.config
+        wanted, config, intake = await aside("read configuration", partial(self._read, running))
+        restart = restart_needed(running.settings, wanted.settings)
+        for text in filter(None, (*map(str, (*wanted.warnings, *intake.warnings)), restart)):
+            self._log.warning(text)
         await self._publisher.use(config, intake)
+        self._accept(config)
         return config
 
-    def _warn(self, config: Config, intake: Intake) -> None:
-        restart = restart_needed(self._publisher.config.settings, config.settings)
-        for text in filter(None, (*map(str, (*config.warnings, *intake.warnings)), restart)):
-            self._log.warning(text)
+    def _read(self, running: Config) -> tuple[Config, Config, Intake]:
+        """The configuration as it is written, as it can be used without a restart, and its files."""
+        wanted = self._reread()
+        config = until_restart(running, wanted)
+        return wanted, config, take_in(config, self._ticket_key)
+
+
+def until_restart(running: Config, wanted: Config) -> Config:
+    """`wanted` with those settings of `running` that stay in force until the next start.
+
+    ConfigError where the two do not go together: `auth_type = "trust"` may be right for the addresses in the file, and
+    would open those that howdah listens on.
+    """
+    kept = changed_for_restart(running.settings, wanted.settings)
+    settings = wanted.settings.model_copy(update={name: getattr(running.settings, name) for name in kept})
+    tables = Tables.model_construct(howdah=settings, databases=wanted.databases, users=wanted.users)
+    faults = [finding for finding in findings(tables) if finding.fatal]
+    if faults:
+        advice = f"restart howdah: {', '.join(kept)} cannot change before"
+        raise ConfigError(
+            Problem(wanted.source, ".".join(map(str, finding.keys[0][1:])), finding.message, advice)
+            for finding in faults
+        )
+    return wanted.model_copy(update={"settings": settings})

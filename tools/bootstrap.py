@@ -1,7 +1,8 @@
 """Makes a fresh checkout ready to build: system packages, `.venv`, pinned dependencies.  ``make`` calls it; so may you.
 
 Runs on the standard library of any Python from 3.11.  Does again only what changed since the last time.
-With ``--with clang`` it also sees to what `make fuzz` needs.
+With ``--with clang`` it also sees to what `make fuzz` needs; with ``--with tests``, and nothing else, to the servers
+without which some tests are skipped.
 """
 
 import hashlib
@@ -77,6 +78,19 @@ def has_embeddable_python() -> bool:
     return any(list(Path(folder).glob("libpython3*")) for folder in folders if folder)
 
 
+def has_postgres_with_tls() -> bool:
+    """The embedded one has none.  Debian's is linked with OpenSSL, others' may not be."""
+    for program in Path("/usr/lib/postgresql").glob("*/bin/postgres"):
+        linked = subprocess.run(["ldd", str(program)], capture_output=True, text=True, check=False)
+        if "libssl" in linked.stdout:
+            return True
+    return False
+
+
+def has_slapd() -> bool:
+    return Path("/usr/sbin/slapd").exists()  # not on everybody's PATH
+
+
 Need = tuple[Callable[[], bool], tuple[str, ...]]
 #: What must be there, and the Debian packages that bring it.
 BUILD_NEEDS: list[Need] = [
@@ -89,6 +103,10 @@ BUILD_NEEDS: list[Need] = [
 FUZZ_NEEDS: list[Need] = [
     (has_libfuzzer, ("clang", "libclang-rt-dev")),
     (has_embeddable_python, ("python3-dev",)),
+]
+TEST_NEEDS: list[Need] = [
+    (has_postgres_with_tls, ("postgresql",)),
+    (has_slapd, ("slapd",)),
 ]
 
 
@@ -119,12 +137,23 @@ def install_packages(packages: list[str]) -> None:
             f"  Install them and start again; on Debian and Ubuntu:  sudo apt-get install {' '.join(packages)}"
         )
     say(f"installing {' '.join(packages)}")
-    apt = [*before, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-o", "Dpkg::Use-Pty=0"]
+    # RUNLEVEL: a server that comes with its package is not started, at least not by System V's scripts.
+    apt = [*before, "env", "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1", "apt-get", "-qq", "-o", "Dpkg::Use-Pty=0"]
     for command in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
         done = subprocess.run([*apt, *command], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             print(done.stdout, done.stderr, sep="\n", file=sys.stderr)
             fail(f"`apt-get {command[0]}` failed (see above); packages wanted: {' '.join(packages)}")
+
+
+def keep_servers_from_starting() -> None:
+    """Debian makes a cluster, and starts it, with the package: the tests make their own."""
+    before = privilege()
+    settings = Path("/etc/postgresql-common/createcluster.conf")
+    if before is None or settings.exists():
+        return  # somebody has decided
+    script = f"mkdir -p {settings.parent} && echo create_main_cluster = false > {settings}"
+    subprocess.run([*before, "sh", "-c", script], check=False)
 
 
 def is_debians_python() -> bool:
@@ -191,6 +220,11 @@ def install_dependencies() -> None:
 def main() -> None:
     if sys.version_info < OLDEST:
         fail(f"{sys.executable} is {sys.version.split()[0]}, 3.11 or later is needed; name one: make PYTHON=python3.12")
+    if sys.argv[1:] == ["--with", "tests"]:
+        if not has_postgres_with_tls():
+            keep_servers_from_starting()
+        see_to_packages(TEST_NEEDS)
+        return
     see_to_packages(BUILD_NEEDS + (FUZZ_NEEDS if sys.argv[1:] == ["--with", "clang"] else []))
     make_venv()
     install_dependencies()

@@ -19,7 +19,7 @@ from tests.kit.certs import Certificates, Pair
 from tests.kit.client import Client
 from tests.kit.deadline import wait_until
 from tests.kit.fix_pooler import Server, alive
-from tests.kit.fix_postgres import DEBIAN_15
+from tests.kit.fix_postgres import DEBIAN
 from tests.kit.pooler import Pooler, Value, toml
 from tests.kit.postgres import SUPERUSER, Postgres
 from tests.kit.tls_client import TlsClient, client_context
@@ -153,9 +153,11 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 @pytest.fixture(scope="session")
 def _tls_cluster(certificates: Certificates) -> Iterator[Postgres]:
-    if not DEBIAN_15.exists():
-        pytest.skip(f"needs a PostgreSQL with TLS: {DEBIAN_15} is not installed (Debian's package postgresql-15)")
-    postgres = Postgres(DEBIAN_15)
+    if not DEBIAN.exists():
+        pytest.skip(
+            f"needs a PostgreSQL with TLS: {DEBIAN} is not installed (`python3 tools/bootstrap.py --with tests`)"
+        )
+    postgres = Postgres(DEBIAN)
     try:
         postgres.create()
         for role in {"dora", SYSTEM_USER} - {SUPERUSER}:
@@ -173,7 +175,7 @@ def _tls_cluster(certificates: Certificates) -> Iterator[Postgres]:
 
 @pytest.fixture
 def tls_postgres(_tls_cluster: Postgres, certificates: Certificates) -> Iterator[Postgres]:
-    """PostgreSQL 15 with TLS; `ACCESS` says who is let in how, and whoever asks for app or other by trust.
+    """PostgreSQL with TLS; `ACCESS` says who is let in how, and whoever asks for app or other by trust.
 
     A test may change pg_hba.conf (`let_in`), passwords and the certificate: they are put back.
     """

@@ -1,5 +1,6 @@
 """Fixtures: PostgreSQL, one cluster for each test worker."""
 
+import subprocess
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,18 @@ import pytest
 
 from tests.kit.postgres import Postgres, embedded_binaries
 
-DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
+
+def _with_tls() -> Path:
+    """The newest of Debian's; from other builds only one linked with OpenSSL will do."""
+    for binaries in sorted(Path("/usr/lib/postgresql").glob("[1-9][0-9]/bin"), reverse=True):
+        linked = subprocess.run(["ldd", binaries / "postgres"], capture_output=True, text=True, check=False)
+        if "libssl" in linked.stdout:
+            return binaries
+    return Path("/usr/lib/postgresql/15/bin")
+
+
+#: Debian's PostgreSQL, of whatever version it has; the embedded one has no TLS.
+DEBIAN = _with_tls()
 
 
 @pytest.fixture(scope="session")
@@ -33,10 +45,10 @@ def postgres(cluster: Postgres) -> Iterator[Postgres]:
 
 @pytest.fixture(scope="session")
 def postgres_15() -> Iterator[Postgres]:
-    """Debian's PostgreSQL 15, where it is installed."""
-    if not DEBIAN_15.exists():
-        pytest.skip(f"{DEBIAN_15} is not installed")
-    postgres = Postgres(DEBIAN_15)
+    """Debian's PostgreSQL (15 in Debian 12), where it is installed."""
+    if not DEBIAN.exists():
+        pytest.skip(f"{DEBIAN} is not installed")
+    postgres = Postgres(DEBIAN)
     try:
         yield postgres.create()
     finally:

@@ -16,6 +16,8 @@ MOST_REPEATS = 255
 #: How many more parts a regular expression may have with its repetitions written out: libc does so, without any limit
 #: but memory and stack, which a few nested ones exhaust.
 MOST_PARTS = 2_000
+#: How deep its parentheses may be: libc calls itself for each, until its stack is used up.
+MOST_DEPTH = 100
 
 _CLASSES = {"d": "[:digit:]", "s": "[:space:]", "w": "[:alnum:]_"}
 _NAMED = ("alnum", "alpha", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space", "upper", "xdigit")
@@ -114,6 +116,8 @@ class _Reader:
         if self.text.startswith("(?", self.at):
             raise ValueError("(? is not supported; use a plain group, as in (a|b)")
         self.open += 1
+        if self.open > MOST_DEPTH:
+            raise ValueError(f"its parentheses are more than {MOST_DEPTH} deep; use fewer")
         self.groups += 1
         self._put("(", repeatable=False)
         self.parts.append(0)

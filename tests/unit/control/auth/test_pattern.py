@@ -61,6 +61,17 @@ def test_what_libc_would_choke_on_is_refused(written: str) -> None:
         posix(written)
 
 
+@pytest.mark.parametrize("depth, taken", [(100, True), (101, False), (60_000, False)])
+def test_parentheses_are_so_deep_and_no_deeper(depth: int, taken: bool) -> None:
+    """Each is a call within a call in libc: 60,000 were the end of the process."""
+    written = "(" * depth + "a" + ")" * depth
+    if taken:
+        assert compiles(posix(written).text)
+        return
+    with pytest.raises(ValueError, match="more than 100 deep"):
+        posix(written)
+
+
 @pytest.mark.parametrize(
     "written", ["^(" + "|".join(f"user{n}" for n in range(2000)) + ")$", "(a{1,40}){1,40}", "a+" * 900]
 )

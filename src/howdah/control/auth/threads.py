@@ -29,7 +29,10 @@ class Crew:
         self._closed = False
 
     async def run(self, work: Callable[[], T]) -> T:
-        """What `work` gives or raises.  When cancelled, work that has not begun never will."""
+        """What `work` gives or raises.  When cancelled, work that has not begun never will.
+
+        RuntimeError when there is no thread and none can be started.
+        """
         future: Future[T] = Future()
         job = (future, work)
         with self._change:
@@ -37,8 +40,7 @@ class Crew:
             if self._idle >= len(self._work):
                 self._change.notify()
             elif self._threads < self.most:
-                self._threads += 1
-                threading.Thread(target=self._labour, name="ask LDAP or PAM", daemon=True).start()
+                self._start_thread(job)
         try:
             return await asyncio.wrap_future(future)
         except asyncio.CancelledError:
@@ -52,6 +54,17 @@ class Crew:
             self._closed = True
             self._work.clear()
             self._change.notify_all()
+
+    def _start_thread(self, job: tuple[Future[Any], Callable[[], Any]]) -> None:
+        """For `job`, which goes unless somebody else can do it; the machine may have no thread left."""
+        self._threads += 1
+        try:
+            threading.Thread(target=self._labour, name="ask LDAP or PAM", daemon=True).start()
+        except (RuntimeError, MemoryError):
+            self._threads -= 1
+            if not self._threads:
+                self._work.remove(job)
+                raise
 
     def _labour(self) -> None:
         while (job := self._next()) is not None:

@@ -116,6 +116,41 @@ def test_idle_threads_end(monkeypatch: pytest.MonkeyPatch) -> None:
     run(work)
 
 
+class _CannotStart(threading.Thread):
+    def start(self) -> None:
+        raise RuntimeError("can't start new thread")
+
+
+def test_a_thread_that_cannot_be_started_takes_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work(crew: Crew) -> None:
+        with monkeypatch.context() as exhausted:
+            exhausted.setattr(threading, "Thread", _CannotStart)
+            for _ in range(5):
+                with pytest.raises(RuntimeError, match="can't start"):
+                    await crew.run(lambda: 1)
+                assert crew._threads == 0
+        assert not crew._work
+        assert await asyncio.wait_for(crew.run(lambda: 2), 20) == 2
+
+    run(work)
+
+
+def test_where_no_more_can_be_started_those_there_do_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work(crew: Crew) -> None:
+        busy = Busy()
+        first = asyncio.ensure_future(crew.run(busy))
+        await asyncio.sleep(0)
+        wait_until(lambda: busy.begun == 1, "the first to begin")
+        monkeypatch.setattr(threading, "Thread", _CannotStart)
+        second = asyncio.ensure_future(crew.run(lambda: 2))
+        await asyncio.sleep(0)
+        busy.gate.set()
+        await first
+        assert await asyncio.wait_for(second, 20) == 2
+
+    run(work)
+
+
 def test_the_end_does_not_wait_for_a_thread_that_hangs() -> None:
     busy = Busy()
 

@@ -44,7 +44,7 @@ def rule(name: NameMatch) -> AccessRule:
 
 
 def plan(**more: Any) -> Plan:
-    return Plan(**{"version": 1, "settings": settings(), "databases": (), "users": ()} | more)
+    return dataclasses.replace(Plan(1, settings(), (), ()), **more)
 
 
 BAD = {

@@ -10,8 +10,7 @@ from howdah.dataplane.rows import AuthVerdict
 class Answer(NamedTuple):
     """A verdict as the data plane takes it.
 
-    `message` goes to the client with UNAVAILABLE and BUSY, and into the log; with other verdicts into the debug log
-    alone.
+    `message` goes into the log with UNAVAILABLE, to the client with BUSY, and with other verdicts into the debug log.
     """
 
     verdict: AuthVerdict

@@ -198,7 +198,7 @@ class AuthDesk:
             del self._open[question.key]
         answer = _STOPPING if task.cancelled() else task.result()
         self._tell(question, answer)
-        self._answer(question.clients, answer)
+        self._answer(question.clients, _for_strangers(question, answer))
 
     async def _look_up(self, source: LookupSource | Problem | None, user: str) -> Answer:
         if source is None:
@@ -252,6 +252,12 @@ class AuthDesk:
         for key, question in list(self._open.items()):
             if question.user == user:
                 del self._open[key]
+
+
+def _for_strangers(question: _Question, answer: Answer) -> Answer:
+    """Clients have not said yet who they are: not for them are names of roles, servers and services, and who exists."""
+    hidden = answer.verdict == AuthVerdict.UNAVAILABLE and answer is not _STOPPING
+    return unavailable(_NAMES[question.ask]) if hidden else answer
 
 
 def _host(address: str) -> str:

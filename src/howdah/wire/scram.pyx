@@ -19,7 +19,7 @@ from howdah.wire.bytes cimport (
 
 cdef enum:
     BLOCK = 64  # bytes SHA-256 takes at a time; HMAC puts one block in front of its text
-    LARGEST_AUTH_MESSAGE = 2304  # client-first-message-bare, server-first-message, client-final-message-without-proof
+    LARGEST_AUTH_MESSAGE = 3200  # client-first-message-bare, server-first-message, client-final-message-without-proof
     LARGEST_BINDING_TEXT = 128  # base64 of a GS2 header and the hash of a certificate
     MOCK_SALT = 16
 

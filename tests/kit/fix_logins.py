@@ -116,6 +116,14 @@ class GuardedPooler(Pooler):
         self.config.write_text(toml(self._tables()))
         self.signal(signal.SIGHUP)
 
+    def wait_until_told(self, asked: str, text: str) -> None:
+        """Wait for the line of the log that says `text` of what was asked, such as "LDAP"."""
+        wait_until(
+            lambda: any(event.get("asked") == asked and text in event["message"] for event in self.events),
+            f"{text!r} of {asked} in the log",
+            10,
+        )
+
     def connect(self, **parameters: Any) -> psycopg.Connection[Any]:
         user = parameters.get("user", "alice")
         return super().connect(**{"password": self.passwords.get(user, ""), **parameters})

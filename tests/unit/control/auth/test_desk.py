@@ -162,12 +162,16 @@ def test_lookups_go_to_the_databases_source(asked: Asked) -> None:
     assert isinstance(source, LookupSource) and (source.user, source.place.dbname, user) == ("looker", "app", "alice")
 
 
-def test_a_message_goes_to_the_client_only_when_nobody_could_say(asked: Asked) -> None:
+def test_a_client_is_told_only_what_could_not_be_asked(asked: Asked) -> None:
+    """Whoever has not logged in yet learns no names of roles, servers and services."""
     asked.gate.set()
     asked.answer = denied("why")
     assert ask(wanted(1, AuthAsk.LDAP, password=b"x")) == (DENIED, None, "")
-    asked.answer = unavailable("why")
-    assert ask(wanted(1, AuthAsk.LDAP, password=b"x")) == (UNAVAILABLE, None, "why")
+    asked.answer = unavailable("cannot bind as 'cn=howdah' at ldap://10.1.2.3")
+    assert ask(wanted(1, AuthAsk.LDAP, password=b"x")) == (UNAVAILABLE, None, "LDAP")
+    assert ask(wanted(1, AuthAsk.PAM, password=b"x", rule=PAM)) == (UNAVAILABLE, None, "PAM")
+    assert ask(wanted(1)) == (UNAVAILABLE, None, "auth_query")
+    assert ask(wanted(1, AuthAsk.PASSTHROUGH, password=b"x")) == (UNAVAILABLE, None, "password_passthrough")
 
 
 @pytest.mark.parametrize("way", [AuthAsk.LDAP, AuthAsk.PAM, AuthAsk.PASSTHROUGH])
@@ -186,9 +190,9 @@ def test_without_a_source_there_are_no_users(asked: Asked) -> None:
     assert ask(wanted(1), replace(CONTEXT, terms={}))[0] == UNKNOWN
 
 
-def test_a_rule_that_cannot_be_asked_says_why(asked: Asked) -> None:
+def test_a_rule_that_cannot_be_asked_is_not_available(asked: Asked) -> None:
     context = replace(CONTEXT, rules=(Problem("install it"),))
-    assert ask(wanted(1, AuthAsk.LDAP, password=b"x"), context) == (UNAVAILABLE, None, "install it")
+    assert ask(wanted(1, AuthAsk.LDAP, password=b"x"), context) == (UNAVAILABLE, None, "LDAP")
 
 
 def test_a_rule_that_a_reload_took_away_is_no_crash(asked: Asked) -> None:
@@ -215,7 +219,7 @@ def test_a_login_of_an_earlier_plan_goes_by_the_rules_it_met(asked: Asked) -> No
 def test_a_fault_of_ours_is_an_answer_too(asked: Asked) -> None:
     asked.failure = RuntimeError("surprise")
     asked.gate.set()
-    assert ask(wanted(1)) == (UNAVAILABLE, None, "internal error")
+    assert ask(wanted(1)) == (UNAVAILABLE, None, "auth_query")
 
 
 @pytest.mark.parametrize("detail", [b"", b"\xff" + bytes(8)])
@@ -348,7 +352,7 @@ def test_a_login_that_nobody_answers_in_time_is_answered(asked: Asked) -> None:
     async def work(desk: AuthDesk, engine: Engine) -> None:
         desk.handle(wanted(1))
         await engine.wait_for(1)
-        assert engine.answers[1] == (UNAVAILABLE, None, "no answer of auth_query within 0.01 s")
+        assert engine.answers[1] == (UNAVAILABLE, None, "auth_query")
         assert not desk._open and not desk._waiting.total()
 
     run(work, replace(CONTEXT, answer_s=0.01))

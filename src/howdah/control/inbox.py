@@ -10,6 +10,7 @@ from typing import Protocol
 
 from howdah.control.console.desk import Desk
 from howdah.control.journal import Journal
+from howdah.control.log import logger
 from howdah.dataplane.rows import Event, EventKind
 
 #: Events handled in one turn of the loop: with thousands waiting, signals and the console still get their turn.
@@ -68,9 +69,15 @@ class Inbox:
         now = time.monotonic()
         for _ in range(min(most, len(self._waiting))):
             event = self._waiting.popleft()
-            if event.kind in _CONSOLE:
-                self._desk.handle(event)
-            elif event.kind in _LOGINS:
-                self._logins.handle(event)
-            else:
-                self._journal.write(event, now)
+            try:
+                self._hand_on(event, now)
+            except Exception:  # noqa: BLE001  # whatever it is: the events behind it are not to wait for ever
+                logger().exception("an event could not be handled", kind=event.kind.name, id=event.id)
+
+    def _hand_on(self, event: Event, now: float) -> None:
+        if event.kind in _CONSOLE:
+            self._desk.handle(event)
+        elif event.kind in _LOGINS:
+            self._logins.handle(event)
+        else:
+            self._journal.write(event, now)

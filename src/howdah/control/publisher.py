@@ -75,13 +75,11 @@ class Publisher:
         fresh = [host for host in host_names(config) if host not in self._names.known]
         self._learn(await resolve_all(fresh, FIRST_WAIT_S, self._lookup))
         self._names.keep_only(host_names(config))
-        self.config, self.intake = config, intake
-        self._publish()
+        self._publish(config, intake)
 
     def renew(self, intake: Intake) -> None:
         """Put other contents of the configuration's files into force."""
-        self.intake = intake
-        self._publish()
+        self._publish(self.config, intake)
 
     async def watch_names(self) -> None:
         """Look names up again every dns_max_ttl, unknown ones sooner; runs until cancelled."""
@@ -91,7 +89,7 @@ class Publisher:
             answers = await resolve_all(host_names(self.config), LOOKUP_S, self._lookup)
             wanted = set(host_names(self.config))  # a reload may have come meanwhile
             if self._learn({host: answer for host, answer in answers.items() if host in wanted}):
-                self._publish()
+                self._publish(self.config, self.intake)
 
     def _learn(self, answers: Mapping[str, Resolved]) -> bool:
         news = self._names.merge(answers)
@@ -103,9 +101,12 @@ class Publisher:
                 self._log.info("host name resolved", host=host, addresses=", ".join(found.addresses))
         return bool(news)
 
-    def _publish(self) -> None:
-        self._plan = build_plan(self.config, self.intake, self._names.known, self.plan.version + 1)
+    def _publish(self, config: Config, intake: Intake) -> None:
+        """The engine first: what it cannot take is not in force, and nobody is to believe so."""
+        plan = build_plan(config, intake, self._names.known, self.plan.version + 1)
         if self._target is not None:
-            self._target.publish(self._plan)
+            self._target.publish(plan)
+        self.config, self.intake, self._plan = config, intake, plan
+        if self._target is not None:
             self._then()
-        self._log.debug("plan published", version=self._plan.version)
+        self._log.debug("plan published", version=plan.version)

@@ -50,8 +50,11 @@ class Watch:
         while True:
             self._tell_of_endings()
             await asyncio.sleep(POLL_S)
-            async with self._publisher.changing:
-                await self.look()
+            try:
+                async with self._publisher.changing:
+                    await self.look()
+            except Exception:  # noqa: BLE001  # whatever it is: the next look may work
+                self._log.exception("the configuration's files could not be looked at")
 
     async def look(self) -> None:
         """Look once; whoever calls holds `Publisher.changing`."""

@@ -125,3 +125,27 @@ def test_closing_handles_what_has_come(engine: Engine) -> None:
         assert [event.id for event in reader.written] == [1]
 
     asyncio.run(story())
+
+
+def test_an_event_that_cannot_be_handled_holds_up_no_other(engine: Engine) -> None:
+    class Failing(Reader):
+        def write(self, event: Event, now: float) -> None:
+            if event.id == 1:
+                raise RuntimeError("surprise")
+            super().write(event, now)
+
+    async def story() -> None:
+        reader = Failing()
+        inbox = _inbox(engine, reader)
+        inbox.open()
+        engine.put(*(_event(EventKind.CLIENT_CLOSED, number) for number in (1, 2)))
+        async with asyncio.timeout(10):
+            while len(reader.written) < 1:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        engine.put(_event(EventKind.CONSOLE_OPEN, 3))
+        async with asyncio.timeout(10):
+            while not reader.handled:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        inbox.close()
+
+    asyncio.run(story())

@@ -92,6 +92,24 @@ def test_other_contents_of_files_are_published() -> None:
     asyncio.run(story())
 
 
+def test_what_the_engine_does_not_take_is_not_in_force() -> None:
+    class Refusing(Engine):
+        def publish(self, plan: Plan) -> None:
+            raise MemoryError("no room for the plan")
+
+    async def story() -> None:
+        subject = Publisher(before := _config("192.0.2.1"), NOTHING, logger())
+        plan = await subject.first_plan()
+        subject.attach(Refusing(), lambda: pytest.fail("told of a plan that is not there"))
+        with pytest.raises(MemoryError):
+            subject.renew(replace(NOTHING, access=Access(secrets={"bob": Secret(password=b"pw")})))
+        with pytest.raises(MemoryError):
+            await subject.use(_config("192.0.2.2"), NOTHING)
+        assert (subject.config, subject.intake, subject.plan) == (before, NOTHING, plan)
+
+    asyncio.run(story())
+
+
 def test_settings_that_need_a_restart_are_named() -> None:
     before = GlobalSettings(listen_port=6000, default_pool_size=5)
     after = GlobalSettings(listen_port=6001, default_pool_size=6)

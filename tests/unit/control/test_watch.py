@@ -290,6 +290,32 @@ def test_after_a_reload_it_looks_after_the_new_files(users: Path, tmp_path: Path
     run(story())
 
 
+def test_a_look_that_fails_is_not_the_last_one(users: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "POLL_S", 0.001)
+
+    async def story() -> None:
+        watched = Watched(auth_file=str(users))
+        await watched.begin()
+        taken, failures = watched.publish, [MemoryError("no room")]
+
+        def publish(plan: Plan) -> None:
+            if failures:
+                raise failures.pop()
+            taken(plan)
+
+        monkeypatch.setattr(watched, "publish", publish)
+        users.write_text('"bob" "pw"\n')
+        watching = asyncio.ensure_future(watched.watch.run())
+        while not watched.plans:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+        watching.cancel()
+        await asyncio.wait((watching,))
+        assert watched.users == ["bob"]
+        assert watched.log.of("exception") == ["exception the configuration's files could not be looked at"]
+
+    run(story())
+
+
 def test_new_warnings_come_with_new_contents(tmp_path: Path) -> None:
     hba = tmp_path / "hba"
     hba.write_text("local all all peer\n")

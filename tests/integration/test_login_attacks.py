@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import hmac
 import os
+import resource
 import select
 import shutil
 import socket
@@ -326,6 +327,17 @@ def test_the_console_is_for_ourselves_by_that_name_alone(guarded: GuardedPooler)
 # Memory and connections
 
 
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    """As many open files as the system lets this process have: shells give 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 4096:
+        pytest.skip("needs more open files than this system allows")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 class Flooder(TlsClient):
     """Sends KeyUpdate messages that ask for an answer, without end, and reads none of them.
 
@@ -404,6 +416,7 @@ def test_a_flood_of_key_updates(guarded: GuardedPooler, logged_in: bool) -> None
         client.vanish()
 
 
+@pytest.mark.usefixtures("many_files")
 @pytest.mark.parametrize("startup, most", [(0, 20 * KIB), (9000, 36 * KIB)], ids=["usual", "long startup packet"])
 def test_what_strangers_make_howdah_hold(guarded: GuardedPooler, startup: int, most: int) -> None:
     """All but the last byte of nearly the longest password message there may be."""
@@ -438,6 +451,7 @@ def _unread(pooler: GuardedPooler) -> bool:
     return any(row[1].endswith(f":{pooler.port:04X}") and row[3] == "01" and row[4][9:] != "0" * 8 for row in rows)
 
 
+@pytest.mark.usefixtures("many_files")
 def test_connections_that_say_nothing_are_bounded(guarded: GuardedPooler) -> None:
     guarded.run_with(max_client_conn=10, workers=1, log_disconnections=False)
     silent = 2 * 10 + 1000

@@ -51,6 +51,14 @@ def test_without_the_setting_postgresql_is_not_asked(asking: GuardedPooler) -> N
     assert refusal(asking, "alice", PASSWORDS["alice"], "by_scram")[0] == "28P01"
 
 
+def test_a_user_listed_without_a_password_is_not_tried(asking: GuardedPooler) -> None:
+    userlist = asking.folder / "userlist.txt"
+    userlist.write_text('"alice" ""\n')
+    asking.run_with(auth_file=str(userlist))
+    assert refusal(asking, "alice", PASSWORDS["alice"], "by_scram")[0] == "28P01"
+    assert login(asking, "carol", PASSWORDS["carol"], "by_scram") == "carol"
+
+
 def test_a_server_that_trusts_the_pooler_lets_nobody_in(asking: GuardedPooler) -> None:
     asking.run()
     for password in (PASSWORDS["alice"], "wrong"):

@@ -18,6 +18,19 @@ def test_no_password_fits(guarded: GuardedPooler, auth_type: str, password: str)
         guarded.connect(user="bob", password=password)
 
 
+@pytest.mark.parametrize("auth_type", ["scram-sha-256", "md5", "plain"])
+def test_nor_is_auth_query_asked(guarded: GuardedPooler, auth_type: str) -> None:
+    """As in PgBouncer, an empty secret shuts a user out whom auth_query would let in; settings in [users] do not."""
+    userlist = guarded.folder / "userlist.txt"
+    userlist.write_text('"bob" ""\n')
+    del guarded.users["bob"]
+    guarded.users["carol"] = {"pool_size": 2}
+    guarded.run_with(auth_type=auth_type, auth_file=str(userlist), auth_user="alice", auth_query="SELECT $1, 'sesame'")
+    assert guarded.value("SELECT current_user", user="carol", password="sesame") == "carol"
+    with pytest.raises(psycopg.OperationalError, match='password authentication failed for user "bob"'):
+        guarded.connect(user="bob", password="sesame")
+
+
 def test_the_user_can_log_in_otherwise(guarded: GuardedPooler) -> None:
     userlist = guarded.folder / "userlist.txt"
     userlist.write_text('"bob" ""\n')

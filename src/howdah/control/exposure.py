@@ -6,6 +6,7 @@ Pure: the configuration and what was read in, warnings out.
 from collections.abc import Iterator
 
 from howdah.control.auth.access import Access
+from howdah.control.auth.secrets import NO_PASSWORD
 from howdah.control.config.addresses import is_loopback
 from howdah.control.config.errors import Problem
 from howdah.control.config.schema import Config
@@ -69,7 +70,11 @@ def _never_matching(config: Config, rule: AccessRule) -> Iterator[Problem]:
 
 def _without_secrets(config: Config, access: Access) -> Iterator[Problem]:
     settings = config.settings
-    if access.secrets or settings.auth_user or settings.password_passthrough:
+    if (
+        any(secret != NO_PASSWORD for secret in access.secrets.values())
+        or settings.auth_user
+        or settings.password_passthrough
+    ):
         return
     if any(database.auth_user for database in config.databases.values()):
         return

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
-from howdah.control.auth.secrets import parse_secret
+from howdah.control.auth.secrets import NO_PASSWORD, parse_secret, unfitting
 from howdah.control.config.addresses import is_ip
 from howdah.control.config.schema import Config, DatabaseSettings, GlobalSettings, UserSettings
 from howdah.control.intake import Intake
@@ -47,7 +47,7 @@ def build_plan(config: Config, intake: Intake, resolved: Mapping[str, Resolved],
         databases=tuple(
             _database(name, database, config.settings, resolved) for name, database in config.databases.items()
         ),
-        users=tuple(_users(config.users, intake.access.secrets)),
+        users=tuple(_users(config, intake.access.secrets)),
         rules=tuple(line.rule for line in intake.access.lines),
         maps=intake.access.maps,
         client_tls=intake.tls.clients,
@@ -152,11 +152,14 @@ def _startup_parameters(database: DatabaseSettings) -> Iterator[tuple[str, str]]
             yield name, value
 
 
-def _users(users: Mapping[str, UserSettings], secrets: Mapping[str, Secret]) -> Iterator[UserPlan]:
+def _users(config: Config, secrets: Mapping[str, Secret]) -> Iterator[UserPlan]:
     """Everybody who has settings of their own, a secret, or both."""
     nothing = UserSettings()
-    for name in dict.fromkeys((*users, *secrets)):
-        user = users.get(name, nothing)
+    for name in dict.fromkeys((*config.users, *secrets)):
+        user = config.users.get(name, nothing)
+        secret = secrets.get(name)
+        if secret == NO_PASSWORD:  # with none in the plan auth_query would be asked for one
+            secret = unfitting(name, config.settings.scram_iterations)
         yield UserPlan(
             name=name,
             pool_size=user.pool_size,
@@ -164,7 +167,7 @@ def _users(users: Mapping[str, UserSettings], secrets: Mapping[str, Secret]) -> 
             pool_mode=None if user.pool_mode is None else PoolMode[user.pool_mode.upper()],
             max_user_connections=user.max_user_connections,
             max_user_client_connections=user.max_user_client_connections,
-            secret=secrets.get(name),
+            secret=secret,
         )
 
 

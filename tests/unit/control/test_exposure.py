@@ -6,6 +6,7 @@ import pytest
 
 from howdah.control.auth.access import Access
 from howdah.control.auth.hba import read_hba, rules_of_auth_type
+from howdah.control.auth.secrets import NO_PASSWORD
 from howdah.control.config.schema import Config
 from howdah.control.exposure import exposures
 from howdah.dataplane.plan import Secret
@@ -74,6 +75,7 @@ def test_passwords_that_nobody_knows() -> None:
     assert warning.startswith("hba:2: warning: it asks for a password, and nothing says what")
     assert warnings(lines, {}, auth_user="asker") == []
     assert warnings("local all all peer", {}) == []
+    assert warnings(lines, {"bob": NO_PASSWORD}) == [warning]
 
 
 def test_secrets_that_are_of_no_use() -> None:

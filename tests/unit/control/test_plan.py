@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from howdah.control.auth.access import Access
 from howdah.control.auth.hba import rules_of_auth_type
+from howdah.control.auth.secrets import NO_PASSWORD
 from howdah.control.config.schema import Config
 from howdah.control.intake import Intake
 from howdah.control.plan import Resolved, build_plan, host_names, microseconds
@@ -84,6 +85,21 @@ def test_a_users_values_are_handed_on_and_the_rest_left_open() -> None:
         UserPlan("eve", None, None, None, 0, secret=secrets["eve"]),
         UserPlan("ada", None, None, None, None, secret=secrets["ada"]),
     )
+
+
+def test_who_is_listed_without_a_password_has_a_secret_that_stays_and_that_nobody_knows() -> None:
+    """With none in the plan auth_query would be asked for one."""
+    config = Config.model_validate({"users": {"eve": {"pool_size": 3}}, "settings": {"scram_iterations": 5000}})
+    intake = replace(NOTHING, access=Access(secrets={"bob": NO_PASSWORD, "ada": NO_PASSWORD}))
+    first, second = ([user.secret for user in build_plan(config, intake, {}, n).users] for n in (1, 2))
+    assert first == second, "a reload would end what servers have been logged in to with"
+    eve, bob, ada = first
+    assert eve is None, "settings alone are no reason not to ask"
+    assert bob and ada and bob.scram and ada.scram
+    assert (bob.password, bob.md5, bob.scram.iterations, len(bob.scram.salt)) == (None, "", 5000, 16)
+    keys = {bob.scram.stored_key, bob.scram.server_key, ada.scram.stored_key, ada.scram.server_key}
+    assert {len(key) for key in keys} == {32} and len(keys) == 4
+    assert bob.scram.salt != ada.scram.salt
 
 
 def test_without_a_reserve_timeout_there_is_no_reserve() -> None:

@@ -22,7 +22,8 @@ class Access:
 
     lines: tuple[HbaLine, ...] = ()
     maps: tuple[MapLine, ...] = ()
-    secrets: Mapping[str, Secret] = field(default_factory=dict)  # auth_file and [users], the latter winning
+    #: auth_file and [users], the latter winning; NO_PASSWORD of users whom the file lists without one.
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
 
 
 def read_access(config: Config, files: InputFiles) -> Access:

@@ -6,15 +6,19 @@ repeats any part of a secret: errors end up in logs.
 
 import base64
 import binascii
+import hmac
+import os
 import re
 
 from howdah.control.auth.saslprep import prepare
 from howdah.dataplane.plan import ScramSecret, Secret
 
-#: The user exists and cannot log in by password: there is neither a password nor a hash of one.  Not for the plan.
+#: The user exists and cannot log in by password: there is neither a password nor a hash of one.  Not for the plan,
+#: which has `unfitting` in its place.
 NO_PASSWORD = Secret()
 MOST_ITERATIONS = 1_000_000
 LONGEST_SALT = 64  # bytes
+USUAL_SALT = 16  # bytes
 KEY_SIZE = 32  # bytes of SHA-256
 
 _SCRAM = "SCRAM-SHA-256$"
@@ -23,6 +27,8 @@ _PARTS = re.compile(r"([^:$]*):([^:$]*)\$([^:$]*):([^:$]*)")
 #: Whoever misspells a hash must not find it used as a password, so only its exact form counts, as in PostgreSQL.
 _MD5 = re.compile("md5[0-9a-fA-F]{32}")
 _NUMBER = re.compile("[0-9]{1,9}")
+#: What secrets that no password fits are made of.
+_UNKNOWABLE = os.urandom(32)
 
 
 def parse_secret(text: str) -> Secret:
@@ -48,6 +54,18 @@ def secret_of_lookup(value: str | None) -> Secret:
     NULL, and the empty text, is `NO_PASSWORD`, as in PgBouncer: the user exists and cannot log in by password.
     """
     return parse_secret(value) if value else NO_PASSWORD
+
+
+def unfitting(user: str, iterations: int) -> Secret:
+    """A secret that no password fits, for a user who is known and has none: the same for as long as the process lives.
+
+    To a client it looks like that of anybody else.
+    """
+
+    def made(what: str) -> bytes:
+        return hmac.digest(_UNKNOWABLE, f"{what}\0{user}".encode(), "sha256")
+
+    return Secret(scram=ScramSecret(iterations, made("salt")[:USUAL_SALT], made("stored key"), made("server key")))
 
 
 def _plain(text: str) -> Secret:

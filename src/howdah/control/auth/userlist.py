@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, field
 
 from howdah.control.auth.lines import LONGEST_NAME, first_of, is_too_long, shown
-from howdah.control.auth.secrets import parse_secret
+from howdah.control.auth.secrets import NO_PASSWORD, parse_secret
 from howdah.control.config.errors import Problem
 from howdah.dataplane.plan import Secret
 
@@ -23,7 +23,7 @@ _FORM = 'lines are: "user" "secret"'
 class Users:
     """What a file says; not to be used when a problem is fatal."""
 
-    secrets: dict[str, Secret] = field(default_factory=dict, repr=False)  # by user name; not of those without one
+    secrets: dict[str, Secret] = field(default_factory=dict, repr=False)  # by user name; NO_PASSWORD where it is empty
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -44,7 +44,7 @@ def read_userlist(path: str, text: str) -> Users:
             if entry is None:
                 raise ValueError(_why_not(line))
             name = _name(entry[1].replace('""', '"'))
-            secret = parse_secret(entry[2].replace('""', '"')) if entry[2] else None
+            secret = parse_secret(entry[2].replace('""', '"')) if entry[2] else NO_PASSWORD
         except ValueError as error:
             message, _, advice = str(error).partition("; ")
             users.problems.append(Problem(f"{path}:{number}", "", message, advice))
@@ -53,10 +53,7 @@ def read_userlist(path: str, text: str) -> Users:
             message = f"{shown(name)} stands in line {seen[name]} too: this one counts"
             users.problems.append(Problem(f"{path}:{number}", "", message, "remove one of them", fatal=False))
         seen[name] = number
-        if secret is not None:
-            users.secrets[name] = secret
-        else:
-            users.secrets.pop(name, None)
+        users.secrets[name] = secret
     users.problems = first_of(users.problems)
     return users
 

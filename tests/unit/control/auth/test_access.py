@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from howdah.control.auth.access import Access, read_access
+from howdah.control.auth.secrets import NO_PASSWORD
 from howdah.control.config.schema import Config
 from howdah.control.input_files import LARGEST_FILE, InputFiles
 from howdah.dataplane.plan import Method, Secret
@@ -20,6 +21,12 @@ def test_users_of_the_configuration_win_over_those_of_the_file(tmp_path: Path) -
     access, problems = read({"alice": {"password": "new"}, "eve": {"pool_size": 1}}, auth_file=str(tmp_path / "users"))
     assert problems == []
     assert access.secrets == {"alice": Secret(password=b"new"), "bob": Secret(password=b"bobs")}
+
+
+def test_who_is_listed_without_a_password_is_known_and_may_get_one_in_users(tmp_path: Path) -> None:
+    (tmp_path / "users").write_text('"alice" ""\n"bob" ""\n')
+    access, _ = read({"alice": {"password": "new"}, "bob": {"pool_size": 1}}, auth_file=str(tmp_path / "users"))
+    assert access.secrets == {"alice": Secret(password=b"new"), "bob": NO_PASSWORD}
 
 
 def test_rules_come_from_auth_type_or_from_the_file(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fuzz.python import userlist as fuzzed
 from fuzz.python import written
-from howdah.control.auth.secrets import parse_secret
+from howdah.control.auth.secrets import NO_PASSWORD, parse_secret
 from howdah.control.auth.userlist import Users, read_userlist
 from howdah.dataplane.plan import Secret
 
@@ -29,13 +29,13 @@ def passwords(text: str) -> dict[str, bytes | None]:
 def test_a_line_is_a_user_and_a_secret_of_any_kind() -> None:
     users = read(f'"al" "s3cret"\n"bo" "{MD5}"\n"cy" "{SCRAM}"\n"di" ""\n')
     assert users == Users({
-        "al": Secret(password=b"s3cret"), "bo": Secret(md5=MD5), "cy": parse_secret(SCRAM),
+        "al": Secret(password=b"s3cret"), "bo": Secret(md5=MD5), "cy": parse_secret(SCRAM), "di": NO_PASSWORD,
     })  # fmt: skip
 
 
 def test_an_empty_secret_is_none_even_behind_another() -> None:
-    assert passwords('"metrics" ""') == {}
-    assert read('"bob" "old"\n"bob" ""').secrets == {}
+    assert read('"metrics" ""').secrets == {"metrics": NO_PASSWORD}
+    assert read('"bob" "old"\n"bob" ""').secrets == {"bob": NO_PASSWORD}
 
 
 @pytest.mark.parametrize(

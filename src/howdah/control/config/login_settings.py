@@ -63,8 +63,8 @@ class LoginSettings(Table):
     )
     auth_query: Text = setting(
         AUTH_QUERY,
-        "Asked by `auth_user` for the secret of a user who is not in `auth_file` and has none in `[users]`; `$1` is the "
-        "user name, the answer is a row of user name and secret. Needs `auth_user`.",
+        "Asked by `auth_user` for the secret of a user who is not in `auth_file` and has none in `[users]`; `$1` is "
+        "the user name, the answer is a row of user name and secret. Needs `auth_user`.",
     )
     auth_user: Text = setting(
         "", "User who runs `auth_query`, with a password from `[users]` or `auth_file` if it needs one. Empty: nobody."

@@ -326,14 +326,14 @@ def test_it_lives_in_the_users_data_directory(monkeypatch: pytest.MonkeyPatch, t
 
 
 @contextlib.contextmanager
-def _howdah(home: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+def _howdah(home: Path, log: Path = Path(os.devnull)) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """`howdah run` without a server given, as it is started for the first look."""
     port, settings = take_port(), {"embedded_data_dir": str(home), "unix_socket_dir": ""}
     options = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
-    with tempfile.TemporaryDirectory() as empty:
+    with tempfile.TemporaryDirectory() as empty, log.open("wb") as stderr:
         process = subprocess.Popen(
             [sys.executable, "-m", "howdah", "run", "--port", str(port), *options],
-            cwd=empty, env=environment(), stderr=subprocess.DEVNULL, start_new_session=True,
+            cwd=empty, env=environment(), stderr=stderr, start_new_session=True,
         )  # fmt: skip
         try:
             yield process, port
@@ -375,6 +375,14 @@ def test_howdah_starts_it_and_takes_it_down(made: Path) -> None:
         assert process.wait(20) == 0
         assert not _is_alive(pid)
         assert _postmaster(made) == 0
+
+
+def test_the_log_says_where_the_password_is_and_not_what(made: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with _howdah(made, log):
+        wait_until(lambda: "howdah is ready" in log.read_text(), "howdah to be ready", 30)
+        assert str(made / "password") in log.read_text()
+        assert _password(made) not in log.read_text()
 
 
 def test_only_who_has_the_password_gets_in(made: Path) -> None:

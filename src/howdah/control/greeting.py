@@ -41,7 +41,9 @@ class Greeting:
     console: str  # connection string of the console
     seconds: float
     logins: str = ""  # how clients prove who they are
-    password: str = ""  # goes into the connection strings for a person, and never into a log
+    user: str = ""  # whose password follows
+    password: str = ""  # goes into that user's connection strings for a person, and never into a log
+    password_file: str = ""  # where it is kept
 
     def fields(self) -> dict[str, object]:
         """For the log."""
@@ -52,12 +54,13 @@ class Greeting:
             **({"connect": self.connect} if self.connect else {}),
             "console": self.console,
             **({"logins": self.logins} if self.logins else {}),
+            **({"password_file": self.password_file} if self.password_file else {}),
             "seconds": round(self.seconds, 3),
         }
 
     def lines(self) -> list[str]:
         """For a terminal."""
-        connect, console = (_with_password(url, self.password) for url in (self.connect, self.console))
+        connect, console = (self._with_password(url) for url in (self.connect, self.console))
         rows = [
             ("listening on", ", ".join(self.listening)),
             ("PostgreSQL", self.upstream),
@@ -72,10 +75,12 @@ class Greeting:
         body = [f"  {label:<{width}}  {text}" for label, text in rows if text]
         return [f"howdah {howdah.__version__} is ready after {self.seconds:.2f} s", "", *body, ""]
 
-
-def _with_password(url: str, password: str) -> str:
-    """A connection string with the password of the user it names."""
-    return url.replace("@", f":{quote(password, safe='')}@", 1) if password else url
+    def _with_password(self, url: str) -> str:
+        """The connection string with the password, if it is this user's."""
+        login = f"postgresql://{quote(self.user, safe='')}"
+        if not self.password or not url.startswith(f"{login}@"):
+            return url
+        return url.replace(f"{login}@", f"{login}:{quote(self.password, safe='')}@", 1)
 
 
 def seconds_since_start() -> float:

@@ -199,6 +199,7 @@ class _Supervisor:
             doors.append(Door(settings.unix_socket_dir, settings.listen_port))
         database = self._config.sample_database or ("postgres" if embedded else "")
         user = embedded.user if embedded else self._config.sample_user
+        asks = settings.auth_type not in ("any", "trust")
         pool = f"{settings.default_pool_size} server connections for each database and user, {settings.pool_mode} mode"
         greeting = Greeting(
             listening=self._listeners.names,
@@ -208,7 +209,9 @@ class _Supervisor:
             console=self._console_string(doors, user),
             seconds=seconds_since_start(),
             logins=f"{settings.auth_type}, TLS {settings.client_tls_sslmode}",
-            password=embedded.password if embedded and settings.auth_type not in ("any", "trust") else "",
+            user=user,
+            password=embedded.password if embedded and asks else "",
+            password_file=str(embedded.password_file) if embedded and asks else "",
         )
         if self._screen.live and not self._json and settings.log_level in ("debug", "info"):
             for line in greeting.lines():

@@ -36,9 +36,15 @@ def test_the_greeting_says_how_to_connect_and_how_to_stop() -> None:
 
 def test_a_password_is_for_a_person_and_never_for_a_log() -> None:
     url = "postgresql://postgres@127.0.0.1:6432/postgres"
-    greeting = Greeting(("127.0.0.1:6432",), "db:5432", "20", url, url, 0.5, logins="scram-sha-256", password="p@ss/1")
+    greeting = Greeting(
+        ("127.0.0.1:6432",), "db:5432", "20", url, url.replace("postgres@", "ann@"), 0.5, logins="scram-sha-256",
+        user="postgres", password="p@ss/1", password_file="/data/password",
+    )  # fmt: skip
     (shown,) = [line.split()[1] for line in greeting.lines() if line.strip().startswith("connect")]
     assert conninfo_to_dict(shown)["password"] == "p@ss/1"
+    (console,) = [line for line in greeting.lines() if line.strip().startswith("console")]
+    assert "//ann@127" in console  # who has another one
+    assert greeting.fields()["password_file"] == "/data/password"
     assert "p@ss" not in str(greeting.fields())
     assert "p%40ss" not in str(greeting.fields())
 

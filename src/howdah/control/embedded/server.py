@@ -55,6 +55,10 @@ class EmbeddedPostgres:
         return self.home / "socket"
 
     @property
+    def password_file(self) -> Path:
+        return self.home / "password"
+
+    @property
     def log(self) -> Path:
         return self.home / "log"
 

@@ -379,8 +379,10 @@ def test_howdah_starts_it_and_takes_it_down(made: Path) -> None:
 
 def test_the_log_says_where_the_password_is_and_not_what(made: Path, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with _howdah(made, log):
+    with _howdah(made, log) as (process, _):
         wait_until(lambda: "howdah is ready" in log.read_text(), "howdah to be ready", 30)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
         assert str(made / "password") in log.read_text()
         assert _password(made) not in log.read_text()
 

@@ -97,10 +97,14 @@ class LoginSettings(Table):
         False, "Add the client's address and port to its `application_name` when it logs in."
     )
     login_rate_per_address: Rate = setting(
-        0.0, "Logins a second from one address; more are refused. 0: no limit. PgBouncer has no such setting."
+        0.0,
+        "Logins a second from one address; more are refused. Everybody behind one NAT or load balancer shares it. "
+        "0: no limit. PgBouncer has no such setting.",
     )
     login_rate_per_user: Rate = setting(
-        0.0, "Logins a second of one user; more are refused. 0: no limit. PgBouncer has no such setting."
+        0.0,
+        "Logins a second of one user; more are refused. Attempts count before any proof: a stranger can use it to keep "
+        "the user out, which `login_rate_per_address` does not allow. 0: no limit. PgBouncer has no such setting.",
     )
     login_failure_delay: Seconds = setting(
         3.0,

@@ -75,3 +75,16 @@ def test_every_fault_of_every_file_is_in_the_refusal_of_a_reload(guarded: Guarde
     assert f"{rules}:1: " in problem
     assert f"{userlist}:1: " in problem
     assert _is_let_in(guarded, "alice", PASSWORDS["alice"])
+
+
+def test_a_reload_opens_no_address_without_a_password(guarded: GuardedPooler) -> None:
+    """Trust is right for the address in the file; howdah listens on all of them until the next start."""
+    guarded.run_with(listen_addr="0.0.0.0", auth_type="scram-sha-256")
+    guarded.settings |= {"listen_addr": "127.0.0.1", "auth_type": "trust"}
+    guarded.signal_reload()
+    wait_until(lambda: guarded.log_contains("configuration (not )?reloaded"), "the configuration to be read again")
+    (problem,) = [event["problem"] for event in guarded.events if "not reloaded" in event["message"]]
+    assert "0.0.0.0 can be reached from the network, and clients log in without a password (trust)" in problem
+    assert "restart howdah" in problem
+    assert not _is_let_in(guarded, "alice", "wrong")
+    assert _is_let_in(guarded, "alice", PASSWORDS["alice"])

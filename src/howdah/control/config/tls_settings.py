@@ -95,13 +95,14 @@ class TlsSettings(Table):
     client_tls13_ciphers: CipherList = setting("", _SUITES)
     client_tls_ecdhcurve: CipherList = setting(
         "auto",
-        "Elliptic curves for the key exchange: `auto` is X25519, P-256, X448, P-521 and P-384, `none` leaves only finite "
-        "fields (slow, and a stranger can make use of that), else one curve or a list such as `X25519:prime256v1`.",
+        "Elliptic curves for the key exchange: `auto` is X25519, P-256, X448, P-521 and P-384, `none` leaves only "
+        "finite fields (slow, and a stranger can make use of that), else one curve or a list such as "
+        "`X25519:prime256v1`.",
     )
     client_tls_dheparams: DhParameters = setting(
         "auto",
-        "Taken for PgBouncer's sake, and without effect: Diffie-Hellman over finite fields is never offered in TLS 1.2, "
-        "because it costs howdah far more than whoever asks for it (CVE-2002-20001).",
+        "Taken for PgBouncer's sake, and without effect: Diffie-Hellman over finite fields is never offered in TLS "
+        "1.2, because it costs howdah far more than whoever asks for it (CVE-2002-20001).",
     )
     server_tls_sslmode: SslMode = setting(
         "prefer",

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 from psycopg.rows import dict_row
 
@@ -131,6 +132,7 @@ class Pooler:
             return
         self.close_sessions()
         process, self.process = self.process, None
+        own = self._own_backends(process.pid)
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -145,7 +147,7 @@ class Pooler:
             raise AssertionError(f"the pooler did not end within {within} s of SIGTERM and SIGINT") from None
         self.check_log()
         assert status == 0, f"the pooler ended with status {status}"
-        self.check_nothing_is_left()
+        self.check_nothing_is_left(own)
 
     def remove(self) -> None:
         """End it, check, and delete its folder."""
@@ -174,13 +176,23 @@ class Pooler:
         alarm = ALARMS.search(self.log_text)
         assert alarm is None, f"the pooler's log holds {alarm[0]!r}:\n{self.log_tail}"
 
-    def check_nothing_is_left(self) -> None:
+    def _own_backends(self, pid: int) -> set[int]:
+        """PostgreSQL's side of its connections: other poolers may have theirs at the same cluster."""
+        if not self.postgres.is_running:
+            return set()
+        try:
+            ports = {end.laddr.port for end in psutil.Process(pid).net_connections("tcp") if end.laddr}
+        except psutil.NoSuchProcess:
+            return self.postgres.backends() - self._backends_before
+        return self.postgres.backends(f"client_port IN ({', '.join(map(str, ports or {0}))})")
+
+    def check_nothing_is_left(self, own: set[int] | None = None) -> None:
+        """`own`: its backends, while it ran; None: all there are that were not there before it."""
         left = [path.name for path in self.folder.iterdir() if path.name.startswith(".s.PGSQL")]
         assert not left, f"the pooler left {left}"
         if self.postgres.is_running:
-            wait_until(
-                lambda: not self.postgres.backends() - self._backends_before, "the pooler's PostgreSQL sessions to end"
-            )
+            own = self.postgres.backends() - self._backends_before if own is None else own
+            wait_until(lambda: not self.postgres.backends() & own, "the pooler's PostgreSQL sessions to end")
 
     # clients
 

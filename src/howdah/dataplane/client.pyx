@@ -209,11 +209,11 @@ cdef uint64_t client_deadline(const Client *client, int *reason) noexcept nogil:
         limit = client.worker.plan.client_login_timeout_us
         reason[0] = LOGIN_TIMEOUT
     elif client.state == CLIENT_WAITING or client.state == CLIENT_LOGIN_WAITING:
-        limit = client.worker.plan.query_wait_timeout_us
+        limit = client.limits.query_wait_us
         since = client.line.since_us
         reason[0] = WAIT_TIMEOUT
     elif client.state == CLIENT_IDLE:
-        limit = client.worker.plan.client_idle_timeout_us
+        limit = client.limits.idle_us
         since = client.request_us
         reason[0] = IDLE_TIMEOUT
     elif client.state == CLIENT_ACTIVE:
@@ -221,7 +221,7 @@ cdef uint64_t client_deadline(const Client *client, int *reason) noexcept nogil:
             limit = GOODBYE_LIMIT_US
             since = client.query_us
         elif client.server.status != IDLE and all_replied(&client.server.replies):
-            limit = client.worker.plan.idle_transaction_timeout_us
+            limit = client.limits.idle_transaction_us
             since = client.query_us
             reason[0] = TRANSACTION_TIMEOUT
     elif client.state == CLIENT_CANCEL:

@@ -12,7 +12,7 @@ from howdah.dataplane.conn cimport Conn
 from howdah.dataplane.credentials cimport Lookups, Secret
 from howdah.dataplane.pool cimport Limit, Pool, PooledServer, Pools, WaitingClient
 from howdah.dataplane.reply_queue cimport ReplyQueue
-from howdah.dataplane.routes cimport CPlan
+from howdah.dataplane.routes cimport CPlan, TimeLimits
 from howdah.dataplane.session_state cimport Settings
 from howdah.dataplane.timers cimport Timer, Wheel
 from howdah.dataplane.turnstile cimport Turnstile
@@ -160,6 +160,7 @@ cdef struct Client:
     Login *login  # NULL: not in the middle of one
     Pool *pool
     Limit *user  # whom it logged in as, while `pool` is set
+    TimeLimits limits  # by the plan in force
     Settings *settings
     Settings *first_settings  # those it logged in with, to which RESET goes back
     uint64_t id

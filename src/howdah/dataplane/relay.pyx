@@ -755,7 +755,7 @@ cdef bint link_over(Worker *w, Server *server) noexcept nogil:
     if not ends_with_ready(&server.replies):
         return False
     if server.status != tags.IDLE:
-        if w.plan.idle_transaction_timeout_us:
+        if client.limits.idle_transaction_us:
             client.query_us = w.now_us
             client_watch_deadline(client)
         return False
@@ -777,7 +777,7 @@ cdef void unlink(Worker *w, Server *server) noexcept nogil:
     if client.goodbye:
         set_ready(client)
         return
-    if w.plan.client_idle_timeout_us:
+    if client.limits.idle_us:
         client_watch_deadline(client)
     if client.held != NULL or w.draining or client.pool.removed:
         set_ready(client)

@@ -29,7 +29,7 @@ from howdah.cdefs.threads cimport (
 from howdah.dataplane.buffers cimport slab_clear
 from howdah.dataplane.canceller cimport CANCEL_ENDED, cancel_end, cancel_event, cancel_start
 from howdah.dataplane.cancels cimport same_secret, slot_of_pid
-from howdah.dataplane.client cimport client_at, client_deadline, logging_in, next_ready
+from howdah.dataplane.client cimport client_at, client_deadline, client_watch_deadline, logging_in, next_ready
 from howdah.dataplane.conn cimport (
     CONN_CANCEL,
     CONN_CLIENT,
@@ -119,7 +119,7 @@ from howdah.dataplane.recycle cimport (
 )
 from howdah.dataplane.relay cimport console_held, relay_client, relay_console, relay_granted, relay_held, relay_server
 from howdah.dataplane.reply_queue cimport EXPECT_SWALLOW, all_replied, ends_with_ready, first_expected
-from howdah.dataplane.routes cimport CPlan
+from howdah.dataplane.routes cimport CPlan, Route, find_route, find_time_limits
 from howdah.dataplane.server cimport server_move
 from howdah.dataplane.server_login cimport open_server, server_login, server_login_failed
 from howdah.dataplane.snapshot cimport Snapshot, take_snapshot
@@ -552,7 +552,17 @@ cdef void new_plan(Worker *w, CPlan *plan, int32_t *left) noexcept nogil:
         next_client = client.next
         if client.pool != NULL and client.pool.removed and client.server == NULL and client.state != CLIENT_CLOSING:
             client_refuse(w, client, DATABASE_REMOVED, b"")
+        elif client.pool != NULL:
+            new_limits(w, client)
         client = next_client
+
+
+cdef void new_limits(Worker *w, Client *client) noexcept nogil:
+    """What the client is at now falls under the new plan's limits, too."""
+    cdef Route *route = find_route(w.plan, client.pool.database)
+    if route != NULL:  # else it keeps what it has until it is between two transactions
+        find_time_limits(w.plan, route, client.user.name, &client.limits)
+        client_watch_deadline(client)
 
 
 cdef void drain(Worker *w) noexcept nogil:

@@ -370,6 +370,8 @@ cdef bint apply_settings(Worker *w, Client *client, Server *server) noexcept nog
     watch_server(w, server)
     settings_drop(server.settings)
     server.settings = settings_hold(client.settings)
+    server.settling = True
+    server.unnamed_owner = 0  # a Query ends it
     return True
 
 

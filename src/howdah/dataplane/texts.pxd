@@ -42,4 +42,3 @@ cdef Naming *naming_new(const char *name, uint32_t size, Statement *statement) n
 cdef Naming *naming_hold(Naming *naming) noexcept nogil
 cdef void naming_drop(Naming *naming) noexcept nogil
 cdef const char *naming_name(const Naming *naming) noexcept nogil
-cdef void statements_in_use(long *statements, long *namings) noexcept nogil

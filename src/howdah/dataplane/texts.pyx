@@ -245,13 +245,4 @@ cdef const char *naming_name(const Naming *naming) noexcept nogil:
     return <const char *>(naming + 1)
 
 
-cdef void statements_in_use(long *texts, long *names) noexcept nogil:
-    """How many of each there are (but for the two that are always there): none, when every client and server is gone.
-    """
-    pthread_mutex_lock(&table_lock)
-    texts[0] = <long>statements.count - 1
-    names[0] = <long>namings.count
-    pthread_mutex_unlock(&table_lock)
-
-
 make_special()

@@ -107,7 +107,8 @@ TestShelf.settings = settings(max_examples=60, stateful_step_count=60)
 
 
 def test_a_text_is_stored_once() -> None:
-    one, same, other = (probe.Text(text) for text in (b"SELECT 77\0\0\0", b"SELECT 77\0\0\0", b"SELECT 77\0\0\1\0\0\0\x17"))
+    without, with_type = b"SELECT 77\0\0\0", b"SELECT 77\0\0\1\0\0\0\x17"
+    one, same, other = (probe.Text(text) for text in (without, without, with_type))
     assert one.name == same.name != other.name
     assert one.data == b"SELECT 77\0\0\0"
     name = one.name

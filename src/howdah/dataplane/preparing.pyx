@@ -95,7 +95,6 @@ from howdah.wire.bytes cimport Writer, write_bytes
 from howdah.wire.compose cimport compose_bare, compose_close, compose_parse
 from howdah.wire.extended cimport (
     MENTION_CUT,
-    MENTION_PORTAL,
     MENTION_STATEMENT,
     Mention,
     MentionVerdict,

@@ -211,3 +211,9 @@ def test_messages_that_arrive_byte_by_byte(server: Server) -> None:
         for byte in wire.extended("SELECT $1::text", "in pieces") + wire.sync():
             client.send(bytes([byte]))
         assert client.read_until("Z").value == "in pieces"
+
+
+def test_a_goodbye_behind_messages_without_a_sync_is_taken_at_once(server: Server) -> None:
+    with server.client() as client:
+        client.send(wire.extended("SELECT 1"), wire.terminate())
+        assert client.read_to_end(within=3) == []

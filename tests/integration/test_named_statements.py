@@ -131,6 +131,52 @@ def test_dropping_all_drops_the_clients_names(client: Client, elsewhere: Elsewhe
     assert run(client, "s").value == "2"
 
 
+@pytest.mark.parametrize("command", ["DEALLOCATE s", "deallocate PREPARE S ;", '/* x */ DEALLOCATE "s"'])
+@pytest.mark.parametrize("before", ["", "BEGIN", "BEGIN; SELECT 1"])
+def test_sql_drops_what_the_protocol_has_prepared(
+    client: Client, elsewhere: Elsewhere, command: str, before: str
+) -> None:
+    client.ask(wire.parse("SELECT 1", "s"), wire.sync())
+    elsewhere()
+    if before:
+        client.query(before)
+    replies = client.query(command)
+    assert (replies.command_tags, replies.statuses) == (["DEALLOCATE"], "T" if before else "I")
+    assert run(client, "s").error.sqlstate == "26000"
+    client.query("ROLLBACK")
+    assert client.query(command).error.sqlstate == "26000"
+    assert client.ask(wire.parse("SELECT 2", "s"), wire.sync()).shape == "1 Z"
+
+
+def test_sql_drops_in_the_middle_of_a_pipeline(client: Client) -> None:
+    client.send(
+        wire.parse("SELECT 'x'", "s"), wire.sync(), wire.query("DEALLOCATE s"), wire.parse("SELECT 'y'", "s"),
+        wire.bind(statement="s"), wire.execute(), wire.sync(), wire.query("DEALLOCATE s"), wire.bind(statement="s"),
+        wire.sync(),
+    )  # fmt: skip
+    replies = client.read_ready(5)
+    assert replies.shape == "1 Z C Z 1 2 D C Z C Z E Z"
+
+
+def test_in_a_failed_transaction_nothing_is_dropped(client: Client) -> None:
+    client.ask(wire.parse("SELECT 'kept'", "s"), wire.sync())
+    client.query("BEGIN; SELECT 1/0")
+    assert client.query("DEALLOCATE s").error.sqlstate == "25P02"
+    client.query("ROLLBACK")
+    assert run(client, "s").value == "kept"
+
+
+def test_what_is_parsed_behind_a_drop_of_all_is_there(client: Client) -> None:
+    client.send(
+        wire.query("DEALLOCATE ALL"),
+        wire.parse("SELECT 'new'", "s"),
+        wire.sync(),
+        wire.bind(statement="s"),
+        wire.sync(),
+    )
+    assert client.read_ready(3).shape == "C Z 1 Z 2 Z"
+
+
 def test_what_one_client_drops_others_still_have(pooler_of_two: Pooler, client: Client, elsewhere: Elsewhere) -> None:
     client.ask(wire.parse("SELECT 'still here'", "s"), wire.sync())
     for _ in range(3):
@@ -199,4 +245,9 @@ def test_in_a_transaction_a_change_of_the_result_type_is_told_once(client: Clien
 def test_names_longer_than_postgresql_compares(client: Client) -> None:
     client.ask(wire.parse("SELECT 'long'", "n" * 70), wire.sync())
     assert run(client, "n" * 63).value == "long"
-    assert client.ask(wire.parse("SELECT 1", "n" * 65), wire.sync()).error.sqlstate == "42P05"
+    for name in ("n" * 65, "n" * 63 + "ü"):
+        for error in (
+            client.ask(wire.parse("SELECT 1", name), wire.sync()).error,
+            client.ask(wire.bind("one", "too many", statement=name), wire.sync()).error,
+        ):
+            assert f'prepared statement "{name}"' in error.fields["M"]

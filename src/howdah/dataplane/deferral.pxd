@@ -8,3 +8,4 @@ from howdah.wire.frame cimport Frame
 
 cdef Step query_without_server(Worker *w, Client *client, const Frame *frame, const uint8_t *message) noexcept nogil
 cdef Step sync_without_server(Worker *w, Client *client) noexcept nogil
+cdef Step say(Worker *w, Client *client, const char *tag, uint8_t status) noexcept nogil

@@ -10,10 +10,11 @@ from libc.stdint cimport uint8_t
 from howdah.cdefs.atomics cimport load_i32, relaxed_add_u64
 from howdah.dataplane.buffers cimport block_drop, hold
 from howdah.dataplane.client cimport client_watch_deadline
-from howdah.dataplane.parties cimport UNNAMED_NONE, Client, Worker
+from howdah.dataplane.parties cimport Client, Worker
 from howdah.dataplane.routes cimport TRANSACTION_MODE
 from howdah.dataplane.stats cimport Tally
 from howdah.dataplane.turn cimport STEP_DROP, STEP_FORWARD, STEP_GONE, Step, answer
+from howdah.dataplane.unnamed cimport forget_unnamed
 from howdah.sql.transaction cimport (
     COMMAND_BEGIN,
     COMMAND_COMMIT,
@@ -49,7 +50,6 @@ cdef Step query_without_server(Worker *w, Client *client, const Frame *frame, co
     if command == COMMAND_BEGIN or command == COMMAND_START:
         return STEP_FORWARD
     block_drop(&w.slab, &client.begin)
-    count(w, client)
     return say(w, client, "COMMIT" if command == COMMAND_COMMIT else "ROLLBACK", IDLE)
 
 
@@ -75,26 +75,21 @@ cdef Step put_off(Worker *w, Client *client, const Frame *frame, const uint8_t *
         return STEP_FORWARD
     if not hold(&w.slab, &client.begin, message, frame.size):
         return STEP_FORWARD
-    client.unnamed = UNNAMED_NONE  # a Query ends it
-    block_drop(&w.slab, &client.unnamed_parse)
+    forget_unnamed(w, client)  # a Query ends it
     client.request_us = w.now_us
     client_watch_deadline(client)
-    count(w, client)
     return say(w, client, "BEGIN" if command == COMMAND_BEGIN else "START TRANSACTION", IN_TRANSACTION)
 
 
-cdef void count(Worker *w, Client *client) noexcept nogil:
-    """A query; and with the end of it a transaction."""
-    cdef Tally *tally = &client.pool.tallies[w.index]
-    relaxed_add_u64(&tally.queries, 1)
-    if client.begin == NULL:
-        relaxed_add_u64(&tally.transactions, 1)
-        relaxed_add_u64(&tally.transaction_us, w.now_us - client.request_us)
-
-
 cdef Step say(Worker *w, Client *client, const char *tag, uint8_t status) noexcept nogil:
+    """The answer to a Query that needed no server."""
     cdef uint8_t[64] data
     cdef Writer message = writer(data, sizeof(data))
+    cdef Tally *tally = &client.pool.tallies[w.index]
+    relaxed_add_u64(&tally.queries, 1)
+    if status == IDLE:
+        relaxed_add_u64(&tally.transactions, 1)
+        relaxed_add_u64(&tally.transaction_us, w.now_us - client.request_us)
     compose_command_complete(&message, tag)
     compose_ready(&message, status)
     return STEP_DROP if answer(w, client, data, message.used) else STEP_GONE

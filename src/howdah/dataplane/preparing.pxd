@@ -12,8 +12,5 @@ cdef Step bind(Worker *w, Client *client, const Frame *frame, const uint8_t *mes
 cdef Step describe(Worker *w, Client *client, const Frame *frame, const uint8_t *message, Turn *turn) noexcept nogil
 cdef Step close_target(Worker *w, Client *client, const Frame *frame, const uint8_t *message,
                        Turn *turn) noexcept nogil
-cdef Step query_begins(Worker *w, Client *client, const Frame *frame, const uint8_t *message,
-                       Turn *turn) noexcept nogil
 cdef Step stall(Worker *w, Client *client, Turn *turn) noexcept nogil
 cdef void take_back(Server *server, Owed *owed, bint failed) noexcept nogil
-cdef void all_dropped(Server *server, bint by_client) noexcept nogil

@@ -4,16 +4,11 @@ A client's named statement has a name of ours at every server, and its messages 
 server lacks it, a Parse of ours rides in front.  A client's own Parse always goes to PostgreSQL, so that whatever
 there is to complain about is complained about by the one who knows.  What a message changes is taken for done when it
 is sent, and taken back (`take_back`) if an error makes the server skip it; what is sent behind a Sync and depends on
-it waits for the answer (`stall`).
-
-The unnamed statement is a client's own: its Parse is kept with the client and given to the server it is linked to
-when it uses it again.  Called by `relay`.
+it waits for the answer (`stall`).  What has no name is `unnamed`'s.  Called by `relay`.
 """
 
 from libc.stdint cimport uint8_t, uint32_t
-from libc.string cimport memcpy
 
-from howdah.dataplane.buffers cimport Block, block_data, block_drop, hold
 from howdah.dataplane.curing cimport may_begin_group
 from howdah.dataplane.linking cimport forward_with, get_server, note_owed
 from howdah.dataplane.mailbox cimport tell_client
@@ -21,9 +16,6 @@ from howdah.dataplane.parties cimport (
     PIN_NAMED_STATEMENT,
     PIN_SESSION_MODE,
     READ_SIZE,
-    UNNAMED_KEPT,
-    UNNAMED_NONE,
-    UNNAMED_THERE,
     Client,
     Server,
     Worker,
@@ -39,9 +31,7 @@ from howdah.dataplane.reply_queue cimport (
     EXPECT_BIND,
     EXPECT_CLOSE,
     EXPECT_DESCRIBE,
-    EXPECT_KIND,
     EXPECT_PARSE,
-    EXPECT_QUERY,
     EXPECT_SWALLOW,
     Owed,
     expect,
@@ -50,18 +40,17 @@ from howdah.dataplane.reply_queue cimport (
 from howdah.dataplane.routes cimport SESSION_MODE
 from howdah.dataplane.statements cimport (
     SHELF_HAS,
-    names_clear,
     names_find,
     names_full,
     names_put,
     names_take,
-    shelf_clear,
     shelf_evict,
     shelf_find,
     shelf_put,
     shelf_remove,
 )
 from howdah.dataplane.texts cimport (
+    LARGEST_NAME,
     Naming,
     Statement,
     is_ours,
@@ -89,9 +78,10 @@ from howdah.dataplane.turn cimport (
     staged,
     staging,
 )
+from howdah.dataplane.unnamed cimport end_unnamed, forget_unnamed, parse_unnamed, unnamed_back, use_unnamed
 from howdah.sql.effects cimport may_drop_statements
 from howdah.wire cimport tags
-from howdah.wire.bytes cimport Writer, write_bytes
+from howdah.wire.bytes cimport Writer
 from howdah.wire.compose cimport compose_bare, compose_close, compose_parse
 from howdah.wire.extended cimport (
     MENTION_CUT,
@@ -171,20 +161,6 @@ cdef Step close_target(Worker *w, Client *client, const Frame *frame, const uint
     if client.server == NULL and frame.here == frame.size == mention.end:
         return close_at_once(w, client, &mention)
     return close_statement(w, client, frame, message, &mention, turn)
-
-
-cdef Step query_begins(Worker *w, Client *client, const Frame *frame, const uint8_t *message,
-                       Turn *turn) noexcept nogil:
-    """A Query, which ends the unnamed statement and may drop others."""
-    cdef Step step = get_server(w, client, turn)
-    if step != STEP_FORWARD or client.server.replies.skipping:
-        return step
-    step = note_owed(client, EXPECT_QUERY, unnamed_change(client), NULL, turn)
-    if client.names.count and may_drop_statements(message + HEADER, frame.here - HEADER):
-        client.server.replies.dropping = True
-    client.unnamed = UNNAMED_NONE
-    client.server.unnamed_owner = 0
-    return step
 
 
 cdef Step cut_short(Worker *w, Client *client, const Frame *frame, uint8_t expected, Turn *turn) noexcept nogil:
@@ -302,7 +278,9 @@ cdef Step use(Worker *w, Client *client, const Frame *frame, const uint8_t *mess
             return refuse(turn, OUT_OF_MEMORY)
     else:
         may_begin_group(w, client)
-        naming_hold(naming)
+        naming = called(naming, mention)
+        if naming == NULL:
+            return refuse(turn, OUT_OF_MEMORY)
         step = prepare_where_missing(w, client, naming, turn)
         if step != STEP_FORWARD:
             naming_drop(naming)
@@ -310,6 +288,14 @@ cdef Step use(Worker *w, Client *client, const Frame *frame, const uint8_t *mess
         if naming.statement.drops and expected == EXPECT_BIND:
             client.server.replies.dropping = True
     return renamed(w, client, frame, message, mention, naming.statement, naming, expected, CHANGE_NONE, turn)
+
+
+cdef Naming *called(Naming *naming, const Mention *mention) noexcept nogil:
+    """The naming, held, as the message at hand has it: of long names only the beginning counts, but PostgreSQL's
+    errors show all of it."""
+    if mention.size <= LARGEST_NAME:
+        return naming_hold(naming)
+    return naming_new(mention.name, mention.size, naming.statement)
 
 
 cdef Step prepare_where_missing(Worker *w, Client *client, Naming *naming, Turn *turn) noexcept nogil:
@@ -359,8 +345,7 @@ cdef Step close_at_once(Worker *w, Client *client, const Mention *mention) noexc
     """The client has no server and nothing under way: there is nobody to ask."""
     cdef const char *closed = b"3\x00\x00\x00\x04"
     if mention.size == 0:
-        client.unnamed = UNNAMED_NONE
-        block_drop(&w.slab, &client.unnamed_parse)
+        forget_unnamed(w, client)
     else:
         naming_drop(names_take(&client.names, mention.name, mention.size))
     return STEP_DROP if answer(w, client, closed, HEADER) else STEP_GONE
@@ -374,10 +359,7 @@ cdef Step close_statement(Worker *w, Client *client, const Frame *frame, const u
     if step != STEP_FORWARD or client.server.replies.skipping:
         return step
     if mention.size == 0:
-        step = note_owed(client, EXPECT_CLOSE, unnamed_change(client), NULL, turn)
-        client.unnamed = UNNAMED_NONE
-        client.server.unnamed_owner = 0
-        return step
+        return end_unnamed(client, EXPECT_CLOSE, turn)
     if must_wait(client):
         return stall(w, client, turn)
     naming = names_take(&client.names, mention.name, mention.size)
@@ -385,73 +367,6 @@ cdef Step close_statement(Worker *w, Client *client, const Frame *frame, const u
         return note_owed(client, EXPECT_CLOSE, CHANGE_NONE, NULL, turn)
     return renamed(w, client, frame, message, mention, nowhere(), naming, EXPECT_CLOSE,
                    CHANGE_NONE if naming == NULL else CHANGE_CLOSE, turn)
-
-
-# ---- the unnamed statement -----------------------------------------------------------------------------------------
-
-cdef uint8_t unnamed_change(const Client *client) noexcept nogil:
-    """How to take back what is about to happen to the unnamed statement."""
-    if client.unnamed != UNNAMED_NONE and client.server.unnamed_owner == client.id:
-        return CHANGE_UNNAMED_AGAIN
-    return CHANGE_UNNAMED
-
-
-cdef Step parse_unnamed(Worker *w, Client *client, const Frame *frame, const uint8_t *message,
-                        Turn *turn) noexcept nogil:
-    """The Parse is kept with the client; one too large to be kept keeps the server until it is used up."""
-    cdef Step step = note_owed(client, EXPECT_PARSE, unnamed_change(client), NULL, turn)
-    client.server.unnamed_owner = client.id
-    client.unnamed = UNNAMED_THERE
-    if not client.server.pins & PIN_SESSION_MODE and keep(w, client, message, frame.size, frame.here):
-        client.unnamed = UNNAMED_KEPT
-    client.unnamed_drops = client.names.count and may_drop_statements(message + HEADER, frame.here - HEADER)
-    return step
-
-
-cdef bint keep(Worker *w, Client *client, const uint8_t *message, uint32_t size, uint32_t here) noexcept nogil:
-    """Keep the Parse in the client's block, where it fits well enough.  False: it is not all there, or memory is out.
-    """
-    cdef Block *block = client.unnamed_parse
-    if here == size and block != NULL and block.capacity >= size >= block.capacity // 16:
-        memcpy(block_data(block), message, size)
-        block.end = size
-        return True
-    block_drop(&w.slab, &client.unnamed_parse)
-    return here == size and hold(&w.slab, &client.unnamed_parse, message, size)
-
-
-cdef Step use_unnamed(Worker *w, Client *client, uint8_t expected, Turn *turn) noexcept nogil:
-    """Bind or Describe of it.  What the server has under no name may be another client's."""
-    cdef Step step = STEP_FORWARD
-    if client.server.unnamed_owner != client.id:
-        step = lend_unnamed(w, client, turn)
-    if step != STEP_FORWARD:
-        return step
-    if client.unnamed_drops:
-        client.server.replies.dropping = True
-    return note_owed(client, expected, CHANGE_NONE, NULL, turn)
-
-
-cdef Step lend_unnamed(Worker *w, Client *client, Turn *turn) noexcept nogil:
-    """Give the server the client's unnamed statement; or take it another's, so that PostgreSQL says what it would say
-    to a session without one."""
-    cdef Server *server = client.server
-    cdef Block *kept = client.unnamed_parse
-    cdef Writer message
-    cdef Step step
-    if not stage_request(w, client, turn):
-        return STEP_GONE
-    message = staging(w)
-    if client.unnamed == UNNAMED_KEPT:
-        step = note_owed(client, EXPECT_PARSE | EXPECT_SWALLOW, CHANGE_LENT, NULL, turn)
-        write_bytes(&message, block_data(kept), kept.end)
-        server.unnamed_owner = client.id
-    else:
-        step = note_owed(client, EXPECT_CLOSE | EXPECT_SWALLOW, CHANGE_NONE, NULL, turn)
-        compose_close(&message, "")
-        server.unnamed_owner = 0
-    staged(w, &message)
-    return step
 
 
 # ---- what came of it -----------------------------------------------------------------------------------------------
@@ -473,24 +388,3 @@ cdef void take_back(Server *server, Owed *owed, bint failed) noexcept nogil:
         elif owed.change == CHANGE_UNNAMED or owed.change == CHANGE_UNNAMED_AGAIN:
             unnamed_back(server, owed, failed)
     naming_drop(naming)
-
-
-cdef void unnamed_back(Server *server, const Owed *owed, bint failed) noexcept nogil:
-    """A Parse that fails has ended what was there before; one that is skipped has not, and its text is lost here."""
-    cdef Client *client = server.client
-    cdef bint was_parse = owed.item & EXPECT_KIND == EXPECT_PARSE
-    if failed or owed.change == CHANGE_UNNAMED:
-        client.unnamed = UNNAMED_NONE
-        server.unnamed_owner = 0
-        if not was_parse and client.unnamed_parse != NULL:
-            client.unnamed = UNNAMED_KEPT  # another server has it
-        return
-    server.unnamed_owner = client.id
-    client.unnamed = UNNAMED_KEPT if not was_parse and client.unnamed_parse != NULL else UNNAMED_THERE
-
-
-cdef void all_dropped(Server *server, bint by_client) noexcept nogil:
-    """DEALLOCATE ALL or DISCARD ALL has been run there."""
-    shelf_clear(&server.shelf)
-    if by_client:
-        names_clear(&server.client.names)

@@ -186,7 +186,7 @@ cdef void recycle(Worker *w, Server *server) noexcept nogil:
         timer_disarm(&server.timer)  # a cancel request has a limit of its own
         server_move(server, SERVER_HELD)  # it must hit neither our questions nor the next client's
         return
-    if server.question_failed:
+    if server.question_failed or server.replies.unsure:
         server_close(w, server, UNRECOVERABLE)
         return
     if server.status != IDLE:

@@ -39,12 +39,10 @@ from howdah.dataplane.parties cimport (
     Worker,
 )
 from howdah.dataplane.preparing cimport (
-    all_dropped,
     bind,
     close_target,
     describe,
     parse,
-    query_begins,
     stall,
     take_back,
 )
@@ -77,6 +75,7 @@ from howdah.dataplane.reply_queue cimport (
     first_owed,
     names_unsure,
     next_voided,
+    owes_ready,
     reply_came,
 )
 from howdah.dataplane.server cimport remember_parameter
@@ -90,6 +89,7 @@ from howdah.dataplane.session_state cimport (
     settings_new,
     settings_value,
 )
+from howdah.dataplane.simple_query cimport all_dropped, one_dropped, query_begins
 from howdah.dataplane.stats cimport Tally
 from howdah.dataplane.texts cimport Naming, naming_drop, naming_hold, naming_name
 from howdah.dataplane.turn cimport (
@@ -339,8 +339,10 @@ cdef Step request(Worker *w, Client *client, const Frame *frame, const uint8_t *
     if tag == tags.FLUSH and frame.size != EMPTY_MESSAGE:
         return refuse(turn, MESSAGE_MALFORMED)
     if tag == tags.FLUSH or tag == tags.COPY_DATA_F:
-        # Without a server there is nothing to flush, and CopyData is the rest of a copy that has failed already.
-        return STEP_FORWARD if linked else STEP_DROP
+        if not linked:
+            return STEP_DROP  # nothing is to be flushed, and CopyData is the rest of a copy that has failed already
+        client.server.replies.data_sent = client.server.replies.data_sent or tag == tags.COPY_DATA_F
+        return STEP_FORWARD
     if tag == tags.COPY_DONE_F or tag == tags.COPY_FAIL:
         return forward_with(w, client, EXPECT_COPY_END, CHANGE_NONE, turn) if linked else STEP_DROP
     if tag == tags.TERMINATE:
@@ -351,7 +353,7 @@ cdef Step request(Worker *w, Client *client, const Frame *frame, const uint8_t *
 
 cdef Step say_goodbye(Worker *w, Client *client) noexcept nogil:
     """Terminate: what was asked for before it is still done, as PostgreSQL does it, and nothing behind it is read."""
-    if client.server == NULL or all_replied(&client.server.replies):
+    if client.server == NULL or not owes_ready(&client.server.replies) or client.server.replies.copying_in:
         client_leave(w, client, CLIENT_TERMINATE, b"")
         return STEP_GONE
     client.goodbye = True
@@ -461,9 +463,11 @@ cdef bint may_go_on(Worker *w, Server *server) noexcept nogil:
     cdef ReplyQueue *replies = &server.replies
     if client.stalled:
         return replies.copying_in or (not names_unsure(replies) and replies.count < MOST_IN_FLIGHT // 2)
+    if client.goodbye:
+        return not owes_ready(replies)
     return all_replied(replies) and (
-        client.held != NULL or client.state == CLIENT_LOGIN_ACTIVE or client.goodbye
-        or w.draining or not client.conn.interest & EPOLLIN)
+        client.held != NULL or client.state == CLIENT_LOGIN_ACTIVE or w.draining
+        or not client.conn.interest & EPOLLIN)
 
 
 cdef size_t run_of_rows(Server *server, const uint8_t *data, size_t size) noexcept nogil:
@@ -577,6 +581,8 @@ cdef void command_done(Server *server, const char *tag, bint by_client) noexcept
     cdef bint discarded = strcmp(tag, "DISCARD ALL") == 0
     if discarded or strcmp(tag, "DEALLOCATE ALL") == 0:
         all_dropped(server, by_client)
+    elif strcmp(tag, "DEALLOCATE") == 0:
+        one_dropped(server)
     if by_client:
         server.reset_seen = discarded or strcmp(tag, "RESET") == 0
         server.settings_unsure = server.settings_unsure or server.reset_seen

@@ -29,6 +29,7 @@ cpdef enum Change:
     CHANGE_UNNAMED  # the client's unnamed statement is another one, or none; before there was none
     CHANGE_UNNAMED_AGAIN  # ... before there was one
     CHANGE_LENT  # the server has this client's unnamed statement, from us
+    CHANGE_DEALLOCATE  # neither client nor server has it any more; not before its CommandComplete
 
 cpdef enum OweVerdict:
     OWE_NOTED
@@ -60,6 +61,9 @@ cdef struct ReplyQueue:
     bint skipping  # the server skips what it gets until it has seen a Sync
     bint unsynced  # extended messages were sent and no Sync behind them
     bint copy_began  # a copy in is under way, whether or not the client has ended it
+    bint data_sent  # the client has sent CopyData since nothing was owed
+    uint32_t lost_syncs  # behind CopyData: ignored by a copy that goes well, maybe answered if it fails
+    bint unsure  # ... which it did: nobody knows whether something is still to come
     bint copying_in  # the server takes CopyData and ignores Sync; the client has not ended it yet
     Owed[8] inline_items
 
@@ -73,5 +77,7 @@ cdef bint all_replied(const ReplyQueue *queue) noexcept nogil
 cdef bint ends_with_ready(const ReplyQueue *queue) noexcept nogil
 cdef bint names_unsure(const ReplyQueue *queue) noexcept nogil
 cdef uint8_t first_expected(const ReplyQueue *queue) noexcept nogil
+cdef const Owed *owed_at(const ReplyQueue *queue, uint32_t index) noexcept nogil
+cdef bint owes_ready(const ReplyQueue *queue) noexcept nogil
 cdef const Owed *first_owed(const ReplyQueue *queue) noexcept nogil
 cdef void swallow_first(ReplyQueue *queue) noexcept nogil

@@ -24,6 +24,8 @@ cdef void replies_init(ReplyQueue *queue) noexcept nogil:
     queue.capacity = sizeof(queue.inline_items) // sizeof(Owed)
     queue.head = queue.count = queue.voided = queue.fetched = queue.changes = queue.late_changes = 0
     queue.skipping = queue.unsynced = queue.copy_began = queue.copying_in = queue.dropping = False
+    queue.data_sent = queue.unsure = False
+    queue.lost_syncs = 0
 
 
 cdef void replies_free(ReplyQueue *queue) noexcept nogil:
@@ -57,7 +59,7 @@ cdef void drop_first(ReplyQueue *queue) noexcept nogil:
     queue.head = (queue.head + 1) & (queue.capacity - 1)
     queue.count -= 1
     if queue.count == 0:
-        queue.dropping = False
+        queue.dropping = queue.data_sent = False
 
 
 cdef void drop_at(ReplyQueue *queue, uint32_t index) noexcept nogil:
@@ -101,6 +103,7 @@ cdef OweVerdict owe(ReplyQueue *queue, uint8_t item, uint8_t change, Naming *nam
         queue.skipping = False
     if queue.copying_in:
         if kind == EXPECT_SYNC:
+            queue.lost_syncs += queue.data_sent
             return OWE_SKIPPED
         if kind == EXPECT_COPY_END:
             queue.copying_in = False
@@ -138,6 +141,18 @@ cdef bint names_unsure(const ReplyQueue *queue) noexcept nogil:
     return queue.changes > queue.late_changes or queue.dropping
 
 
+cdef const Owed *owed_at(const ReplyQueue *queue, uint32_t index) noexcept nogil:
+    return item_at(queue, index)
+
+
+cdef bint owes_ready(const ReplyQueue *queue) noexcept nogil:
+    """Is any ReadyForQuery still to come?"""
+    for i in range(queue.count):
+        if EXPECT_SYNC <= kind_at(queue, i) <= EXPECT_FUNCTION:
+            return True
+    return False
+
+
 cdef const Owed *first_owed(const ReplyQueue *queue) noexcept nogil:
     """The item whose answer comes next; NULL when nothing is owed."""
     return item_at(queue, 0) if queue.count else NULL
@@ -164,6 +179,7 @@ cdef void copy_in_began(ReplyQueue *queue) noexcept nogil:
         if kind == EXPECT_COPY_END:
             queue.copying_in = False
         elif kind == EXPECT_SYNC and index and queue.copying_in:
+            queue.lost_syncs += queue.data_sent
             continue
         else:
             queue.unsynced = kind < EXPECT_SYNC
@@ -182,10 +198,12 @@ cdef void command_ended(ReplyQueue *queue) noexcept nogil:
     elif queue.copy_began and queue.count > 1 and item_at(queue, 1).item == EXPECT_COPY_END:
         drop_at(queue, 1)
     queue.copy_began = queue.copying_in = False
+    queue.lost_syncs = 0
 
 
 cdef void failed(ReplyQueue *queue) noexcept nogil:
     """ErrorResponse: a Query or Sync still gets its ReadyForQuery; extended messages take all up to Sync with them."""
+    queue.unsure = queue.unsure or queue.lost_syncs > 0
     queue.copy_began = queue.copying_in = False
     queue.fetched = queue.voided = 0
     if EXPECT_SYNC <= kind_at(queue, 0) <= EXPECT_FUNCTION:
@@ -234,6 +252,11 @@ cdef ReplyVerdict reply_came(ReplyQueue *queue, uint8_t tag, Owed *answered) noe
     answered.naming = NULL
     while queue.count and item_at(queue, 0).item == EXPECT_COPY_END:
         drop_first(queue)  # the end of a copy that never began
+    if tag == tags.READY_FOR_QUERY and queue.lost_syncs and (
+            queue.count == 0 or not EXPECT_SYNC <= kind_at(queue, 0) <= EXPECT_FUNCTION):
+        queue.lost_syncs -= 1
+        queue.skipping = False
+        return REPLY_FORWARD
     if queue.count == 0:
         # An error or the end of the session may come unasked; so may the rest of a copy out that failed.
         return REPLY_FORWARD if tag == tags.ERROR_RESPONSE else REPLY_UNEXPECTED

@@ -6,7 +6,7 @@ from howdah.dataplane.texts cimport Naming, Statement
 
 cpdef enum:
     MOST_NAMES = 10000  # that follow one client
-    MOST_TEXT = 33554432  # bytes of their texts together
+    MOST_TEXT = 33554432  # bytes of their texts and names together
 
 cpdef enum ShelfVerdict:
     SHELF_HAS  # it is there

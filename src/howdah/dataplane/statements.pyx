@@ -9,7 +9,6 @@ from libc.stdint cimport uint32_t
 from libc.stdlib cimport calloc, free
 
 from howdah.dataplane.texts cimport (
-    LARGEST_NAME,
     Naming,
     Statement,
     name_hash,
@@ -40,7 +39,6 @@ cdef Naming *names_find(const Names *names, const char *name, uint32_t size) noe
     """What the client calls so; NULL: nothing."""
     if names.count == 0:
         return NULL
-    size = min(size, <uint32_t>LARGEST_NAME)
     return place_of(names, name_hash(name, size), name, size)[0]
 
 
@@ -71,7 +69,7 @@ cdef bint names_put(Names *names, Naming *naming) noexcept nogil:
         names.room = wider.room
     place_of(names, naming.shared.hash, naming_name(naming), naming.size)[0] = naming
     names.count += 1
-    names.text += naming.statement.size
+    names.text += naming.statement.size + naming.size
     return True
 
 
@@ -84,13 +82,12 @@ cdef Naming *names_take(Names *names, const char *name, uint32_t size) noexcept 
     cdef uint32_t at
     if names.count == 0:
         return NULL
-    size = min(size, <uint32_t>LARGEST_NAME)
     place = place_of(names, name_hash(name, size), name, size)
     taken_out = place[0]
     if taken_out == NULL:
         return NULL
     names.count -= 1
-    names.text -= taken_out.statement.size
+    names.text -= taken_out.statement.size + taken_out.size
     hole = at = <uint32_t>(place - names.slots)
     while True:  # what comes behind moves up, unless it would come before the slot that its hash asks for
         names.slots[hole] = NULL

@@ -22,11 +22,11 @@ cdef struct Statement:
     char[SERVER_NAME_SIZE] name  # what it is called at servers
     # `size` bytes follow
 
-# What a client calls a statement; only one exists for the same name and statement, whoever uses it.  As above.
+# What a client calls a statement, in full; only one exists for the same name and statement, whoever uses it.  As above.
 cdef struct Naming:
     Interned shared  # `hash` is the name's
     Statement *statement  # held
-    uint32_t size
+    uint32_t size  # of the name, of which LARGEST_NAME bytes count
     # the name and a NUL follow
 
 cdef Statement *statement_new(const uint8_t *data, uint32_t size, bint drops) noexcept nogil

@@ -181,16 +181,14 @@ cdef bint is_ours(const char *name, uint32_t size) noexcept nogil:
 
 
 cdef Naming *naming_new(const char *name, uint32_t size, Statement *statement) noexcept nogil:
-    """`statement` under this name, of which LARGEST_NAME bytes count; held for the caller.  NULL: out of memory."""
-    cdef uint32_t h
+    """`statement` under this name; held for the caller.  NULL: out of memory."""
+    cdef uint32_t h = name_hash(name, size)
     cdef Naming *found = NULL
-    size = min(size, <uint32_t>LARGEST_NAME)
-    h = name_hash(name, size)
     pthread_mutex_lock(&table_lock)
     if lay(&namings):
         found = <Naming *>namings.slots[h & (namings.room - 1)]
         while found != NULL:
-            if found.shared.hash == h and found.statement == statement and same_name(found, name, size):
+            if found.statement == statement and found.size == size and memcmp(found + 1, name, size) == 0:
                 break
             found = <Naming *>found.shared.next
         if found == NULL:
@@ -216,13 +214,14 @@ cdef Naming *make_naming(const char *name, uint32_t size, Statement *statement) 
 
 
 cdef bint same_name(const Naming *naming, const char *name, uint32_t size) noexcept nogil:
-    """`size` is at most LARGEST_NAME."""
-    return naming.size == size and memcmp(naming + 1, name, size) == 0
+    """As far as names count."""
+    size = min(size, <uint32_t>LARGEST_NAME)
+    return min(naming.size, <uint32_t>LARGEST_NAME) == size and memcmp(naming + 1, name, size) == 0
 
 
 cdef uint32_t name_hash(const char *name, uint32_t size) noexcept nogil:
     """Of the bytes that count."""
-    return bytes_hash(<const uint8_t *>name, size)
+    return bytes_hash(<const uint8_t *>name, min(size, <uint32_t>LARGEST_NAME))
 
 
 cdef Naming *naming_hold(Naming *naming) noexcept nogil:

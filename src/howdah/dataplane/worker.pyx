@@ -118,7 +118,14 @@ from howdah.dataplane.recycle cimport (
     watch_client,
 )
 from howdah.dataplane.relay cimport console_held, relay_client, relay_console, relay_granted, relay_held, relay_server
-from howdah.dataplane.reply_queue cimport EXPECT_QUERY, EXPECT_SWALLOW, all_replied, ends_with_ready, first_expected
+from howdah.dataplane.reply_queue cimport (
+    EXPECT_QUERY,
+    EXPECT_SWALLOW,
+    all_replied,
+    ends_with_ready,
+    first_expected,
+    owes_ready,
+)
 from howdah.dataplane.routes cimport CPlan, Route, find_route, find_time_limits
 from howdah.dataplane.server cimport server_move
 from howdah.dataplane.server_login cimport open_server, server_login, server_login_failed
@@ -325,7 +332,7 @@ cdef void go_on(Worker *w) noexcept nogil:
             proof_held(w, client)
         elif client.state == CLIENT_CONSOLE:
             console_held(w, client)
-        elif client.goodbye and (client.server == NULL or all_replied(&client.server.replies)):
+        elif client.goodbye and (client.server == NULL or not owes_ready(&client.server.replies)):
             client_leave(w, client, CLIENT_TERMINATE, b"")
         elif w.draining and between_transactions(client):
             client_refuse(w, client, SHUTDOWN, b"")

@@ -27,7 +27,7 @@ STEPS = (
     {"plan", "rows", "buffers", "poller", "timers", "certificates", "tls", "conn", "stats", "credentials", "access"},
     {"reply_queue", "statements", "session_state", "pool", "routes", "cancels", "turnstile"},
     {"parties", "client", "server", "mailbox", "welcome"},
-    {"opening", "proof", "handshake", "server_login", "relay", "recycle", "canceller"},
+    {"opening", "proof", "handshake", "server_login", "replication", "relay", "recycle", "canceller"},
     {"listener", "worker", "snapshot"},
     {"engine"},
 )

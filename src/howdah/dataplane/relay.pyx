@@ -76,6 +76,7 @@ from howdah.dataplane.reply_queue cimport (
     ends_with_ready,
     expect,
     first_expected,
+    is_streaming,
     reply_came,
 )
 from howdah.dataplane.routes cimport SESSION_MODE
@@ -381,6 +382,8 @@ cdef Step say_goodbye(Worker *w, Client *client) noexcept nogil:
     client.goodbye = True
     client.query_us = w.now_us
     client_watch_deadline(client)
+    if is_streaming(&client.server.replies):
+        set_ready(client)  # nothing to wait for
     return STEP_LAST
 
 
@@ -429,7 +432,8 @@ cdef Step use_statement(Worker *w, Client *client, StatementName name, uint8_t e
     cdef Step step = STEP_FORWARD
     if client.server == NULL:
         step = get_server(w, client)
-    if step == STEP_FORWARD and name == NAME_UNNAMED and client.server.unnamed_owner != client.id:
+    if (step == STEP_FORWARD and name == NAME_UNNAMED and client.server.unnamed_owner != client.id
+            and not client.server.pooled.dedicated):
         if not expect(&client.server.replies, EXPECT_CLOSE | EXPECT_SWALLOW):
             return refuse(refusal, TOO_MANY_REPLIES)
         step = forward_with(w, client, expected, refusal)
@@ -657,6 +661,8 @@ cdef Step reply(Worker *w, Server *server, const Frame *frame, const uint8_t *me
         server.copying_in = server.reset_seen = False
     elif tag == tags.COPY_IN_RESPONSE:
         server.copying_in = True
+    elif tag == tags.COPY_BOTH_RESPONSE and w.draining and server.client != NULL:
+        set_ready(server.client)  # a stream has no end to wait for
     elif tag == tags.COMMAND_COMPLETE:
         if not whole and frame.size <= SHORT_TAG:
             return STEP_MORE

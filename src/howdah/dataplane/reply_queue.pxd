@@ -30,6 +30,7 @@ cdef struct ReplyQueue:
     bint unsynced  # extended messages were sent and no Sync behind them
     bint copy_began  # a copy in is under way, whether or not the client has ended it
     bint copying_in  # the server takes CopyData and ignores Sync; the client has not ended it yet
+    bint copying_both  # a stream of replication is under way
     uint8_t[32] inline_items
 
 cdef void replies_init(ReplyQueue *queue) noexcept nogil
@@ -38,4 +39,5 @@ cdef bint expect(ReplyQueue *queue, uint8_t item) noexcept nogil
 cdef ReplyVerdict reply_came(ReplyQueue *queue, uint8_t tag) noexcept nogil
 cdef bint all_replied(const ReplyQueue *queue) noexcept nogil
 cdef bint ends_with_ready(const ReplyQueue *queue) noexcept nogil
+cdef bint is_streaming(const ReplyQueue *queue) noexcept nogil
 cdef uint8_t first_expected(const ReplyQueue *queue) noexcept nogil

@@ -9,7 +9,10 @@ The rules are those of PostgreSQL's main loop (src/backend/tcop/postgres.c):
 - after an error in the extended protocol the server skips everything up to the next Sync;
 - while it takes CopyData it ignores Sync (src/backend/commands/copyfromparse.c), so a Sync sent before the CopyDone
   is never answered;
-- CopyData, CopyDone and CopyFail outside of a copy are ignored.
+- CopyData, CopyDone and CopyFail outside of a copy are ignored;
+- a stream of replication (CopyBoth) is a copy in both directions: it is over with CommandComplete, which comes when both
+  sides have sent CopyDone, or with an error, behind which the rest of the client's half is ignored as above.  Anything
+  else that a client sends into it ends the session (src/backend/replication/walsender.c).
 """
 
 from libc.stdint cimport uint8_t, uint32_t
@@ -25,7 +28,7 @@ cdef void replies_init(ReplyQueue *queue) noexcept nogil:
     queue.items = NULL
     queue.capacity = sizeof(queue.inline_items)
     queue.head = queue.count = 0
-    queue.skipping = queue.unsynced = queue.copy_began = queue.copying_in = False
+    queue.skipping = queue.unsynced = queue.copy_began = queue.copying_in = queue.copying_both = False
 
 
 cdef void replies_free(ReplyQueue *queue) noexcept nogil:
@@ -105,6 +108,11 @@ cdef bint ends_with_ready(const ReplyQueue *queue) noexcept nogil:
     return not (queue.skipping or queue.copying_in or queue.unsynced)
 
 
+cdef bint is_streaming(const ReplyQueue *queue) noexcept nogil:
+    """Is it replication that goes on until somebody ends it, rather than work that will be done?"""
+    return queue.copying_both
+
+
 cdef uint8_t first_expected(const ReplyQueue *queue) noexcept nogil:
     """The item whose answer comes next, 0 when nothing is owed."""
     return item_at(queue, 0) if queue.count else 0
@@ -140,13 +148,13 @@ cdef void command_ended(ReplyQueue *queue) noexcept nogil:
             drop_first(queue)
     elif queue.copy_began and queue.count > 1 and item_at(queue, 1) == EXPECT_COPY_END:
         drop_at(queue, 1)
-    queue.copy_began = queue.copying_in = False
+    queue.copy_began = queue.copying_in = queue.copying_both = False
 
 
 cdef void failed(ReplyQueue *queue) noexcept nogil:
     """ErrorResponse: a Query or Sync still gets its ReadyForQuery; extended messages take all up to Sync with them."""
     cdef uint8_t kind = item_at(queue, 0) & EXPECT_KIND
-    queue.copy_began = queue.copying_in = False
+    queue.copy_began = queue.copying_in = queue.copying_both = False
     if EXPECT_SYNC <= kind <= EXPECT_FUNCTION:
         return
     while queue.count:
@@ -188,6 +196,7 @@ cdef ReplyVerdict reply_came(ReplyQueue *queue, uint8_t tag) noexcept nogil:
         ready(queue)
     elif tag == tags.COPY_IN_RESPONSE or tag == tags.COPY_BOTH_RESPONSE:
         copy_in_began(queue)
+        queue.copying_both = tag == tags.COPY_BOTH_RESPONSE
     elif tag == tags.COMMAND_COMPLETE or tag == tags.EMPTY_QUERY_RESPONSE or tag == tags.PORTAL_SUSPENDED:
         command_ended(queue)
     elif kind == EXPECT_PARSE:

@@ -34,7 +34,7 @@ def test_pg_receivewal(server: Server, postgres: Postgres, tmp_path: Path, slot:
         postgres.sql("SELECT pg_logical_emit_message(false, 'test', repeat('x', 100000))")
         written = postgres.value("SELECT pg_walfile_name(pg_switch_wal())")
         postgres.sql("SELECT pg_logical_emit_message(false, 'test', 'in the next segment')")
-        wait_until(lambda: (tmp_path / written).exists(), "the segment to be whole")
+        wait_until((tmp_path / written).exists, "the segment to be whole")
         program.interrupt()
     original = postgres.data / "pg_wal" / written
     assert (tmp_path / written).read_bytes() == original.read_bytes()
@@ -44,7 +44,7 @@ def test_pg_recvlogical(server: Server, postgres: Postgres, table: str, slot: st
     postgres.sql_in("app", f"CREATE TABLE {table} AS SELECT 1 AS n")
     run(postgres, server, "pg_recvlogical", "-d", "app", "-S", slot, "--create-slot", "-P", "test_decoding")
     got = tmp_path / "got"
-    with Program(postgres, server, "pg_recvlogical", "-d", "app", "-S", slot, "--start", "-f", got, "-F", "0.1") as program:
+    with Program(postgres, server, "pg_recvlogical", "-d", "app", "-S", slot, "--start", "-f", got) as program:
         with postgres.connect(dbname="app") as writer:
             for n in range(300):
                 writer.execute(f"INSERT INTO {table} VALUES ({n})")
@@ -88,7 +88,9 @@ def test_a_subscription(server: Server, postgres: Postgres, table: str, slot: st
             publisher.execute(f"DROP PUBLICATION {table}")
 
 
-def test_a_program_that_is_killed_frees_its_walsender(howdah: Pooler, postgres: Postgres, slot: str, tmp_path: Path) -> None:
+def test_a_program_that_is_killed_frees_its_walsender(
+    howdah: Pooler, postgres: Postgres, slot: str, tmp_path: Path
+) -> None:
     run(postgres, howdah, "pg_receivewal", "--create-slot", "-S", slot)
     active = f"SELECT active_pid FROM pg_replication_slots WHERE slot_name = '{slot}' AND active"
     with Program(postgres, howdah, "pg_receivewal", "-S", slot, "-D", tmp_path) as program:

@@ -242,9 +242,10 @@ class Postgres:
             return self._ask(query, values)
 
     def sql_in(self, database: str, query: str) -> list[tuple[Any, ...]]:
-        """All rows, asked in another database than the superuser's own."""
+        """All rows (if any), asked in another database than the superuser's own."""
         with self.connect(dbname=database) as connection:
-            return connection.execute(query).fetchall()
+            cursor = connection.execute(query)
+            return cursor.fetchall() if cursor.description else []
 
     def value(self, query: str, *values: Any) -> Any:
         """The only column of the only row."""

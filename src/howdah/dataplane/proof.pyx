@@ -226,7 +226,8 @@ cdef void reject(Worker *w, Client *client, const Visitor *visitor) noexcept nog
         how = b"no encryption"
     print_address(client, host, sizeof(host))
     if visitor.replication:
-        snprintf(who, sizeof(who), b"physical replication from host \"%s\", user \"%.63s\", %s", host, visitor.user, how)
+        snprintf(who, sizeof(who), b"physical replication from host \"%s\", user \"%.63s\", %s", host, visitor.user,
+                 how)
     else:
         snprintf(who, sizeof(who), b"host \"%s\", user \"%.63s\", database \"%.63s\", %s", host, visitor.user,
                  visitor.database, how)

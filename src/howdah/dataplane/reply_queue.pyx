@@ -10,7 +10,7 @@ The rules are those of PostgreSQL's main loop (src/backend/tcop/postgres.c):
 - while it takes CopyData it ignores Sync (src/backend/commands/copyfromparse.c), so a Sync sent before the CopyDone
   is never answered;
 - CopyData, CopyDone and CopyFail outside of a copy are ignored;
-- a stream of replication (CopyBoth) is a copy in both directions: it is over with CommandComplete, which comes when both
+- a stream of replication (CopyBoth) goes in both directions: it is over with CommandComplete, which comes when both
   sides have sent CopyDone, or with an error, behind which the rest of the client's half is ignored as above.  Anything
   else that a client sends into it ends the session (src/backend/replication/walsender.c).
 """

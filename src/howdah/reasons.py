@@ -75,10 +75,12 @@ REASONS: tuple[Reason, ...] = (
     _row("protocol_version", "0A000", _C, Level.WARNING,
          "unsupported frontend protocol %s: server supports 3.0 to 3.2", "",
          "The client asked for a protocol version that is neither 3.x nor a known request code."),
-    _row("replication_unsupported", "0A000", _C, Level.WARNING,
-         "replication connections are not supported by this version of howdah",
-         "Connect to PostgreSQL directly for replication.",
-         "The startup packet asked for replication=true or replication=database."),
+    _row("replication_value", "22023", _C, Level.WARNING, 'invalid value for parameter "replication": "%s"',
+         'Valid values are: "false", 0, "true", 1, "database".',
+         "The startup packet asked for replication by a word that is neither a Boolean nor database."),
+    _row("console_replication", "0A000", _C, Level.WARNING, "the console cannot be replicated",
+         "Name an entry of [databases].",
+         "The startup packet asked for replication of pgbouncer, which is no database."),
     _row("message_length", "08P01", _C, Level.WARNING, "invalid message length", "",
          "A message announced a length below 4 bytes."),
     _row("message_too_large", "08P01", _C, Level.WARNING, "message exceeds max_packet_size",
@@ -219,6 +221,8 @@ REASONS: tuple[Reason, ...] = (
     _row("abandoned_unrecoverable", "", _C, Level.WARNING,
          "client left inside a transaction and its server could not be brought back", "",
          "A client left in the middle of its work; its server could not be brought back in step and was closed."),
+    _row("replication_over", "", Fault.NONE, Level.INFO, "client of a replication connection is gone", "",
+         "A replication client has a server connection of its own, which is closed when it leaves."),
     # ours
     _row("shutdown", "57P01", _O, Level.INFO, "terminating connection due to administrator command", "",
          "howdah is shutting down.", retryable=True),
@@ -236,6 +240,8 @@ REASONS: tuple[Reason, ...] = (
          "The client prepared a named statement: its server stays with it until it leaves."),
     _row("pin_unnamed_statement", "", _C, Level.DEBUG, "unnamed statement parsed ahead", "",
          "The client parsed the unnamed statement and has yet to bind it."),
+    _row("pin_replication", "", Fault.NONE, Level.DEBUG, "replication", "",
+         "The server was opened for this one client, and goes with it."),
 )
 
 # fmt: on

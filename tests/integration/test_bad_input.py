@@ -56,8 +56,8 @@ def fatal(replies: Replies) -> str:
         (wire.packet((0).to_bytes(4) + b"user\0alice\0\0"), "0A000", "protocol_version"),
         (wire.packet((0x04D2_0001).to_bytes(4) + b"user\0alice\0\0"), "0A000", "protocol_version"),
         (wire.startup(user="alice", database="nowhere"), "3D000", "no_such_database"),
-        (wire.startup(user="alice", database="app", replication="database"), "0A000", "replication_unsupported"),
-        (wire.startup(user="alice", database="app", replication="true"), "0A000", "replication_unsupported"),
+        (wire.startup(user="alice", database="app", replication="maybe"), "22023", "replication_value"),
+        (wire.startup(user="alice", database="pgbouncer", replication="true"), "0A000", "console_replication"),
         (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "08P01", "startup_too_long"),
     ],
 )  # fmt: skip

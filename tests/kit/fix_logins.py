@@ -135,11 +135,15 @@ class GuardedPooler(Pooler):
         )
         return client
 
-    def tls_client(self, user: str = "alice", database: str = "app", pair: Pair | None = None) -> TlsClient:
+    def tls_client(
+        self, user: str = "alice", database: str = "app", pair: Pair | None = None, **parameters: str
+    ) -> TlsClient:
         """A logged-in client over TLS."""
         client = TlsClient(self.address, client_context(pair=pair))
         client.start_tls()
-        client.log_in(password=self.passwords.get(user, ""), user=user, database=database)
+        client.log_in(
+            wire.PROTOCOL_3_0, password=self.passwords.get(user, ""), user=user, database=database, **parameters
+        )
         return client
 
 

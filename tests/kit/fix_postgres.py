@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.kit.deadline import wait_until
 from tests.kit.postgres import Postgres, embedded_binaries
 
 
@@ -62,3 +63,14 @@ def table(postgres: Postgres) -> Iterator[str]:
     yield name
     with postgres.connect(dbname="app") as connection:
         connection.execute(f"DROP TABLE IF EXISTS {name}")
+
+
+@pytest.fixture
+def slot(postgres: Postgres) -> Iterator[str]:
+    """A name no other test uses, for a replication slot; dropped at the end."""
+    name = f"s_{uuid.uuid4().hex[:12]}"
+    yield name
+    postgres.ensure_running()
+    which = f"FROM pg_replication_slots WHERE slot_name = '{name}'"
+    wait_until(lambda: not postgres.sql(f"SELECT 1 {which} AND active"), "the slot to be let go of")
+    postgres.sql(f"SELECT pg_drop_replication_slot(slot_name) {which}")

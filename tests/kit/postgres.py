@@ -25,6 +25,8 @@ from tests.kit.ports import take_port
 #: Roles and databases each test may use; the kit itself comes as SUPERUSER.
 SUPERUSER = "postgres"
 ROLES = ("alice", "bob", "carol")
+#: A role that may replicate.
+REPLICATOR = "rep"
 DATABASES = ("app", "other")
 #: How the kit's own sessions are told from the pooler's in pg_stat_activity.
 OBSERVER = "test-kit-observer"
@@ -33,8 +35,9 @@ CONFIGURATION = """
 fsync = off
 synchronous_commit = off
 full_page_writes = off
-wal_level = minimal
-max_wal_senders = 0
+wal_level = logical
+max_wal_senders = 40
+max_replication_slots = 40
 max_connections = 320
 shared_buffers = 16MB
 autovacuum = off
@@ -102,6 +105,7 @@ class Postgres:
         self.start()
         for role in ROLES:
             self.sql(f"CREATE ROLE {role} LOGIN")
+        self.sql(f"CREATE ROLE {REPLICATOR} LOGIN REPLICATION")
         for database in DATABASES:
             self.sql(f"CREATE DATABASE {database}")
             with self.connect(dbname=database) as connection:
@@ -238,9 +242,10 @@ class Postgres:
             return self._ask(query, values)
 
     def sql_in(self, database: str, query: str) -> list[tuple[Any, ...]]:
-        """All rows, asked in another database than the superuser's own."""
+        """All rows (if any), asked in another database than the superuser's own."""
         with self.connect(dbname=database) as connection:
-            return connection.execute(query).fetchall()
+            cursor = connection.execute(query)
+            return cursor.fetchall() if cursor.description else []
 
     def value(self, query: str, *values: Any) -> Any:
         """The only column of the only row."""
@@ -248,12 +253,12 @@ class Postgres:
         return value
 
     def backends(self, where: str = "true") -> set[int]:
-        """Process ids of all client backends but the kit's own; `where` is SQL over pg_stat_activity."""
+        """Process ids of all clients' backends but the kit's own; `where` is SQL over pg_stat_activity."""
         return {pid for (pid,) in self.sql(self.backends_query(where))} - self.not_ours
 
     def backends_query(self, where: str) -> str:
         return (
-            "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'"
+            "SELECT pid FROM pg_stat_activity WHERE backend_type IN ('client backend', 'walsender')"
             f" AND application_name <> '{OBSERVER}' AND ({where})"
         )
 

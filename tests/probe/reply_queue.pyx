@@ -40,6 +40,9 @@ cdef class Replies:
     def all_replied(self):
         return reply_queue.all_replied(&self.queue)
 
+    def is_streaming(self):
+        return reply_queue.is_streaming(&self.queue)
+
     def ends_with_ready(self):
         return reply_queue.ends_with_ready(&self.queue)
 

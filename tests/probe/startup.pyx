@@ -7,7 +7,7 @@ from libc.string cimport memcpy
 from howdah.wire cimport startup
 from howdah.wire.startup cimport STARTUP_CANCEL, STARTUP_MESSAGE, Startup
 
-from howdah.wire.startup import StartupVerdict
+from howdah.wire.startup import Replication, StartupVerdict
 
 
 cdef object text(const char *value):
@@ -35,6 +35,15 @@ cdef dict message_fields(Startup *found):
 
 cdef dict cancel_fields(Startup *found):
     return {"pid": found.pid, "secret": (<const char *>found.secret)[:found.secret_size]}
+
+
+def replication_wanted(value):
+    """The name of what `replication` asks for, NULL being None."""
+    cdef bytes text
+    if value is None:
+        return Replication(startup.replication_wanted(NULL)).name
+    text = value
+    return Replication(startup.replication_wanted(text)).name
 
 
 def read_startup(bytes data):

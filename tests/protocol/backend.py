@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 class Sent:
     """A frontend message and what the server will make of it.
 
-    `answer` holds the types of the replies in order; "E" fails there.  "G" begins a copy in: what follows it comes when
-    the copy ends.
+    `answer` holds the types of the replies in order; "E" fails there.  "G" begins a copy in, "W" a stream of
+    replication: what follows comes when the client ends it.
     """
 
     tag: str
@@ -23,8 +23,8 @@ class Sent:
 
 @dataclass
 class Backend:
-    """`skipping`: up to the next Sync, after an error.  `copying`: what is still to come when the copy in ends.
-    `open`: extended messages began a transaction that the next Sync, whoever sends it, will commit.
+    """`skipping`: up to the next Sync, after an error.  `copying`: what is still to come when a copy in or stream
+    ends.  `open`: extended messages began a transaction that the next Sync, whoever sends it, will commit.
     """
 
     skipping: bool = False
@@ -50,7 +50,7 @@ class Backend:
         for at, tag in enumerate(answer):
             self.replies.append(tag)
             self.open = self.open and tag not in "ZE"
-            if tag == "G":
+            if tag in "GW":
                 self.copying, self.of_query = answer[at + 1 :], of_query
                 return
             if tag == "E":

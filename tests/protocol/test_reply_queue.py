@@ -54,8 +54,16 @@ def extended_copy_in(draw: st.DrawFn) -> list[Sent]:
     return [*start, *ignored, *draw(COPY_DATA), *draw(COPY_END), Sent("S")]
 
 
+@st.composite
+def replication(draw: st.DrawFn) -> list[Sent]:
+    """A stream, which the client ends, or an error does, behind which the client's CopyDone comes late."""
+    end = draw(st.sampled_from([[Sent("c")], [Sent("d", "E"), Sent("c")], [Sent("c", "E")]]))
+    return [Sent("Q", draw(st.sampled_from(["WcCCZ", "WcTDCCZ", "WcEZ"]))), *draw(COPY_DATA), *end]
+
+
 conversation = st.lists(
-    st.one_of(simple_query, extended_batch, sync, simple_copy_in(), extended_copy_in(), function_call), max_size=6
+    st.one_of(simple_query, extended_batch, sync, simple_copy_in(), extended_copy_in(), function_call, replication()),
+    max_size=6,
 ).map(lambda parts: [message for part in parts for message in part])
 
 
@@ -151,3 +159,33 @@ def test_a_copy_behind_another_statement_may_be_pipelined() -> None:
     while link.under_way:
         link.answer()
     assert link.replies.all_replied()
+
+
+def test_a_stream_is_one_until_both_sides_have_ended_it() -> None:
+    link = Link()
+    link.send(Sent("Q", "WcCCZ"))
+    assert not link.replies.is_streaming()
+    link.answer()
+    link.send(Sent("d"))
+    link.answer()
+    assert link.replies.is_streaming()
+    link.send(Sent("c"))
+    link.answer()
+    assert not link.replies.is_streaming()
+    assert link.replies.all_replied()
+
+
+def test_a_stream_that_failed_is_none() -> None:
+    link = Link()
+    for message in [Sent("Q", "WcCZ"), Sent("d", "E"), Sent("c")]:
+        link.send(message)
+        link.answer()
+    assert not link.replies.is_streaming()
+    assert link.replies.all_replied()
+
+
+def test_a_copy_in_is_no_stream() -> None:
+    link = Link()
+    link.send(Sent("Q", "GCZ"))
+    link.answer()
+    assert not link.replies.is_streaming()

@@ -1,5 +1,6 @@
 """Startup packets: what is read is what was written, and what is wrong is refused with the right verdict."""
 
+import re
 import struct
 
 import pytest
@@ -143,3 +144,39 @@ def test_a_cancel_request_gives_process_and_key(pid: int, secret: bytes) -> None
 def test_a_cancel_key_has_between_one_and_256_bytes(key_size: int) -> None:
     data = packet(wire.CANCEL_REQUEST_CODE, struct.pack("!I", 1) + b"x" * key_size)
     assert verdict(data) == "STARTUP_BAD_CANCEL"
+
+
+BOOLEANS = {
+    **dict.fromkeys(["true", "yes", "on", "1"], "REPLICATION_PHYSICAL"),
+    **dict.fromkeys(["false", "no", "off", "0"], "REPLICATION_NONE"),
+}
+
+
+def replication_of(value: bytes) -> str:
+    """PostgreSQL's rules (ProcessStartupPacket, parse_bool), written down another way."""
+    word = value.decode("latin-1")
+    if word == "database":
+        return "REPLICATION_LOGICAL"
+    if not re.fullmatch(r"[a-z01]+", word, re.IGNORECASE | re.ASCII) or word in "oO":
+        return "REPLICATION_BAD"
+    meant = [spelled for spelled in BOOLEANS if spelled.startswith(word.lower())]
+    return BOOLEANS[meant[0]] if meant else "REPLICATION_BAD"
+
+
+NEARLY = st.sampled_from(["true", "false", "yes", "no", "on", "off", "1", "0", "database", "truest", "of f"])
+PREFIXES = st.builds(lambda word, size: word[:size], NEARLY, st.integers(0, 9))
+
+
+@given(st.one_of(TEXT, PREFIXES.map(str.encode), PREFIXES.map(lambda word: word.upper().encode())))
+@example(b"")
+@example(b"o")
+@example(b"of")
+@example(b"on")
+@example(b"database")
+@example(b"DATABASE")
+def test_what_replication_asks_for(value: bytes) -> None:
+    assert startup.replication_wanted(value) == replication_of(value)
+
+
+def test_no_replication_where_nothing_is_said() -> None:
+    assert startup.replication_wanted(None) == "REPLICATION_NONE"

@@ -108,7 +108,8 @@ def _fields(event: Event, reason: Reason) -> dict[str, Any]:
     }
     if event.kind == EventKind.CLIENT_LOGIN:
         values = event.detail.decode("utf-8", "backslashreplace").split("\0")
-        fields |= {name: value for name, value in zip(("tls", "server_name"), values, strict=False) if value}
+        names = ("tls", "server_name", "replication")
+        fields |= {name: value for name, value in zip(names, values, strict=False) if value}
     if reason.fault == Fault.OPERATOR and reason.hint:
         fields["hint"] = reason.hint  # the reader of the log is the one to act
     if event.kind in _ENDS:

@@ -2,10 +2,12 @@
 
 from libc.stdint cimport uint8_t, uint64_t
 
-from howdah.dataplane.parties cimport Client, ClientState, Worker
+from howdah.dataplane.parties cimport Client, ClientState, Login, Worker
+from howdah.wire.startup cimport Startup
 
 cdef Client *client_new(Worker *w, int fd) noexcept nogil
 cdef bint logging_in(const Client *client) noexcept nogil
+cdef void login_packet(Login *login, Startup *packet) noexcept nogil
 cdef void login_free(Client *client) noexcept nogil
 cdef void client_free(Worker *w, Client *client) noexcept nogil
 cdef void client_move(Client *client, ClientState to) noexcept nogil

@@ -12,7 +12,7 @@ from howdah.cdefs.atomics cimport add_i32, add_u64, store_i32
 from howdah.cdefs.crypto cimport OPENSSL_cleanse
 from howdah.cdefs.sockets cimport AF_INET, AF_INET6, AF_UNIX, inet_ntop
 from howdah.cdefs.threads cimport c_assert
-from howdah.dataplane.buffers cimport block_drop
+from howdah.dataplane.buffers cimport block_data, block_drop
 from howdah.dataplane.conn cimport CONN_CLIENT, conn_init, conn_unwatch
 from howdah.dataplane.credentials cimport secret_drop
 from howdah.dataplane.parties cimport (
@@ -42,6 +42,7 @@ from howdah.dataplane.session_state cimport settings_drop
 from howdah.dataplane.statements cimport names_clear, names_init
 from howdah.dataplane.timers cimport timer_arm_sooner, timer_disarm
 from howdah.dataplane.tls cimport TLS_ROOM
+from howdah.wire.startup cimport REPLICATION_NONE, Startup, read_startup
 from howdah.wire.tags cimport IDLE
 
 from howdah.reasons import NUMBERS
@@ -72,7 +73,8 @@ LEGAL[<int>CLIENT_PROOF] = (
     | 1 << CLIENT_CLOSING | 1 << CLIENT_FREE)
 LEGAL[<int>CLIENT_ASKED] = LEGAL[<int>CLIENT_PROOF] & ~(1 << CLIENT_ASKED) | 1 << CLIENT_PROOF
 LEGAL[<int>CLIENT_DELAYED] = 1 << CLIENT_CLOSING | 1 << CLIENT_FREE
-LEGAL[<int>CLIENT_LOGIN_WAITING] = 1 << CLIENT_LOGIN_ACTIVE | 1 << CLIENT_CLOSING | 1 << CLIENT_FREE
+LEGAL[<int>CLIENT_LOGIN_WAITING] = (
+    1 << CLIENT_LOGIN_ACTIVE | 1 << CLIENT_ACTIVE | 1 << CLIENT_CLOSING | 1 << CLIENT_FREE)
 LEGAL[<int>CLIENT_LOGIN_ACTIVE] = 1 << CLIENT_IDLE | 1 << CLIENT_LOGIN_WAITING | 1 << CLIENT_CLOSING | 1 << CLIENT_FREE
 LEGAL[<int>CLIENT_IDLE] = 1 << CLIENT_WAITING | 1 << CLIENT_ACTIVE | 1 << CLIENT_CLOSING | 1 << CLIENT_FREE
 LEGAL[<int>CLIENT_WAITING] = 1 << CLIENT_ACTIVE | 1 << CLIENT_IDLE | 1 << CLIENT_CLOSING | 1 << CLIENT_FREE
@@ -122,7 +124,7 @@ cdef Client *client_new(Worker *w, int fd) noexcept nogil:
     add_i32(&w.shared.connected, 1)
     client.line.worker = w.index
     client.line.owner = client
-    client.line.in_line = False
+    client.line.in_line = client.line.alone = client.line.room = False
     client.line.granted = NULL
     client.timer.owner = client
     client.mail.embedded = True
@@ -142,11 +144,19 @@ cdef Client *client_new(Worker *w, int fd) noexcept nogil:
     client.user = NULL
     client.settings = client.first_settings = NULL
     client.version = 0
+    client.replication = REPLICATION_NONE
     client.cancel_pid = 0
     client.id = add_u64(&w.shared.last_id, 1)
     client.connected_us = client.request_us = client.query_us = w.now_us
     client_move(client, CLIENT_STARTUP)
     return client
+
+
+cdef void login_packet(Login *login, Startup *packet) noexcept nogil:
+    """The StartupMessage that this login began with."""
+    read_startup(block_data(login.kept), login.packet_size, packet)
+    if login.database[0]:
+        packet.database = login.database
 
 
 cdef void login_free(Client *client) noexcept nogil:

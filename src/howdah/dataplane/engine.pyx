@@ -33,8 +33,11 @@ from howdah.dataplane.parties cimport (
     MAIL_STOP,
     MOST_WORKERS,
     PIN_NAMED_STATEMENT,
+    PIN_REPLICATION,
     PIN_SESSION_MODE,
     PIN_UNNAMED_STATEMENT,
+    SERVER_ACTIVE,
+    SERVER_CLOSING,
     SERVER_HELD,
     SERVER_RECYCLING,
     Client,
@@ -76,6 +79,7 @@ from howdah.dataplane.plan import PoolMode
 from howdah.dataplane.rows import AuthVerdict, ClientRow, Event, EventKind, PoolRow, ServerRow, StatsRow
 from howdah.dataplane.tls import check_tls  # no-cython-lint
 from howdah.reasons import REASONS
+from howdah.wire.startup import Replication
 
 MAX_WORKERS = MOST_WORKERS
 
@@ -109,6 +113,12 @@ PINS = {
     PIN_SESSION_MODE: "pin_session_mode",
     PIN_NAMED_STATEMENT: "pin_named_statement",
     PIN_UNNAMED_STATEMENT: "pin_unnamed_statement",
+    PIN_REPLICATION: "pin_replication",
+}
+REPLICATION = {
+    Replication.REPLICATION_NONE: "none",
+    Replication.REPLICATION_PHYSICAL: "physical",
+    Replication.REPLICATION_LOGICAL: "logical",
 }
 
 
@@ -276,8 +286,8 @@ cdef class Engine:
             route = &self.plan.routes[i]
             if route.min_pool_size and route.force_user != NULL and route != self.plan.fallback:
                 pool_terms_of(self.plan, route, route.name, route.force_user, &terms)
-                if pool_join(&self.shared.pools, &terms, route.force_user, now_us, &pool, &user) == JOIN_DONE:
-                    pool_quit(&self.shared.pools, pool, user, now_us)
+                if pool_join(&self.shared.pools, &terms, route.force_user, False, now_us, &pool, &user) == JOIN_DONE:
+                    pool_quit(&self.shared.pools, pool, user, False, now_us)
 
     def publish(self, plan):
         cdef CPlan *old = self.plan
@@ -386,8 +396,8 @@ cdef class Engine:
         waiting = self.shared.pools.waiting
         pool = self.shared.pools.first
         while pool != NULL:
-            servers += pool.idle_count + pool.opening + pool.out + pool.closing
-            active += pool.out
+            servers += pool.idle_count + pool.opening + pool.out + pool.closing + pool.dedicated
+            active += pool.out + pool.dedicated
             for i in range(self.shared.worker_count):
                 tally_add(&sum, &pool.tallies[i])
             pool = pool.next
@@ -402,25 +412,29 @@ cdef class Engine:
         cdef Pool *pool
         cdef PooledServer *pooled
         cdef Server *server
-        cdef int held, pinned, tested
+        cdef int held, pinned, tested, state, own, own_login
         cdef uint64_t now = clock_us(CLOCK_MONOTONIC)
         rows = []
         pthread_mutex_lock(&self.shared.pools.lock)
         try:
             pool = self.shared.pools.first
             while pool != NULL:
-                held = pinned = tested = 0
+                held = pinned = tested = own = own_login = 0
                 pooled = pool.servers
                 while pooled != NULL:
                     server = <Server *>pooled.owner
-                    held += load_i32(&server.state) == SERVER_HELD
-                    tested += load_i32(&server.state) == SERVER_RECYCLING
-                    pinned += server.pins != 0 and pool.mode != SESSION_MODE
+                    state = load_i32(&server.state)
+                    held += state == SERVER_HELD
+                    tested += state == SERVER_RECYCLING
+                    own += pooled.dedicated and state == SERVER_ACTIVE
+                    own_login += pooled.dedicated and state != SERVER_ACTIVE and state != SERVER_CLOSING
+                    pinned += server.pins != 0 and not pooled.dedicated and pool.mode != SESSION_MODE
                     pooled = pooled.all_next
                 rows.append(PoolRow(
                     text(pool.database), text(pool.user), PoolMode(pool.mode).name.lower(),
-                    pool.clients - pool.waiting, pool.waiting, 0, 0,
-                    max(pool.out - held - tested, 0), 0, held, pool.idle_count, 0, tested, pool.opening,
+                    pool.clients - pool.waiting - pool.alone_waiting, pool.waiting + pool.alone_waiting, 0, 0,
+                    max(pool.out - held - tested, 0) + own, 0, held, pool.idle_count, 0, tested,
+                    pool.opening + own_login,
                     now - pool.first.since_us if pool.first != NULL else 0, pool.size, pinned))
                 pool = pool.next
         finally:
@@ -454,7 +468,8 @@ cdef class Engine:
                 row.id, text(row.user), text(row.database), CLIENT_STATES.get(row.state, ""),
                 text(row.address), row.port, text(row.local_address), row.local_port,
                 row.connected_us, row.request_us, row.wait_us, row.link, text(row.application_name),
-                row.worker, first_pin(row.pins), text(row.tls), text(row.sni)))
+                row.worker, first_pin(row.pins), text(row.tls), text(row.sni),
+                REPLICATION[row.replication]))
         free(snapshot.rows)
         return rows
 
@@ -542,7 +557,8 @@ cdef object server_row(Shared *shared, Pool *pool, Server *server):
         address.strip("[]"), int(port), text(local), local_port,
         server.connected_us + shared.wall_offset_us, server.request_us + shared.wall_offset_us,
         int(server.pooled.generation != pool.generation), client.id if client != NULL else 0,
-        server.backend_pid, "", load_i32(&server.pooled.worker), text(server.tls))
+        server.backend_pid, "", load_i32(&server.pooled.worker), text(server.tls),
+        REPLICATION[server.replication])
 
 
 cdef void drop_notes(Shared *shared) noexcept nogil:

@@ -11,9 +11,15 @@ from libc.string cimport memcpy, memset, strcmp, strlen, strncmp
 from howdah.cdefs.atomics cimport relaxed_add_u64
 from howdah.cdefs.sockets cimport AF_INET6, AF_UNIX
 from howdah.cdefs.threads cimport pthread_mutex_lock, pthread_mutex_unlock
-from howdah.dataplane.buffers cimport block_data
 from howdah.dataplane.cancels cimport cancel_pid, new_secret
-from howdah.dataplane.client cimport client_move, client_watch_deadline, login_free, print_address, set_ready
+from howdah.dataplane.client cimport (
+    client_move,
+    client_watch_deadline,
+    login_free,
+    login_packet,
+    print_address,
+    set_ready,
+)
 from howdah.dataplane.conn cimport SEND_ERROR, conn_send, conn_unwatch
 from howdah.dataplane.mailbox cimport tell_client
 from howdah.dataplane.parties cimport (
@@ -77,7 +83,7 @@ from howdah.wire.compose cimport (
     compose_parameter_status,
     compose_ready,
 )
-from howdah.wire.startup cimport Startup, next_option, next_parameter, read_startup
+from howdah.wire.startup cimport Startup, next_option, next_parameter, replication_name
 
 from howdah import __version__
 from howdah.dataplane.rows import EventKind
@@ -117,7 +123,7 @@ cdef void admit(Worker *w, Client *client) noexcept nogil:
     cdef Login *login = client.login
     cdef Route *found
     cdef Startup packet
-    read_startup(block_data(login.kept), login.packet_size, &packet)
+    login_packet(login, &packet)
     if strcmp(packet.database, "pgbouncer") == 0:
         open_console(w, client, &packet)
         return
@@ -176,7 +182,8 @@ cdef bint join_pool(Worker *w, Client *client, Route *found, const Startup *pack
     pool_terms_of(w.plan, found, packet.database, packet.user, &terms)
     if rule != NULL and rule.max_user_client_connections >= 0:
         terms.max_user_clients = rule.max_user_client_connections  # of the user at hand, whoever is forced
-    verdict = pool_join(&w.shared.pools, &terms, packet.user, w.now_us, &client.pool, &client.user)
+    verdict = pool_join(&w.shared.pools, &terms, packet.user, client.replication != 0, w.now_us, &client.pool,
+                        &client.user)
     if verdict == JOIN_DONE:
         find_time_limits(w.plan, found, packet.user, &client.limits)
         return True
@@ -193,8 +200,8 @@ cdef bint add_host(Worker *w, Client *client, Draft *draft, char *name, size_t r
     """application_name_add_host: who connects is shown behind the name, which `name` has room for."""
     cdef const char *own = b"app"
     cdef char[64] host
-    if not w.plan.application_name_add_host:
-        return True
+    if not w.plan.application_name_add_host or client.replication:
+        return True  # a standby's name stands in synchronous_standby_names
     for i in range(draft.count):
         if strcasecmp(draft.names[i], "application_name") == 0:
             own = draft.values[i]
@@ -253,7 +260,10 @@ cdef void settle(Worker *w, Client *client, Startup *packet) noexcept nogil:
                           packet.parameters_size, packet.unknown_options)
         conn_send(&w.slab, &client.conn, early, w_early.used)
         client.version = min(packet.code, <uint32_t>PROTOCOL_3_2)
-    if not let_in(w, client):
+    if client.replication:
+        client_move(client, CLIENT_LOGIN_WAITING)
+        set_ready(client)  # `replication.replication_login` goes on
+    elif not let_in(w, client):
         wait_for_welcome(w, client)
 
 
@@ -285,17 +295,20 @@ cdef bint let_in(Worker *w, Client *client) noexcept nogil:
 
 
 cdef void tell_login(Worker *w, Client *client) noexcept nogil:
-    """With the TLS in use, and the server name asked for, as two strings."""
+    """With the TLS in use, the server name asked for, and the kind of replication, as three strings."""
     cdef char[400] detail
-    cdef const char *name
-    cdef size_t size = 0
+    cdef const char *name = b""
+    cdef size_t size
+    detail[0] = 0
     if client.conn.tls != NULL:
         tls_describe(client.conn.tls, detail, 100)
-        size = strlen(detail) + 1
-        name = tls_server_name(client.conn.tls)
-        if name != NULL:
-            snprintf(detail + size, 256, b"%s", name)
-            size += strlen(detail + size) + 1
+        if tls_server_name(client.conn.tls) != NULL:
+            name = tls_server_name(client.conn.tls)
+    size = strlen(detail) + 1
+    snprintf(detail + size, 256, b"%s", name)
+    size += strlen(detail + size) + 1
+    snprintf(detail + size, 16, b"%s", replication_name(client.replication))
+    size += strlen(detail + size) + 1
     tell_client(w, EVENT_CLIENT_LOGIN, client, NONE, detail, size)
 
 

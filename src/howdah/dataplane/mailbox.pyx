@@ -11,10 +11,10 @@ from libc.string cimport memcpy, strlen
 from howdah.cdefs.clock cimport CLOCK_MONOTONIC, clock_us
 from howdah.cdefs.sockets cimport AF_INET, AF_INET6, inet_ntop, read, write
 from howdah.cdefs.threads cimport pthread_mutex_lock, pthread_mutex_unlock
-from howdah.dataplane.buffers cimport block_data
+from howdah.dataplane.client cimport login_packet
 from howdah.dataplane.parties cimport Client, Mail, Note, Peer, Server, Shared, Worker
 from howdah.dataplane.pool cimport Pool
-from howdah.wire.startup cimport Startup, read_startup
+from howdah.wire.startup cimport Startup
 
 cdef extern from "<stdio.h>" nogil:
     int snprintf(char *to, size_t size, const char *format, ...) noexcept
@@ -151,7 +151,7 @@ cdef void tell_client(Worker *w, uint8_t kind, Client *client, int reason, const
         packet.database = client.pool.database
         packet.user = client.user.name
     elif client.login != NULL and client.login.kept != NULL:
-        read_startup(block_data(client.login.kept), client.login.packet_size, &packet)
+        login_packet(client.login, &packet)
     note = note_new(w, kind, reason, packet.database, packet.user, detail, size)
     if note != NULL:
         note.id = client.id

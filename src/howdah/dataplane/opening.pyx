@@ -42,7 +42,7 @@ from howdah.dataplane.parties cimport (
 )
 from howdah.dataplane.proof cimport ask_for_proof
 from howdah.dataplane.recycle cimport client_leave, client_lost, client_refuse, watch_client
-from howdah.dataplane.routes cimport TLS_REQUIRE
+from howdah.dataplane.routes cimport TLS_REQUIRE, find_route
 from howdah.dataplane.tls cimport tls_speaks_postgresql
 from howdah.dataplane.turnstile cimport TURN_ADDRESS, TURN_USER, turnstile_admit
 from howdah.wire.proxy_header cimport (
@@ -54,6 +54,9 @@ from howdah.wire.proxy_header cimport (
     read_proxy_header,
 )
 from howdah.wire.startup cimport (
+    REPLICATION_BAD,
+    REPLICATION_NONE,
+    REPLICATION_PHYSICAL,
     STARTUP_BAD_CANCEL,
     STARTUP_CANCEL,
     STARTUP_GSSENC,
@@ -64,9 +67,11 @@ from howdah.wire.startup cimport (
     STARTUP_SSL,
     STARTUP_TOO_LONG,
     STARTUP_TOO_SHORT,
+    Replication,
     Startup,
     StartupVerdict,
     read_startup,
+    replication_wanted,
 )
 
 from howdah.reasons import NUMBERS
@@ -87,7 +92,8 @@ cdef int TOO_LONG = NUMBERS["startup_too_long"]
 cdef int MALFORMED = NUMBERS["startup_malformed"]
 cdef int NO_USER = NUMBERS["startup_no_user"]
 cdef int BAD_VERSION = NUMBERS["protocol_version"]
-cdef int REPLICATION = NUMBERS["replication_unsupported"]
+cdef int REPLICATION_VALUE = NUMBERS["replication_value"]
+cdef int CONSOLE_REPLICATION = NUMBERS["console_replication"]
 cdef int TOO_MANY = NUMBERS["max_client_conn"]
 cdef int OUT_OF_MEMORY = NUMBERS["out_of_memory"]
 cdef int TLS_REQUIRED = NUMBERS["tls_required"]
@@ -285,19 +291,13 @@ cdef void pass_cancel(Worker *w, Client *client, const Startup *packet) noexcept
     mail_send(&w.shared.workers[owner], mail)
 
 
-cdef bint truth(const char *text) noexcept nogil:
-    """Does `replication` ask for anything?  (false, off, no and 0 do not.)"""
-    return not (text == NULL or text[0] == 0 or strcmp(text, "false") == 0 or strcmp(text, "off") == 0
-                or strcmp(text, "no") == 0 or strcmp(text, "0") == 0)
-
-
-cdef void take_up(Worker *w, Client *client, const Startup *packet, const uint8_t *data, size_t size) noexcept nogil:
+cdef void take_up(Worker *w, Client *client, Startup *packet, const uint8_t *data, size_t size) noexcept nogil:
     """The StartupMessage is there: may this client try to log in?"""
     client.version = packet.code
     if not begin_login(w, client, packet, data, size):
         client_refuse(w, client, OUT_OF_MEMORY, b"")
-    elif truth(packet.replication):
-        client_refuse(w, client, REPLICATION, b"")
+    elif not take_up_replication(w, client, packet):
+        return
     elif w.plan.client_tls >= TLS_REQUIRE and client.peer.family != AF_UNIX and not conn_secure(&client.conn):
         client_refuse(w, client, TLS_REQUIRED, b"")
     elif 0 < w.plan.max_concurrent_logins < w.shared.login_count:
@@ -319,6 +319,29 @@ cdef bint begin_login(Worker *w, Client *client, const Startup *packet, const ui
     login.packet_size = packet.size
     return (hold(&w.slab, &login.kept, data, packet.size)
             and hold(&w.slab, &client.held, data + packet.size, size - packet.size))
+
+
+cdef bint take_up_replication(Worker *w, Client *client, Startup *packet) noexcept nogil:
+    """What does `replication` ask for?  False: the client has been refused.
+
+    Physical replication is of a whole cluster.  Standard tools name a database "replication" that is none; where there
+    is no entry for it, another one that leads to the cluster will do, if there is but one cluster.
+    """
+    cdef Replication wanted = replication_wanted(packet.replication)
+    cdef const char *cluster
+    if wanted == REPLICATION_BAD:
+        client_refuse(w, client, REPLICATION_VALUE, packet.replication)
+        return False
+    if wanted != REPLICATION_NONE and strcmp(packet.database, "pgbouncer") == 0:
+        client_refuse(w, client, CONSOLE_REPLICATION, b"")
+        return False
+    client.replication = <uint8_t>wanted
+    if wanted == REPLICATION_PHYSICAL and find_route(w.plan, packet.database) == NULL and w.plan.cluster != NULL:
+        cluster = w.plan.cluster.name
+        if strlen(cluster) < sizeof(client.login.database):
+            memcpy(client.login.database, cluster, strlen(cluster) + 1)
+            packet.database = client.login.database
+    return True
 
 
 cdef bint count_client(Worker *w, Client *client, const Startup *packet) noexcept nogil:

@@ -56,6 +56,7 @@ cpdef enum Pin:
     PIN_SESSION_MODE = 1
     PIN_NAMED_STATEMENT = 2
     PIN_UNNAMED_STATEMENT = 4
+    PIN_REPLICATION = 8  # the server was opened for this client and goes with it
 
 # A client's unnamed statement.
 cpdef enum Unnamed:
@@ -131,6 +132,7 @@ cdef struct Login:
     Block *kept  # the startup packet, and behind it client-first-message-bare
     uint32_t packet_size
     uint32_t bare_size
+    char[64] database  # the entry that stands in for what the packet says; "": none does
     int rule  # in Plan.rules
     uint64_t plan_version  # under which the control plane was asked
     uint8_t method
@@ -177,6 +179,7 @@ cdef struct Client:
     uint64_t query_us  # when what it waits for now was sent
     Peer peer
     uint32_t version  # of the protocol it speaks
+    uint8_t replication  # a Replication (`wire.startup`): with one it has a server of its own, see `replication`
     uint32_t cancel_pid
     uint8_t[SECRET_SIZE] secret
     bint owed  # stands in line, or a grant or refusal is on its way
@@ -224,6 +227,7 @@ cdef struct Server:
     bint remain_drop
     uint8_t status  # transaction status of the last ReadyForQuery
     uint8_t pins
+    uint8_t replication  # its client's
     bint fatal_sent  # the client has seen the server's own last words
     bint copying_in  # the server takes CopyData now
     bint unsettled  # got a Query behind extended messages without a Sync; see `recycle`
@@ -243,6 +247,7 @@ cdef struct Server:
     uint8_t *backend_secret
     uint32_t backend_secret_size
     Entry *entry  # NULL: logged in
+    uint32_t attempts  # to connect: see `server_login.elsewhere`
     Settings *settings
     char *parameters  # ParameterStatus as it stands: name and value strings
     uint32_t parameters_size

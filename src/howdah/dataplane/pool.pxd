@@ -60,6 +60,7 @@ cdef struct PooledServer:
     uint64_t opened_us
     uint64_t idle_since_us
     bint used  # has been linked since it was opened
+    bint dedicated  # one client's own: in no idle list, and no pool's size limits it
     Limit *made_room_for  # the limit it was evicted for
 
 # Lives inside a client.  Changes under the lock only, but for `granted`, which belongs to the client's worker once
@@ -74,6 +75,8 @@ cdef struct WaitingClient:
     uint64_t since_us
     PooledServer *granted
     int moved_from  # the worker that watches `granted` still, after TAKE_GOT
+    bint alone  # wants a server of its own: stands in `Pools.first_alone`
+    bint room  # has the room for it, which is reserved until `opened` or `room_not_used`
 
 # Made by `pool_join`; kept until the end, but for those of the "*" entry: see `prune`.  All fields under the lock, but
 # for what is said beside them.
@@ -107,7 +110,10 @@ cdef struct Pool:
     int opening
     int out
     int closing
+    int dedicated  # servers of one client each, from reserved to gone; in none of the four above
     int clients
+    int alone  # clients among these that want or have a server of their own
+    int alone_waiting  # ... and wait for it
     WaitingClient *first
     WaitingClient *last
     int waiting
@@ -135,6 +141,8 @@ cdef struct Pools:
     Limit *users[LIMIT_SLOTS]
     PooledServer *unwanted  # idle ones of terms that no longer hold, linked by `next`; nobody gets them any more
     int waiting
+    WaitingClient *first_alone  # those who want a server of their own, over all pools
+    WaitingClient *last_alone
     uint64_t reserve_timeout_us
     uint64_t login_retry_us
     uint64_t idle_timeout_us
@@ -161,14 +169,17 @@ cdef struct PoolTerms:
 
 cdef bint pools_init(Pools *pools, int workers) noexcept nogil
 cdef void pools_free(Pools *pools) noexcept nogil
-cdef JoinVerdict pool_join(Pools *pools, const PoolTerms *terms, const char *login, uint64_t now_us, Pool **pool,
-                           Limit **user) noexcept nogil
-cdef void pool_quit(Pools *pools, Pool *pool, Limit *user, uint64_t now_us) noexcept nogil
+cdef JoinVerdict pool_join(Pools *pools, const PoolTerms *terms, const char *login, bint alone, uint64_t now_us,
+                           Pool **pool, Limit **user) noexcept nogil
+cdef void pool_quit(Pools *pools, Pool *pool, Limit *user, bint alone, uint64_t now_us) noexcept nogil
 cdef void pool_secret(Pools *pools, Pool *pool, Secret *secret, const uint8_t *client_key) noexcept nogil
 cdef Pool *prune(Pools *pools, uint64_t now_us) noexcept nogil
 cdef void pool_free(Pool *pool) noexcept nogil
 cdef void pool_terms(Pools *pools, Pool *pool, const PoolTerms *terms, bint replace_servers) noexcept nogil
 cdef TakeVerdict take(Pools *pools, Pool *pool, WaitingClient *client, uint64_t now_us) noexcept nogil
+cdef TakeVerdict take_room(Pools *pools, Pool *pool, WaitingClient *client, uint64_t now_us) noexcept nogil
+cdef WaitingClient *next_alone(Pools *pools, PooledServer **victim) noexcept nogil
+cdef void room_not_used(Pools *pools, WaitingClient *client) noexcept nogil
 cdef LeaveVerdict leave_line(Pools *pools, WaitingClient *client) noexcept nogil
 cdef void opened(Pools *pools, Pool *pool, PooledServer *server, int worker, uint64_t now_us) noexcept nogil
 cdef ReleaseVerdict release(Pools *pools, PooledServer *server, uint64_t now_us, WaitingClient **next) noexcept nogil

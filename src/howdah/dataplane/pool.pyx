@@ -175,9 +175,12 @@ cdef Pool *pool_named(Pools *pools, const PoolTerms *terms, uint64_t now_us) noe
     return pool
 
 
-cdef JoinVerdict pool_join(Pools *pools, const PoolTerms *terms, const char *login, uint64_t now_us, Pool **pool,
-                           Limit **user) noexcept nogil:
-    """A client has proved to be `login`: `pool` is where it belongs, `user` where it is counted."""
+cdef JoinVerdict pool_join(Pools *pools, const PoolTerms *terms, const char *login, bint alone, uint64_t now_us,
+                           Pool **pool, Limit **user) noexcept nogil:
+    """A client has proved to be `login`: `pool` is where it belongs, `user` where it is counted.
+
+    `alone`: it wants none of the pool's servers, but one of its own.
+    """
     cdef JoinVerdict verdict = JOIN_DONE
     pthread_mutex_lock(&pools.lock)
     pool[0] = pool_named(pools, terms, now_us)
@@ -190,6 +193,7 @@ cdef JoinVerdict pool_join(Pools *pools, const PoolTerms *terms, const char *log
         verdict = JOIN_USER_FULL
     else:
         pool[0].clients += 1
+        pool[0].alone += alone
         pool[0].database_limit.clients += 1
         user[0].clients += 1
     if verdict != JOIN_DONE:
@@ -199,10 +203,11 @@ cdef JoinVerdict pool_join(Pools *pools, const PoolTerms *terms, const char *log
     return verdict
 
 
-cdef void pool_quit(Pools *pools, Pool *pool, Limit *user, uint64_t now_us) noexcept nogil:
+cdef void pool_quit(Pools *pools, Pool *pool, Limit *user, bint alone, uint64_t now_us) noexcept nogil:
     """A client that had joined is gone."""
     pthread_mutex_lock(&pools.lock)
     pool.clients -= 1
+    pool.alone -= alone
     pool.database_limit.clients -= 1
     user.clients -= 1
     pool.unused_since_us = now_us
@@ -234,8 +239,8 @@ cdef void pool_secret(Pools *pools, Pool *pool, Secret *secret, const uint8_t *c
 
 
 cdef bint unused(const Pool *pool, uint64_t now_us, uint64_t timeout_us) noexcept nogil:
-    return (pool.fallback and pool.clients == 0 and pool.waiting == 0 and pool.servers == NULL and in_use(pool) == 0
-            and now_us >= pool.unused_since_us + timeout_us)
+    return (pool.fallback and pool.clients == 0 and pool.waiting == 0 and pool.servers == NULL
+            and in_use(pool) + pool.dedicated == 0 and now_us >= pool.unused_since_us + timeout_us)
 
 
 cdef Pool *prune(Pools *pools, uint64_t now_us) noexcept nogil:
@@ -316,7 +321,10 @@ cdef int in_use(const Pool *pool) noexcept nogil:
     return pool.idle_count + pool.opening + pool.out + pool.closing
 
 
-cdef int *counter(Pool *pool, int place) noexcept nogil:
+cdef int *counter(const PooledServer *server, int place) noexcept nogil:
+    cdef Pool *pool = server.pool
+    if server.dedicated:
+        return &pool.dedicated
     if place == PLACE_IDLE:
         return &pool.idle_count
     if place == PLACE_OPENING:
@@ -332,8 +340,8 @@ cdef void move(PooledServer *server, int place) noexcept nogil:
         server.prev.next = server.next
         server.next.prev = server.prev
         server.next = server.prev = NULL
-    counter(server.pool, server.place)[0] -= 1
-    counter(server.pool, place)[0] += 1
+    counter(server, server.place)[0] -= 1
+    counter(server, place)[0] += 1
     store_i32(&server.place, place)
 
 
@@ -407,8 +415,7 @@ cdef void gone(Pools *pools, PooledServer *server) noexcept nogil:
     """PostgreSQL has let go of it: it counts no more."""
     cdef Pool *pool = server.pool
     pthread_mutex_lock(&pools.lock)
-    move(server, PLACE_CLOSING)
-    pool.closing -= 1
+    counter(server, server.place)[0] -= 1
     if server.made_room_for != NULL:
         server.made_room_for.leaving -= 1
     pool.unused_since_us = max(pool.unused_since_us, server.idle_since_us)
@@ -440,7 +447,7 @@ cdef bint wants_one(const Pool *pool, bint fill) noexcept nogil:
     if pool.waiting > pool.opening:
         return True
     return (fill and pool.idle_count + pool.opening + pool.out < pool.min_size
-            and (pool.forced_user or pool.clients > 0))
+            and (pool.forced_user or pool.clients > pool.alone))
 
 
 cdef bint may_try(const Pool *pool, uint64_t now_us) noexcept nogil:
@@ -503,18 +510,23 @@ cdef TakeVerdict take(Pools *pools, Pool *pool, WaitingClient *client, uint64_t 
 
 cdef void remove_from_line(Pools *pools, WaitingClient *client) noexcept nogil:
     cdef Pool *pool = client.pool
+    cdef WaitingClient **first = &pools.first_alone if client.alone else &pool.first
+    cdef WaitingClient **last = &pools.last_alone if client.alone else &pool.last
     if client.prev == NULL:
-        pool.first = client.next
+        first[0] = client.next
     else:
         client.prev.next = client.next
     if client.next == NULL:
-        pool.last = client.prev
+        last[0] = client.prev
     else:
         client.next.prev = client.prev
     client.next = client.prev = NULL
     client.in_line = False
-    pool.waiting -= 1
     pools.waiting -= 1
+    if client.alone:
+        pool.alone_waiting -= 1
+    else:
+        pool.waiting -= 1
 
 
 cdef LeaveVerdict leave_line(Pools *pools, WaitingClient *client) noexcept nogil:
@@ -563,6 +575,91 @@ cdef bint claim(Pools *pools, PooledServer *server, int worker) noexcept nogil:
         move(server, PLACE_OUT)
     pthread_mutex_unlock(&pools.lock)
     return mine
+
+
+# ---- servers of one client alone (replication) ---------------------------------------------------------------------
+
+cdef bint reserve_alone(WaitingClient *client) noexcept nogil:
+    """Reserve room for a server of the client's own, where the limits of its database and user have any."""
+    cdef Pool *pool = client.pool
+    if pool.removed or at_limit(pool.database_limit) or at_limit(pool.user_limit):
+        return False
+    pool.dedicated += 1
+    pool.database_limit.count += 1
+    pool.user_limit.count += 1
+    client.room = True
+    return True
+
+
+cdef bint others_were_first(const Pools *pools, const Pool *pool) noexcept nogil:
+    """Does somebody wait for the same room already?"""
+    cdef const WaitingClient *client = pools.first_alone
+    while client != NULL:
+        if client.pool.database_limit == pool.database_limit or client.pool.user_limit == pool.user_limit:
+            return True
+        client = client.next
+    return False
+
+
+cdef TakeVerdict take_room(Pools *pools, Pool *pool, WaitingClient *client, uint64_t now_us) noexcept nogil:
+    """A client needs a server of its own: TAKE_OPEN and `client.room`, else TAKE_WAIT and a place in the line.
+
+    The pool's size is for servers that are shared; what holds here is max_db_connections and max_user_connections.
+    """
+    cdef TakeVerdict verdict = TAKE_WAIT
+    pthread_mutex_lock(&pools.lock)
+    client.pool = pool
+    client.granted = NULL
+    client.since_us = now_us
+    client.alone = True
+    if not others_were_first(pools, pool) and reserve_alone(client):
+        verdict = TAKE_OPEN
+    else:
+        client.in_line = True
+        client.next = NULL
+        client.prev = pools.last_alone
+        if pools.last_alone == NULL:
+            pools.first_alone = client
+        else:
+            pools.last_alone.next = client
+        pools.last_alone = client
+        pool.alone_waiting += 1
+        pools.waiting += 1
+    pthread_mutex_unlock(&pools.lock)
+    return verdict
+
+
+cdef WaitingClient *next_alone(Pools *pools, PooledServer **victim) noexcept nogil:
+    """The first in that line for whom there is room, which it then has; NULL when there is none (left).
+
+    `victim`: an idle server to close first, when a shared limit is in the way.
+    """
+    cdef WaitingClient *client
+    victim[0] = NULL
+    pthread_mutex_lock(&pools.lock)
+    client = pools.first_alone
+    while client != NULL and not reserve_alone(client):
+        client = client.next
+    if client != NULL:
+        remove_from_line(pools, client)
+    else:
+        client = pools.first_alone
+        while client != NULL and victim[0] == NULL:
+            victim[0] = make_room(pools, client.pool, client.pool.alone_waiting)
+            client = client.next
+        client = NULL
+    pthread_mutex_unlock(&pools.lock)
+    return client
+
+
+cdef void room_not_used(Pools *pools, WaitingClient *client) noexcept nogil:
+    """The room reserved for a server of this client's own is not used after all."""
+    pthread_mutex_lock(&pools.lock)
+    client.room = False
+    client.pool.dedicated -= 1
+    client.pool.database_limit.count -= 1
+    client.pool.user_limit.count -= 1
+    pthread_mutex_unlock(&pools.lock)
 
 
 # ---- when servers cannot be opened, and housekeeping ---------------------------------------------------------------
@@ -619,11 +716,11 @@ cdef PooledServer *longest_idle(Pools *pools, const Limit *limit) noexcept nogil
     return best
 
 
-cdef PooledServer *make_room(Pools *pools, Pool *pool) noexcept nogil:
-    """Where only a shared limit is in the way: an idle server of another pool that must go."""
+cdef PooledServer *make_room(Pools *pools, Pool *pool, int wanted) noexcept nogil:
+    """Where only a shared limit is in the way of `wanted` servers: an idle one of another pool that must go."""
     cdef PooledServer *victim
     cdef Limit *limit = pool.database_limit if at_limit(pool.database_limit) else pool.user_limit
-    if not at_limit(limit) or pool.waiting <= pool.opening + limit.leaving:
+    if not at_limit(limit) or wanted <= limit.leaving:
         return NULL
     victim = longest_idle(pools, limit)
     if victim != NULL:
@@ -649,7 +746,7 @@ cdef Pool *next_to_open(Pools *pools, bint fill, uint64_t now_us, PooledServer *
                 found = pool
                 break
             if may_try(pool, now_us) and room_for_one(pools, pool, now_us):
-                victim[0] = make_room(pools, pool)
+                victim[0] = make_room(pools, pool, pool.waiting - pool.opening)
                 if victim[0] != NULL:
                     break
         pool = pool.next

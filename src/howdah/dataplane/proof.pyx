@@ -57,6 +57,7 @@ from howdah.dataplane.client cimport (
     address_key,
     client_move,
     client_watch_deadline,
+    login_packet,
     print_address,
     read_room,
     set_ready,
@@ -129,7 +130,7 @@ from howdah.wire.scram cimport (
     scram_read_first,
     scram_write_challenge,
 )
-from howdah.wire.startup cimport Startup, read_startup
+from howdah.wire.startup cimport REPLICATION_PHYSICAL, Startup
 
 from howdah.dataplane.rows import AuthAsk, AuthVerdict, EventKind
 from howdah.reasons import NUMBERS
@@ -177,11 +178,6 @@ cdef const char *CONSOLE = "pgbouncer"
 
 # ---- the rule ------------------------------------------------------------------------------------------------------
 
-cdef void startup_of(const Login *login, Startup *packet) noexcept nogil:
-    """The StartupMessage that this login began with."""
-    read_startup(block_data(login.kept), login.packet_size, packet)
-
-
 cdef void ask_for_proof(Worker *w, Client *client, const Startup *packet) noexcept nogil:
     """Find the rule for this login (whose `Client.login` holds the packet) and begin with what it asks."""
     cdef Visitor visitor
@@ -195,7 +191,7 @@ cdef void ask_for_proof(Worker *w, Client *client, const Startup *packet) noexce
     visitor.user = packet.user
     visitor.local = client.peer.family == AF_UNIX
     visitor.tls = conn_secure(&client.conn)
-    visitor.replication = False
+    visitor.replication = client.replication == REPLICATION_PHYSICAL
     visitor.family = client.peer.family
     memcpy(visitor.address, client.peer.address, sizeof(visitor.address))
     rule = access_find(w.plan.access, &visitor)
@@ -229,8 +225,12 @@ cdef void reject(Worker *w, Client *client, const Visitor *visitor) noexcept nog
     if not visitor.tls:
         how = b"no encryption"
     print_address(client, host, sizeof(host))
-    snprintf(who, sizeof(who), b"host \"%s\", user \"%.63s\", database \"%.63s\", %s", host, visitor.user,
-             visitor.database, how)
+    if visitor.replication:
+        snprintf(who, sizeof(who), b"physical replication from host \"%s\", user \"%.63s\", %s", host, visitor.user,
+                 how)
+    else:
+        snprintf(who, sizeof(who), b"host \"%s\", user \"%.63s\", database \"%.63s\", %s", host, visitor.user,
+                 visitor.database, how)
     client_refuse(w, client, REJECTED, who)
 
 
@@ -319,7 +319,7 @@ cdef void outside_answered(Worker *w, Client *client, uint8_t verdict, void *dat
     cdef Login *login = client.login
     cdef Startup packet
     if verdict == FOUND:
-        startup_of(login, &packet)
+        login_packet(login, &packet)
         login.secret = <Secret *>data
         login.looked_up = True
         if w.plan.auth_cache_us and login.plan_version == w.plan.version:
@@ -463,7 +463,7 @@ cdef void not_passed(Worker *w, Client *client) noexcept nogil:
     cdef uint8_t[16] address
     cdef size_t size = address_key(client, address)
     cdef uint64_t pause_us = 0
-    startup_of(login, &packet)
+    login_packet(login, &packet)
     if login.looked_up:
         lookup_forget(&w.shared.lookups, packet.database, packet.user)
         tell_client(w, AUTH_STALE, client, NONE, NULL, 0)
@@ -480,7 +480,7 @@ cdef void not_passed(Worker *w, Client *client) noexcept nogil:
 
 cdef void refuse_password(Worker *w, Client *client) noexcept nogil:
     cdef Startup packet
-    startup_of(client.login, &packet)
+    login_packet(client.login, &packet)
     client_refuse(w, client, PASSWORD_FAILED, packet.user)
 
 
@@ -491,7 +491,7 @@ cdef void password_came(Worker *w, Client *client, const uint8_t *body, size_t s
     cdef Startup packet
     cdef const char *password = NULL
     cdef size_t length = 0
-    startup_of(login, &packet)
+    login_packet(login, &packet)
     if not read_password_message(body, size, &password, &length):
         client_refuse(w, client, MALFORMED, b"")
     elif length == 0:
@@ -614,7 +614,7 @@ cdef void send_salt(Worker *w, Client *client) noexcept nogil:
     cdef Writer challenge_text = writer(text, sizeof(text))
     cdef Writer message = writer(data, sizeof(data))
     cdef Startup packet
-    startup_of(login, &packet)
+    login_packet(login, &packet)
     login.knows = secret_keys(login.secret, w.shared.process_key, packet.user, w.plan.scram_iterations, &login.keys)
     if not scram_write_challenge(&login.scram, block_data(login.kept) + login.packet_size, login.bare_size,
                                  &login.keys, &challenge_text):

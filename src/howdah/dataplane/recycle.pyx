@@ -40,6 +40,7 @@ from howdah.dataplane.parties cimport (
     SERVER_CONNECTING,
     SERVER_HELD,
     SERVER_IDLE,
+    SERVER_LOGIN,
     SERVER_RECYCLING,
     Client,
     Server,
@@ -57,6 +58,7 @@ from howdah.dataplane.pool cimport (
     leave_line,
     pool_quit,
     release,
+    room_not_used,
     set_closing,
 )
 from howdah.dataplane.reply_queue cimport (
@@ -68,6 +70,7 @@ from howdah.dataplane.reply_queue cimport (
     all_replied,
     ends_with_ready,
     expect,
+    is_streaming,
 )
 from howdah.dataplane.server cimport server_free, server_move
 from howdah.dataplane.session_state cimport Draft, draft_init, settings_drop, settings_new
@@ -103,6 +106,7 @@ cdef int NONE = NUMBERS["none"]
 cdef int CLIENT_RESET = NUMBERS["client_reset"]
 cdef int TLS_FAILED = NUMBERS["tls_failed"]
 cdef int SERVER_LIFETIME = NUMBERS["server_lifetime"]
+cdef int REPLICATION_OVER = NUMBERS["replication_over"]
 cdef int ABANDONED = NUMBERS["abandoned_transaction"]
 cdef int UNRECOVERABLE = NUMBERS["abandoned_unrecoverable"]
 
@@ -259,6 +263,17 @@ cdef void unlink_and_recycle(Worker *w, Server *server) noexcept nogil:
     recycle(w, server)
 
 
+cdef void close_dedicated(Worker *w, Server *server) noexcept nogil:
+    """The one client that this server was opened for is gone.  PostgreSQL lets go of it when it has read Terminate:
+    at once in the middle of a stream, else when it is done with what it does, which is cancelled."""
+    if server.state == SERVER_CONNECTING or server.state == SERVER_LOGIN:
+        server_lost(w, server, NONE, b"")
+        return
+    if not w.stopping and not all_replied(&server.replies) and not is_streaming(&server.replies):
+        cancel_start(w, server, NULL, 0, 0)
+    server_close(w, server, NONE if w.stopping else REPLICATION_OVER)
+
+
 cdef void abandon(Worker *w, Client *client) noexcept nogil:
     """The client is gone in the middle of something: bring its server back in step, or close it."""
     cdef Server *server = client.server
@@ -266,6 +281,9 @@ cdef void abandon(Worker *w, Client *client) noexcept nogil:
     cdef Writer message = writer(data, sizeof(data))
     server.client = NULL
     client.server = NULL
+    if server.pooled.dedicated:
+        close_dedicated(w, server)
+        return
     if client.remain and not client.remain_drop:
         server_close(w, server, UNRECOVERABLE)  # half a message was sent; nothing can complete it
         return
@@ -325,14 +343,15 @@ cdef bint grant_pending(Worker *w, Client *client) noexcept nogil:
 
 cdef void quit_pool(Worker *w, Client *client) noexcept nogil:
     if client.pool != NULL:
-        pool_quit(&w.shared.pools, client.pool, client.user, w.now_us)
+        pool_quit(&w.shared.pools, client.pool, client.user, client.replication != 0, w.now_us)
         client.pool = NULL
 
 
 cdef void client_leave(Worker *w, Client *client, int reason, const char *detail) noexcept nogil:
     """The client is gone, or is sent away without another word."""
     cdef bint pending = grant_pending(w, client)
-    if client.server != NULL and (client.server.status != IDLE or not all_replied(&client.server.replies)):
+    if client.server != NULL and not client.replication and (
+            client.server.status != IDLE or not all_replied(&client.server.replies)):
         reason = ABANDONED
     let_go(w, client)
     if client.state == CLIENT_CONSOLE:
@@ -359,6 +378,9 @@ cdef void grant_not_wanted(Worker *w, Client *client) noexcept nogil:
     """What was on its way to a client that is gone has come: a server is passed on; the struct is free."""
     cdef Server *server
     client.owed = False
+    if client.line.room:
+        room_not_used(&w.shared.pools, &client.line)
+        w.open_wanted = True
     if client.line.granted != NULL:
         server = <Server *>client.line.granted.owner
         client.line.granted = NULL

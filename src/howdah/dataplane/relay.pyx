@@ -75,8 +75,8 @@ from howdah.dataplane.reply_queue cimport (
     first_owed,
     names_unsure,
     next_voided,
-    owes_ready,
     reply_came,
+    work_to_do,
 )
 from howdah.dataplane.server cimport remember_parameter
 from howdah.dataplane.session_state cimport (
@@ -353,12 +353,14 @@ cdef Step request(Worker *w, Client *client, const Frame *frame, const uint8_t *
 
 cdef Step say_goodbye(Worker *w, Client *client) noexcept nogil:
     """Terminate: what was asked for before it is still done, as PostgreSQL does it, and nothing behind it is read."""
-    if client.server == NULL or not owes_ready(&client.server.replies) or client.server.replies.copying_in:
+    if client.server == NULL or all_replied(&client.server.replies):
         client_leave(w, client, CLIENT_TERMINATE, b"")
         return STEP_GONE
     client.goodbye = True
     client.query_us = w.now_us
     client_watch_deadline(client)
+    if not work_to_do(&client.server.replies):
+        set_ready(client)  # what it said last is to be sent; there is nothing to wait for
     return STEP_LAST
 
 
@@ -464,7 +466,7 @@ cdef bint may_go_on(Worker *w, Server *server) noexcept nogil:
     if client.stalled:
         return replies.copying_in or (not names_unsure(replies) and replies.count < MOST_IN_FLIGHT // 2)
     if client.goodbye:
-        return not owes_ready(replies)
+        return not work_to_do(replies)
     return all_replied(replies) and (
         client.held != NULL or client.state == CLIENT_LOGIN_ACTIVE or w.draining
         or not client.conn.interest & EPOLLIN)
@@ -505,6 +507,8 @@ cdef Step reply(Worker *w, Server *server, const Frame *frame, const uint8_t *me
         server.copying_in = server.reset_seen = server.settling = False
     elif tag == tags.COPY_IN_RESPONSE:
         server.copying_in = True
+    elif tag == tags.COPY_BOTH_RESPONSE and w.draining and server.client != NULL:
+        set_ready(server.client)  # a stream has no end to wait for
     elif tag == tags.COMMAND_COMPLETE:
         if not whole and frame.size <= SHORT_TAG:
             return STEP_MORE

@@ -65,6 +65,7 @@ cdef struct ReplyQueue:
     uint32_t lost_syncs  # behind CopyData: ignored by a copy that goes well, maybe answered if it fails
     bint unsure  # ... which it did: nobody knows whether something is still to come
     bint copying_in  # the server takes CopyData and ignores Sync; the client has not ended it yet
+    bint copying_both  # a stream of replication is under way
     Owed[8] inline_items
 
 cdef void replies_init(ReplyQueue *queue) noexcept nogil
@@ -75,9 +76,10 @@ cdef ReplyVerdict reply_came(ReplyQueue *queue, uint8_t tag, Owed *answered) noe
 cdef bint next_voided(ReplyQueue *queue, Owed *owed) noexcept nogil
 cdef bint all_replied(const ReplyQueue *queue) noexcept nogil
 cdef bint ends_with_ready(const ReplyQueue *queue) noexcept nogil
+cdef bint is_streaming(const ReplyQueue *queue) noexcept nogil
 cdef bint names_unsure(const ReplyQueue *queue) noexcept nogil
 cdef uint8_t first_expected(const ReplyQueue *queue) noexcept nogil
 cdef const Owed *owed_at(const ReplyQueue *queue, uint32_t index) noexcept nogil
-cdef bint owes_ready(const ReplyQueue *queue) noexcept nogil
+cdef bint work_to_do(const ReplyQueue *queue) noexcept nogil
 cdef const Owed *first_owed(const ReplyQueue *queue) noexcept nogil
 cdef void swallow_first(ReplyQueue *queue) noexcept nogil

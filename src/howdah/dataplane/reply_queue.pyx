@@ -9,7 +9,10 @@ The rules are those of PostgreSQL's main loop (src/backend/tcop/postgres.c):
 - after an error in the extended protocol the server skips everything up to the next Sync;
 - while it takes CopyData it ignores Sync (src/backend/commands/copyfromparse.c), so a Sync sent before the CopyDone
   is never answered;
-- CopyData, CopyDone and CopyFail outside of a copy are ignored.
+- CopyData, CopyDone and CopyFail outside of a copy are ignored;
+- a stream of replication (CopyBoth) goes in both directions: it is over with CommandComplete, which comes when both
+  sides have sent CopyDone, or with an error, behind which the rest of the client's half is ignored as above.  Anything
+  else that a client sends into it ends the session (src/backend/replication/walsender.c).
 """
 
 from libc.stdint cimport uint8_t, uint32_t
@@ -24,7 +27,7 @@ cdef void replies_init(ReplyQueue *queue) noexcept nogil:
     queue.capacity = sizeof(queue.inline_items) // sizeof(Owed)
     queue.head = queue.count = queue.voided = queue.fetched = queue.changes = queue.late_changes = 0
     queue.skipping = queue.unsynced = queue.copy_began = queue.copying_in = queue.dropping = False
-    queue.data_sent = queue.unsure = False
+    queue.copying_both = queue.data_sent = queue.unsure = False
     queue.lost_syncs = 0
 
 
@@ -135,6 +138,11 @@ cdef bint ends_with_ready(const ReplyQueue *queue) noexcept nogil:
     return not (queue.skipping or queue.copying_in or queue.unsynced)
 
 
+cdef bint is_streaming(const ReplyQueue *queue) noexcept nogil:
+    """Is it replication that goes on until somebody ends it, rather than work that will be done?"""
+    return queue.copying_both
+
+
 cdef bint names_unsure(const ReplyQueue *queue) noexcept nogil:
     """May an error in what was sent earlier still change what has which name?  (What stands in the same run up to a
     Sync as such a message is skipped with it, so there it may be taken for done.)"""
@@ -145,8 +153,11 @@ cdef const Owed *owed_at(const ReplyQueue *queue, uint32_t index) noexcept nogil
     return item_at(queue, index)
 
 
-cdef bint owes_ready(const ReplyQueue *queue) noexcept nogil:
-    """Is any ReadyForQuery still to come?"""
+cdef bint work_to_do(const ReplyQueue *queue) noexcept nogil:
+    """Would the server end what it was asked for without a further word of the client's?  Then a ReadyForQuery is to
+    come.  (A stream and the client's half of a copy have no such end.)"""
+    if queue.copying_in or queue.copying_both:
+        return False
     for i in range(queue.count):
         if EXPECT_SYNC <= kind_at(queue, i) <= EXPECT_FUNCTION:
             return True
@@ -197,14 +208,14 @@ cdef void command_ended(ReplyQueue *queue) noexcept nogil:
             drop_first(queue)
     elif queue.copy_began and queue.count > 1 and item_at(queue, 1).item == EXPECT_COPY_END:
         drop_at(queue, 1)
-    queue.copy_began = queue.copying_in = False
+    queue.copy_began = queue.copying_in = queue.copying_both = False
     queue.lost_syncs = 0
 
 
 cdef void failed(ReplyQueue *queue) noexcept nogil:
     """ErrorResponse: a Query or Sync still gets its ReadyForQuery; extended messages take all up to Sync with them."""
     queue.unsure = queue.unsure or queue.lost_syncs > 0
-    queue.copy_began = queue.copying_in = False
+    queue.copy_began = queue.copying_in = queue.copying_both = False
     queue.fetched = queue.voided = 0
     if EXPECT_SYNC <= kind_at(queue, 0) <= EXPECT_FUNCTION:
         return
@@ -273,6 +284,7 @@ cdef ReplyVerdict reply_came(ReplyQueue *queue, uint8_t tag, Owed *answered) noe
         ready(queue)
     elif tag == tags.COPY_IN_RESPONSE or tag == tags.COPY_BOTH_RESPONSE:
         copy_in_began(queue)
+        queue.copying_both = tag == tags.COPY_BOTH_RESPONSE
         return verdict_of(item)
     elif tag == tags.COMMAND_COMPLETE or tag == tags.EMPTY_QUERY_RESPONSE or tag == tags.PORTAL_SUSPENDED:
         command_ended(queue)

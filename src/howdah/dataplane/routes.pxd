@@ -130,6 +130,7 @@ cdef struct CPlan:
     SSL_CTX *server_context
     Route *routes
     uint32_t route_count
+    Route *cluster  # an entry for physical replication, where all lead to the same server as the same user
     Route *fallback  # the entry "*", or NULL
     uint32_t *route_index  # open addressing by name; 0: free, else number of the route plus one
     uint32_t route_slots

@@ -200,6 +200,8 @@ cdef int fill_plan(Memory memory, CPlan *plan, object source) except -1:
         fill_route(memory, &plan.routes[i], entry)
         if entry.name == "*":
             plan.fallback = &plan.routes[i]
+    if len({(entry.host, entry.port, entry.force_user) for entry in source.databases}) == 1:
+        plan.cluster = plan.routes
     plan.route_index = index_of(memory, [entry.name for entry in source.databases], &plan.route_slots)
     plan.user_count = <uint32_t>len(source.users)
     plan.users = <UserRule *>memory.take(len(source.users) * sizeof(UserRule))

@@ -110,6 +110,7 @@ class ClientRow(NamedTuple):
     pin: str  # code of the pin's reason or ""
     tls: str  # "TLSv1.3/TLS_AES_256_GCM_SHA384", "" for none
     sni: str  # the server name the client asked for under TLS, or ""
+    replication: str  # none, logical, physical
 
 
 class ServerRow(NamedTuple):
@@ -129,6 +130,7 @@ class ServerRow(NamedTuple):
     application_name: str
     worker: int
     tls: str
+    replication: str  # as its client's
 
 
 class StatsRow(NamedTuple):

@@ -34,6 +34,7 @@ from howdah.dataplane.reply_queue cimport replies_free, replies_init
 from howdah.dataplane.session_state cimport settings_drop
 from howdah.dataplane.statements cimport shelf_clear, shelf_init
 from howdah.dataplane.timers cimport timer_disarm
+from howdah.wire.startup cimport REPLICATION_NONE
 from howdah.wire.tags cimport IDLE
 
 cdef enum:
@@ -42,7 +43,8 @@ cdef enum:
 cdef uint32_t[SERVER_STATES] LEGAL
 LEGAL[<int>SERVER_FREE] = 1 << SERVER_CONNECTING
 LEGAL[<int>SERVER_CONNECTING] = 1 << SERVER_LOGIN | 1 << SERVER_CLOSING | 1 << SERVER_FREE
-LEGAL[<int>SERVER_LOGIN] = 1 << SERVER_CONNECTING | 1 << SERVER_RECYCLING | 1 << SERVER_CLOSING | 1 << SERVER_FREE
+LEGAL[<int>SERVER_LOGIN] = (
+    1 << SERVER_CONNECTING | 1 << SERVER_RECYCLING | 1 << SERVER_ACTIVE | 1 << SERVER_CLOSING | 1 << SERVER_FREE)
 LEGAL[<int>SERVER_IDLE] = (
     1 << SERVER_ACTIVE | 1 << SERVER_RECYCLING | 1 << SERVER_CLOSING | 1 << SERVER_FREE)
 LEGAL[<int>SERVER_ACTIVE] = 1 << SERVER_RECYCLING | 1 << SERVER_CLOSING | 1 << SERVER_FREE
@@ -87,6 +89,7 @@ cdef Server *server_new(Worker *w) noexcept nogil:
     conn_init(&server.conn, -1, CONN_SERVER)
     replies_init(&server.replies)
     server.pooled.owner = server
+    server.pooled.dedicated = False
     server.timer.owner = server
     server.client = NULL
     server.held = NULL
@@ -98,7 +101,9 @@ cdef Server *server_new(Worker *w) noexcept nogil:
     server.unnamed_owner = 0
     server.status = IDLE
     server.pins = 0
+    server.replication = REPLICATION_NONE
     server.cancels = 0
+    server.attempts = 0
     server.backend_pid = 0
     server.backend_secret = NULL
     server.backend_secret_size = 0

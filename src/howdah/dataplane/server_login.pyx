@@ -8,7 +8,7 @@ made the other way; above, there is no way around TLS.  Called by `worker`, `han
 
 from libc.errno cimport EINPROGRESS, EPROTO, errno
 from libc.stdint cimport uint8_t, uint32_t
-from libc.stdlib cimport calloc
+from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, strcmp, strdup, strerror, strlen, strncmp
 
 from howdah.cdefs.crypto cimport OPENSSL_cleanse
@@ -44,6 +44,7 @@ from howdah.cdefs.sockets cimport (
 from howdah.cdefs.threads cimport pthread_mutex_lock, pthread_mutex_unlock
 from howdah.dataplane.buffers cimport hold, unhold
 from howdah.dataplane.certificates cimport LARGEST_END_POINT, end_point
+from howdah.dataplane.client cimport set_ready
 from howdah.dataplane.conn cimport (
     FILL_AGAIN,
     FILL_DATA,
@@ -66,7 +67,9 @@ from howdah.dataplane.parties cimport (
     ENTRY_MESSAGES,
     ENTRY_TLS_ANSWER,
     MAIL_REFUSED,
+    PIN_REPLICATION,
     READ_SIZE,
+    SERVER_ACTIVE,
     SERVER_CONNECTING,
     SERVER_LOGIN,
     Client,
@@ -74,8 +77,8 @@ from howdah.dataplane.parties cimport (
     Server,
     Worker,
 )
-from howdah.dataplane.pool cimport Pool, WaitingClient, open_failed, opened, unreserve
-from howdah.dataplane.recycle cimport recycle, server_lost, watch_server
+from howdah.dataplane.pool cimport Pool, WaitingClient, open_failed, opened, room_not_used, unreserve
+from howdah.dataplane.recycle cimport client_refuse, client_refuse_text, recycle, server_lost, watch_server
 from howdah.dataplane.routes cimport (
     TLS_ALLOW,
     TLS_PREFER,
@@ -87,12 +90,22 @@ from howdah.dataplane.routes cimport (
     find_user,
 )
 from howdah.dataplane.server cimport entry_free, remember_key, remember_parameter, server_move, server_new
-from howdah.dataplane.session_state cimport Draft, draft_init, settings_new
+from howdah.dataplane.session_state cimport Draft, Settings, draft_init, settings_data, settings_hold, settings_new
 from howdah.dataplane.timers cimport timer_arm, timer_disarm
 from howdah.dataplane.tls cimport Tls, tls_connect, tls_describe, tls_expect, tls_resume, tls_speaks_postgresql
 from howdah.dataplane.welcome cimport keep_welcome
 from howdah.wire cimport tags
-from howdah.wire.bytes cimport Reader, Writer, left, read_bytes, read_u32, reader, writer
+from howdah.wire.bytes cimport (
+    Reader,
+    Writer,
+    left,
+    read_bytes,
+    read_u32,
+    reader,
+    write_bytes,
+    write_string,
+    writer,
+)
 from howdah.wire.compose cimport (
     compose_password,
     compose_sasl_initial,
@@ -112,6 +125,7 @@ from howdah.wire.scram cimport (
     scram_client_first,
     scram_client_verify,
 )
+from howdah.wire.startup cimport REPLICATION_LOGICAL, REPLICATION_NONE, replication_name
 
 from howdah.dataplane.rows import EventKind
 from howdah.reasons import NUMBERS
@@ -135,6 +149,7 @@ cdef uint8_t EVENT_SERVER_REFUSED = EventKind.SERVER_REFUSED
 cdef int NONE = NUMBERS["none"]
 cdef int OUT_OF_MEMORY = NUMBERS["out_of_memory"]
 cdef int UNREACHABLE = NUMBERS["server_unreachable"]
+cdef int CONNECT_TIMEOUT = NUMBERS["server_connect_timeout"]
 cdef int LOGIN_FAILED = NUMBERS["server_login_failed"]
 cdef int AUTH_UNSUPPORTED = NUMBERS["server_auth_unsupported"]
 cdef int SERVER_PROTOCOL = NUMBERS["server_protocol"]
@@ -171,12 +186,36 @@ cdef const Endpoint *next_endpoint(Pool *pool) noexcept nogil:
 
 cdef void open_server(Worker *w, Pool *pool) noexcept nogil:
     """Open one more server; room for it has been reserved in the pool."""
-    cdef const Endpoint *endpoint = NULL
-    cdef char[200] problem
     cdef Server *server = server_new(w)
     if server == NULL:
         unreserve(&w.shared.pools, pool)
         return
+    opened(&w.shared.pools, pool, &server.pooled, w.index, w.now_us)
+    begin_opening(w, server)
+
+
+cdef void open_dedicated(Worker *w, Client *client) noexcept nogil:
+    """Open the server that this client alone will use; it has the room for it."""
+    cdef Server *server = server_new(w)
+    if server == NULL:
+        room_not_used(&w.shared.pools, &client.line)
+        client_refuse(w, client, OUT_OF_MEMORY, b"")
+        return
+    client.line.room = False
+    client.server = server
+    server.client = client
+    server.replication = client.replication
+    server.pooled.dedicated = True
+    opened(&w.shared.pools, client.pool, &server.pooled, w.index, w.now_us)
+    begin_opening(w, server)
+
+
+cdef void begin_opening(Worker *w, Server *server) noexcept nogil:
+    """To the next of the database's addresses."""
+    cdef Pool *pool = server.pooled.pool
+    cdef const Endpoint *endpoint = NULL
+    cdef char[200] problem
+    server.attempts += 1
     snprintf(problem, sizeof(problem), b"the database has been removed")
     pthread_mutex_lock(&w.shared.pools.lock)  # what the plan holds may be gone behind it
     if pool.route != NULL and (<Route *>pool.route).endpoint_count:
@@ -188,7 +227,6 @@ cdef void open_server(Worker *w, Pool *pool) noexcept nogil:
     elif pool.route != NULL:
         snprintf(problem, sizeof(problem), b"%s", (<Route *>pool.route).resolve_error)
     pthread_mutex_unlock(&w.shared.pools.lock)
-    opened(&w.shared.pools, pool, &server.pooled, w.index, w.now_us)
     if endpoint == NULL:
         server_login_failed(w, server, UNREACHABLE, False, b"08001", problem)
     elif not begin_entry(w, server, w.plan.server_tls >= TLS_PREFER):
@@ -250,9 +288,12 @@ cdef void unreachable(Worker *w, Server *server, int error) noexcept nogil:
 cdef void server_login_failed(Worker *w, Server *server, int reason, bint refused, const char *sqlstate,
                               const char *message) noexcept nogil:
     """No server from this attempt.  Where it is the user or database that PostgreSQL refuses, all who wait are told."""
-    cdef WaitingClient *waiting = open_failed(
-        &w.shared.pools, server.pooled.pool, reason, refused, sqlstate, message, w.now_us)
+    cdef WaitingClient *waiting
     cdef Client *client
+    if server.pooled.dedicated:
+        dedicated_failed(w, server, reason, sqlstate, message)
+        return
+    waiting = open_failed(&w.shared.pools, server.pooled.pool, reason, refused, sqlstate, message, w.now_us)
     while waiting != NULL:
         client = <Client *>waiting.owner
         waiting = waiting.next
@@ -260,6 +301,44 @@ cdef void server_login_failed(Worker *w, Server *server, int reason, bint refuse
         mail_send(&w.shared.workers[client.line.worker], &client.mail)
     tell_server(w, EVENT_SERVER_REFUSED, server, reason, message, strlen(message))
     server_lost(w, server, NONE, b"")
+
+
+cdef void dedicated_failed(Worker *w, Server *server, int reason, const char *sqlstate,
+                           const char *message) noexcept nogil:
+    """Nobody but its own client is told, and at once: replication clients know how to try again."""
+    cdef Client *client = server.client
+    tell_server(w, EVENT_SERVER_REFUSED, server, reason, message, strlen(message))
+    if (reason == UNREACHABLE or reason == CONNECT_TIMEOUT) and elsewhere(w, server):
+        return
+    server.client = NULL
+    client.server = NULL
+    server_lost(w, server, NONE, b"")
+    if reason == LOGIN_FAILED:
+        client_refuse_text(w, client, LOGIN_FAILED, sqlstate, message)
+    else:
+        client_refuse(w, client, reason, message)
+
+
+cdef bint elsewhere(Worker *w, Server *server) noexcept nogil:
+    """Go on at the next address, as libpq does; False: each has been tried."""
+    cdef Pool *pool = server.pooled.pool
+    cdef uint32_t addresses = 0
+    pthread_mutex_lock(&w.shared.pools.lock)
+    if pool.route != NULL:
+        addresses = (<Route *>pool.route).endpoint_count
+    pthread_mutex_unlock(&w.shared.pools.lock)
+    if server.attempts >= addresses:
+        return False
+    entry_free(server)
+    conn_close(&w.slab, &server.conn)
+    timer_disarm(&server.timer)
+    free(<void *>server.endpoint)
+    free(<void *>server.host)
+    server.endpoint = server.host = NULL
+    if server.state == SERVER_LOGIN:
+        server_move(server, SERVER_CONNECTING)
+    begin_opening(w, server)
+    return True
 
 
 cdef void server_login(Worker *w, Server *server, unsigned int events) noexcept nogil:
@@ -419,7 +498,10 @@ cdef bint say_who_we_are(Worker *w, Server *server) noexcept nogil:
     pthread_mutex_lock(&w.shared.pools.lock)  # a new plan may be on its way
     found = <Route *>pool.route
     if found != NULL:
-        compose_startup(&message, pool.server_user, pool.server_database, found.startup, found.startup_size)
+        if server.replication == REPLICATION_NONE:
+            compose_startup(&message, pool.server_user, pool.server_database, found.startup, found.startup_size)
+        else:
+            compose_replication(&message, server, found)
         take_secret(w, entry, pool, found)
     pthread_mutex_unlock(&w.shared.pools.lock)
     if found == NULL:
@@ -429,6 +511,21 @@ cdef bint say_who_we_are(Worker *w, Server *server) noexcept nogil:
     else:
         return send_login(w, server, data, message.used)
     return False
+
+
+cdef void compose_replication(Writer *message, const Server *server, const Route *found) noexcept nogil:
+    """The startup packet for a client's own server: its settings are there from the beginning, since a server of
+    physical replication takes no SET."""
+    cdef uint8_t[LARGEST_STARTUP] data
+    cdef Writer extra = writer(data, sizeof(data))
+    cdef const Settings *settings = server.client.settings
+    cdef const Pool *pool = server.pooled.pool
+    write_bytes(&extra, found.startup, found.startup_size)
+    write_bytes(&extra, settings_data(settings), settings.size)
+    write_string(&extra, "replication")
+    write_string(&extra, "database" if server.replication == REPLICATION_LOGICAL else "true")
+    compose_startup(message, pool.server_user, pool.server_database, <const char *>data, <uint32_t>extra.used)
+    message.ok = message.ok and extra.ok
 
 
 cdef void take_secret(Worker *w, Entry *entry, Pool *pool, const Route *found) noexcept nogil:
@@ -643,6 +740,9 @@ cdef void server_ready(Worker *w, Server *server) noexcept nogil:
         keep_session(w, server)
         tls_describe(server.conn.tls, server.tls, sizeof(server.tls))
     entry_free(server)
+    if server.pooled.dedicated:
+        dedicated_ready(w, server)
+        return
     server.settings = settings_new(&none)
     if server.settings != NULL:
         keep_welcome(&w.shared.pools, server.pooled.pool, server.settings, server.parameters,
@@ -650,3 +750,14 @@ cdef void server_ready(Worker *w, Server *server) noexcept nogil:
     tell_server(w, EVENT_SERVER_LOGIN, server, NONE, NULL, 0)
     w.open_wanted = True  # where this was the first, others need not hold back any more
     recycle(w, server)
+
+
+cdef void dedicated_ready(Worker *w, Server *server) noexcept nogil:
+    """Logged in for one client: `replication` tells it so in a moment."""
+    cdef char[32] detail
+    server.settings = settings_hold(server.client.settings)
+    server.pins = PIN_REPLICATION
+    server_move(server, SERVER_ACTIVE)
+    snprintf(detail, sizeof(detail), b"%s replication", replication_name(server.replication))
+    tell_server(w, EVENT_SERVER_LOGIN, server, NONE, detail, strlen(detail))
+    set_ready(server.client)

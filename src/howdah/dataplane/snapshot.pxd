@@ -19,6 +19,7 @@ cdef struct ClientSnap:
     uint64_t wait_us
     uint64_t link
     int pins
+    int replication
     char[64] application_name
     char[64] tls
     char[256] sni

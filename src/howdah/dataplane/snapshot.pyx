@@ -72,6 +72,7 @@ cdef void fill_row(Worker *w, Client *client, ClientSnap *row) noexcept nogil:
     if client.state == CLIENT_WAITING or client.state == CLIENT_LOGIN_WAITING:
         row.wait_us = w.now_us - client.line.since_us
     row.link = client.server.id if client.server != NULL else 0
+    row.replication = client.replication
     row.pins = client.server.pins if client.server != NULL else 0
     row.application_name[0] = 0
     if name != NULL:

@@ -74,7 +74,7 @@ cdef bint keep(Worker *w, Client *client, const uint8_t *message, uint32_t size,
 cdef Step use_unnamed(Worker *w, Client *client, uint8_t expected, Turn *turn) noexcept nogil:
     """Bind or Describe of it.  What the server has under no name may be another client's."""
     cdef Step step = STEP_FORWARD
-    if client.server.unnamed_owner != client.id:
+    if client.server.unnamed_owner != client.id and not client.server.pooled.dedicated:
         step = lend_unnamed(w, client, turn)
     if step != STEP_FORWARD:
         return step

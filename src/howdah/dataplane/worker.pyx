@@ -98,7 +98,9 @@ from howdah.dataplane.parties cimport (
 from howdah.dataplane.pool cimport (
     Pool,
     PooledServer,
+    WaitingClient,
     claim,
+    next_alone,
     next_outdated,
     next_to_open,
     pool_free,
@@ -118,13 +120,15 @@ from howdah.dataplane.recycle cimport (
     watch_client,
 )
 from howdah.dataplane.relay cimport console_held, relay_client, relay_console, relay_granted, relay_held, relay_server
+from howdah.dataplane.replication cimport replication_login
 from howdah.dataplane.reply_queue cimport (
     EXPECT_QUERY,
     EXPECT_SWALLOW,
     all_replied,
     ends_with_ready,
     first_expected,
-    owes_ready,
+    is_streaming,
+    work_to_do,
 )
 from howdah.dataplane.routes cimport CPlan, Route, find_route, find_time_limits
 from howdah.dataplane.server cimport server_move
@@ -322,6 +326,8 @@ cdef void go_on(Worker *w) noexcept nogil:
     while client != NULL:
         if client.state == CLIENT_WAITING:
             relay_granted(w, client)
+        elif client.state == CLIENT_LOGIN_WAITING and client.replication:
+            replication_login(w, client)
         elif client.state == CLIENT_LOGIN_WAITING:
             login_granted(w, client)
         elif client.state == CLIENT_LOGIN_ACTIVE:
@@ -332,7 +338,7 @@ cdef void go_on(Worker *w) noexcept nogil:
             proof_held(w, client)
         elif client.state == CLIENT_CONSOLE:
             console_held(w, client)
-        elif client.goodbye and (client.server == NULL or not owes_ready(&client.server.replies)):
+        elif client.goodbye and (client.server == NULL or not work_to_do(&client.server.replies)):
             client_leave(w, client, CLIENT_TERMINATE, b"")
         elif w.draining and between_transactions(client):
             client_refuse(w, client, SHUTDOWN, b"")
@@ -345,11 +351,14 @@ cdef void go_on(Worker *w) noexcept nogil:
 
 
 cdef bint between_transactions(const Client *client) noexcept nogil:
-    """Nothing is lost when this client goes: it is idle, with a server (a pin) or without."""
+    """Nothing is lost when this client goes: it is idle, with a server (a pin) or without, or takes up its stream
+    again where it was."""
     if client.state == CLIENT_IDLE:
         return client.begin == NULL
-    return (client.state == CLIENT_ACTIVE and client.server.status == IDLE
-            and all_replied(&client.server.replies) and ends_with_ready(&client.server.replies))
+    if client.state != CLIENT_ACTIVE or client.server.status != IDLE:
+        return False
+    return is_streaming(&client.server.replies) or (
+        all_replied(&client.server.replies) and ends_with_ready(&client.server.replies))
 
 
 # ---- time ----------------------------------------------------------------------------------------------------------
@@ -386,7 +395,7 @@ cdef void client_expired(Worker *w, Client *client) noexcept nogil:
     if client.state == CLIENT_DELAYED:
         refuse_password(w, client)
         return
-    if reason == WAIT_TIMEOUT:
+    if reason == WAIT_TIMEOUT and not client.replication:
         pthread_mutex_lock(&w.shared.pools.lock)
         failing = client.pool.failing
         pthread_mutex_unlock(&w.shared.pools.lock)
@@ -446,6 +455,22 @@ cdef void open_servers(Worker *w, bint fill) noexcept nogil:
         else:
             close_idle(w, victim, EVICTED)
         pool = next_to_open(&w.shared.pools, fill, w.now_us, &victim)
+    give_room(w)
+
+
+cdef void give_room(Worker *w) noexcept nogil:
+    """To clients that want a server of their own, which their own worker opens."""
+    cdef PooledServer *victim = NULL
+    cdef WaitingClient *waiting = next_alone(&w.shared.pools, &victim)
+    cdef Client *client
+    while waiting != NULL or victim != NULL:
+        if waiting == NULL:
+            close_idle(w, victim, EVICTED)
+        else:
+            client = <Client *>waiting.owner
+            client.mail.kind = MAIL_GRANT
+            mail_send(&w.shared.workers[waiting.worker], &client.mail)
+        waiting = next_alone(&w.shared.pools, &victim)
 
 
 # ---- mail ----------------------------------------------------------------------------------------------------------
@@ -492,6 +517,8 @@ cdef void deliver(Worker *w, Mail *mail) noexcept nogil:
 cdef void granted(Worker *w, Client *client) noexcept nogil:
     if client.state == CLIENT_WAITING:
         relay_granted(w, client)
+    elif client.state == CLIENT_LOGIN_WAITING and client.replication:
+        replication_login(w, client)
     elif client.state == CLIENT_LOGIN_WAITING:
         login_granted(w, client)
     else:

@@ -15,6 +15,13 @@ cpdef enum StartupVerdict:
     STARTUP_BAD_VERSION = 9
     STARTUP_BAD_CANCEL = 10  # a CancelRequest with an impossible key
 
+# What `replication` in a StartupMessage asks for.
+cpdef enum Replication:
+    REPLICATION_NONE = 0
+    REPLICATION_PHYSICAL = 1  # of the whole cluster: the connection is to no database
+    REPLICATION_LOGICAL = 2
+    REPLICATION_BAD = 3  # PostgreSQL would not know what to make of it
+
 cdef struct Startup:
     uint32_t size  # of the whole packet
     uint32_t code  # protocol version or request code
@@ -31,5 +38,7 @@ cdef struct Startup:
     uint32_t secret_size
 
 cdef StartupVerdict read_startup(const uint8_t *data, size_t size, Startup *startup) noexcept nogil
+cdef Replication replication_wanted(const char *value) noexcept nogil
+cdef const char *replication_name(uint8_t kind) noexcept nogil
 cdef bint next_parameter(const char **at, const char *end, const char **name, const char **value) noexcept nogil
 cdef bint next_option(const char **at, char **scratch, const char **name, const char **value) noexcept nogil

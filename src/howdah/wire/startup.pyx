@@ -10,6 +10,9 @@ from libc.string cimport strcmp, strlen, strncmp
 
 from howdah.wire.bytes cimport Reader, left, read_bytes, read_string, read_u32, reader
 
+cdef extern from "<strings.h>" nogil:
+    int strncasecmp(const char *a, const char *b, size_t size) noexcept
+
 cdef enum:
     CANCEL_CODE = 80877102
     SSL_CODE = 80877103
@@ -87,6 +90,32 @@ cdef StartupVerdict read_parameters(Reader *r, Startup *startup) noexcept nogil:
     if startup.database == NULL or startup.database[0] == 0:
         startup.database = startup.user
     return STARTUP_MESSAGE
+
+
+cdef Replication replication_wanted(const char *value) noexcept nogil:
+    """`replication` of a StartupMessage, NULL where it has none; a Boolean is what PostgreSQL's parse_bool takes."""
+    if value == NULL:
+        return REPLICATION_NONE
+    if strcmp(value, "database") == 0:
+        return REPLICATION_LOGICAL
+    if begins(value, "true", 1) or begins(value, "yes", 1) or begins(value, "on", 2) or begins(value, "1", 1):
+        return REPLICATION_PHYSICAL
+    if begins(value, "false", 1) or begins(value, "no", 1) or begins(value, "off", 2) or begins(value, "0", 1):
+        return REPLICATION_NONE
+    return REPLICATION_BAD
+
+
+cdef const char *replication_name(uint8_t kind) noexcept nogil:
+    """For people; "" where there is none."""
+    if kind == REPLICATION_PHYSICAL:
+        return b"physical"
+    return b"logical" if kind == REPLICATION_LOGICAL else b""
+
+
+cdef bint begins(const char *value, const char *word, size_t least) noexcept nogil:
+    """Is `value` the beginning of `word`, with `least` letters at least, in whatever case?"""
+    cdef size_t size = strlen(value)
+    return size >= least and strncasecmp(value, word, size) == 0
 
 
 cdef bint next_parameter(const char **at, const char *end, const char **name, const char **value) noexcept nogil:

@@ -62,8 +62,9 @@ def rules_of_auth_type(auth_type: str, ldap_options: str) -> tuple[HbaLine, ...]
     if method is None or auth_type not in AUTH_TYPES:
         raise ValueError(f"{auth_type} is no auth_type; those are {', '.join(AUTH_TYPES)} and hba")
     everybody = (NameMatch(NameKind.ALL),)
+    everything = (*everybody, NameMatch(NameKind.REPLICATION))  # in an HBA file "all" does not mean replication
     transport = (Transport.HOSTSSL,) if method is Method.CERT else (Transport.LOCAL, Transport.HOST)
-    rule = AccessRule("auth_type", transport, everybody, everybody, (), Nearby.NO, method, any_user=auth_type == "any")
+    rule = AccessRule("auth_type", transport, everything, everybody, (), Nearby.NO, method, any_user=auth_type == "any")
     return (HbaLine(rule, _ldap_options(ldap_options) if method is Method.LDAP else {}),)
 
 

@@ -129,7 +129,7 @@ def _clients(facts: Facts) -> Rows:
             who = facts.use.users.get(client.id, client.user), CONSOLE_DATABASE, "active"
         user, database, state = who
         yield (
-            *("C", user, database, "none", state),
+            *("C", user, database, client.replication, state),
             *(*_place(client.address, client.port), *_place(client.local_address, client.local_port)),
             *(_time(client.connect_at_us), _time(client.request_at_us), wait, wait_us, 0),
             *(_pointer(client.id), _pointer(client.link), 0, client.tls, client.application_name, 0, client.id),
@@ -140,7 +140,7 @@ def _clients(facts: Facts) -> Rows:
 def _servers(facts: Facts) -> Rows:
     for server in facts.engine.servers():
         yield (
-            *("S", server.user, server.database, "none", server.state),
+            *("S", server.user, server.database, server.replication, server.state),
             *(*_place(server.address, server.port), *_place(server.local_address, server.local_port)),
             *(_time(server.connect_at_us), _time(server.request_at_us), 0, 0, int(server.close_needed)),
             *(_pointer(server.id), _pointer(server.link), server.remote_pid, server.tls, server.application_name, 0),

@@ -478,7 +478,8 @@ def test_an_auth_type_is_one_rule_for_everybody(auth_type: str) -> None:
     (line,) = rules_of_auth_type(auth_type, "")
     method = rule(f"host all all all {auth_type}").method
     everywhere = (Transport.LOCAL, Transport.HOST)
-    assert line == HbaLine(AccessRule("auth_type", everywhere, (ALL,), (ALL,), (), Nearby.NO, method), {})
+    everything = (ALL, NameMatch(NameKind.REPLICATION))
+    assert line == HbaLine(AccessRule("auth_type", everywhere, everything, (ALL,), (), Nearby.NO, method), {})
 
 
 def test_auth_type_any_lets_in_who_is_not_known() -> None:

@@ -76,6 +76,7 @@ def test_limits_of_clients(pooler: Pooler, limit: str) -> None:
     with replicator(pooler, PHYSICAL), pytest.raises(Refused) as refused:
         replicator(pooler, LOGICAL)
     assert refused.value.sqlstate == "53300"
+    pooler.wait_for_pool("app", REPLICATOR, cl_active=0)
     with replicator(pooler, LOGICAL) as client:
         assert works(client)
 

@@ -11,9 +11,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from bench import report
 from bench.compare import bar, company, medians, saturated, warnings
+from bench.meter import Metrics
 from bench.places import RESULTS, NotHere, raise_files_limit
 from bench.postgres import Databases
-from bench.scenarios import QUICK, SCENARIOS, Metrics, Scenario, measure_all
+from bench.scenarios import QUICK, SCENARIOS, Scenario, measure_all
 from bench.targets import NAMES, missing
 
 Rounds = dict[str, list[Metrics]]

@@ -15,6 +15,7 @@ MIB = 1 << 20
 GIB = 1 << 30
 ROW = 40_000_000
 ROWS = 5  # of ROW bytes, one after the other
+LETTERS = "x" * 64  # repeat() takes its time when it is given one
 LINE = b"x" * 1023 + b"\n"
 #: As psql sends a file: CopyData of 8 KiB.
 COPY_DATA = copy_data(LINE * 8)
@@ -53,7 +54,7 @@ def _resident(target: Target) -> int:
 
 def rows(target: Target, size: int) -> Copied:
     """Some rows of `size` bytes, one after the other."""
-    read = [generator.copy(target.port, sql=f"SELECT repeat('x', {size})") for _ in range(ROWS)]
+    read = [generator.copy(target.port, sql=f"SELECT repeat('{LETTERS}', {size // len(LETTERS)})") for _ in range(ROWS)]
     _check(target, sum(one.bytes for one in read), ROWS * (size + ROW_HEAD))
     return Copied(ROWS * size, sum(one.seconds for one in read), sum(one.cpu_s for one in read))
 
@@ -71,7 +72,7 @@ def copy_in(target: Target, size: int) -> Copied:
     with Connection(target.port, timeout=60) as connection:
         connection.run("CREATE UNLOGGED TABLE IF NOT EXISTS copied (line text)")
         began, used = time.perf_counter(), time.thread_time()
-        tag = connection.copy_in("COPY copied FROM STDIN WHERE length(line) < 1000", _blocks(size))
+        tag = connection.copy_in("COPY copied FROM STDIN WHERE octet_length(line) < 1000", _blocks(size))
         seconds, cpu_s = time.perf_counter() - began, time.thread_time() - used
     if tag != "COPY 1":
         raise RuntimeError(f"{target.name}: the end of a COPY of {size} bytes did not arrive: {tag!r}")

@@ -106,7 +106,7 @@ def fill(port: int, scale: int) -> None:
     subprocess.run(command, check=True, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def _script(load: Load, home: Path) -> tuple[str, str]:
+def script_options(load: Load, home: Path) -> tuple[str, str]:
     """The options that choose it; our own is written to `home`."""
     if not load.text:
         return "-b", load.script
@@ -120,7 +120,7 @@ def run(load: Load, port: int, seconds: int) -> Outcome:
     home = scratch("pgbench")
     threads = min(load.clients, 2)
     command = [
-        str(program(tls=load.tls)), "-n", *_script(load, home), "-M", load.protocol, "-c", str(load.clients),
+        str(program(tls=load.tls)), "-n", *script_options(load, home), "-M", load.protocol, "-c", str(load.clients),
         "-j", str(threads), "-T", str(seconds), "-l", "--log-prefix", str(home / "log"), "-p", str(port),
         *(["-C"] if load.reconnect else []), "bench",
     ]  # fmt: skip

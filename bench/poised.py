@@ -38,6 +38,11 @@ class Poised:
             command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
 
+    @property
+    def returncode(self) -> int | None:
+        """None while it runs."""
+        return self._process.poll()
+
     def __enter__(self) -> Self:
         assert self._process.stdout is not None
         if self._process.stdout.readline() != "ready\n":
@@ -57,5 +62,5 @@ class Poised:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._process.returncode is None:
+        if self.returncode is None:
             self._process.communicate()

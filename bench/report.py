@@ -84,10 +84,14 @@ def scenario_table(name: str, medians: Mapping[str, Metrics], rounds: Mapping[st
     return table
 
 
-def ratio_table(results: Mapping[str, Mapping[str, Metrics]]) -> Table:
-    """The pairs of PAIRS that were measured; relay/pgbouncer is the best there is to get."""
+def pairs(results: Mapping[str, Mapping[str, Metrics]]) -> list[tuple[str, str]]:
+    """Those of PAIRS that were measured."""
     there = {target for targets in results.values() for target in targets}
-    pairs = [pair for pair in PAIRS if there.issuperset(pair)]
+    return [pair for pair in PAIRS if there.issuperset(pair)]
+
+
+def ratio_table(results: Mapping[str, Mapping[str, Metrics]], pairs: Sequence[tuple[str, str]]) -> Table:
+    """How they compare; relay/pgbouncer is the best there is to get."""
     title = "Ratios of medians (tx/s, statements/s or MiB/s: higher is better; p99, of storms the bystander's,"
     table = Table(title=f"{title} CPU, and the time to a storm's last result: lower)", title_justify="left")
     table.add_column("")

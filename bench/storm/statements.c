@@ -9,7 +9,9 @@
 
 #include "figures.h"
 
-enum { EVENTS = 256, REQUEST_BYTES = 400, LONGEST_WAIT_MS = 30000, ROWS = 100000 /* of pgbench's smallest scale */, INT4 = 23 };
+enum { EVENTS = 256, PARSES_AT_A_TIME = 50, LONGEST_WAIT_MS = 30000, INT4 = 23 /* the type's OID */ };
+enum { PARSE_BYTES = 100 /* at most */, REQUEST_BYTES = (PARSES_AT_A_TIME + 1) * PARSE_BYTES };
+enum { ROWS = 100000 /* of pgbench's smallest scale */ };
 
 struct statements_client {
     struct client client;
@@ -69,7 +71,7 @@ static void put_sync(struct request *request)
 
 static void put_parse(struct request *request, int statement)
 {
-    char text[100];
+    char text[PARSE_BYTES];
     begin(request, 'P');
     snprintf(text, sizeof text, "s%d", statement);
     put_text(request, text);
@@ -108,12 +110,15 @@ static void put_execution(struct request *request, int statement, int row)
 
 static enum verdict prepare_next(struct statements *load, struct statements_client *client)
 {
-    struct request request = {.length = 0};
+    struct request request;
+    int last = client->prepared + PARSES_AT_A_TIME;
     if (client->prepared == load->statement_count) {
         load->running--;
         return STEP_AGAIN;
     }
-    put_parse(&request, client->prepared++);
+    request.length = 0;
+    while (client->prepared < load->statement_count && client->prepared < last)
+        put_parse(&request, client->prepared++);
     put_sync(&request);
     return client_ask(&client->client, request.bytes, request.length);
 }
@@ -134,7 +139,7 @@ static int room_for_one_more(struct statements *load)
 
 static enum verdict execute_next(struct statements *load, struct statements_client *client)
 {
-    struct request request = {.length = 0};
+    struct request request;
     double at = now();
     if (client->asked_at > 0 && room_for_one_more(load))
         load->took[load->transactions++] = at - client->asked_at;
@@ -143,6 +148,7 @@ static enum verdict execute_next(struct statements *load, struct statements_clie
         return STEP_AGAIN;
     }
     client->asked_at = at;
+    request.length = 0;
     put_execution(&request, rand_r(&client->seed) % load->statement_count, 1 + rand_r(&client->seed) % ROWS);
     put_sync(&request);
     return client_ask(&client->client, request.bytes, request.length);

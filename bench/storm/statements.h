@@ -1,6 +1,6 @@
 /* A load of prepared statements: every client prepares all of them and then runs one at random, again and again.
  *
- * pgbench cannot do this: it takes at most 128 scripts, and to choose in a script costs more than the query. */
+ * pgbench cannot do this: it takes at most 128 scripts, and inside of one it walks over all that is not chosen. */
 #ifndef STORM_STATEMENTS_H
 #define STORM_STATEMENTS_H
 

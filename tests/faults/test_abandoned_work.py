@@ -158,7 +158,7 @@ def test_inside_a_message(pooler: Pooler, locked: str) -> None:
 def test_while_waiting(pooler: Pooler) -> None:
     pooler.run_with(default_pool_size=1)
     with pooler.client() as holder:
-        holder.query("BEGIN")
+        holder.begin()
         waiting = [pooler.client() for _ in range(10)]
         for client in waiting:
             client.send(wire.query("SELECT 1"))
@@ -174,7 +174,7 @@ def test_each_one_has_its_line_in_the_log(pooler: Pooler) -> None:
     pooler.run_with(default_pool_size=1)
     for count in range(1, 4):
         client = pooler.client()
-        client.query("BEGIN")
+        client.begin()
         client.vanish()
         wait_until(lambda seen=count: len(pooler.logged("abandoned_transaction")) == seen, "the log line")  # type: ignore[misc]
 
@@ -185,7 +185,7 @@ def test_many_leavers_cost_few_servers(pooler: Pooler, postgres: Postgres) -> No
         pids = set()
         for number in range(100):
             client = pooler.client()
-            client.query("BEGIN")
+            client.begin()
             pids.add(client.query("SELECT pg_backend_pid()").value)
             if number % 2:
                 client.send(wire.query("SELECT pg_sleep(60)"))

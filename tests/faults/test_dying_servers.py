@@ -51,7 +51,7 @@ def test_an_idle_server_that_is_terminated_is_not_missed(pooler: Pooler, postgre
 def test_a_terminated_server_takes_its_client_with_it(pooler: Pooler, postgres: Postgres, statement: str) -> None:
     pooler.run()
     with pooler.client() as victim, pooler.client() as other:
-        other.query("BEGIN")
+        other.begin()
         pid = int(victim.query("SELECT pg_backend_pid()").value or "")
         victim.send(wire.query(statement))
         postgres.wait_for_backends(1, f"pid = {pid} AND query = '{statement}'")
@@ -80,7 +80,7 @@ def test_kill_9_of_a_backend_restarts_postgresql_and_howdah_recovers(pooler: Poo
     pooler.run_with(server_login_retry=0.1, query_wait_timeout=30)
     clients = [pooler.client() for _ in range(4)]
     for client in clients:
-        client.query("BEGIN")
+        client.begin()
     idle = pooler.client()
     pid = int(clients[0].query("SELECT pg_backend_pid()").value or "")
     postgres.kill_backend(pid)

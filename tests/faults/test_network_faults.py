@@ -14,7 +14,7 @@ from tests.kit.proxy import Network
 def test_a_cut_inside_a_transaction_is_that_clients_error(pooler_behind: Pooler, network: Network) -> None:
     pooler_behind.run_with(server_login_retry=0.1)
     with pooler_behind.client() as busy, pooler_behind.client() as idle:
-        busy.query("BEGIN")
+        busy.begin()
         network.cut()
         replies = busy.read_to_end()
         assert [error.sqlstate for error in replies.errors] == ["08006"]

@@ -18,7 +18,7 @@ VERSION_3 = wire.PROTOCOL_3_0.to_bytes(4)
 def undisturbed(howdah: Pooler) -> Iterator[None]:
     """Two others, one inside a transaction, work on as if nothing was."""
     with howdah.client() as busy, howdah.client() as idle:
-        busy.query("BEGIN")
+        busy.begin()
         pid = busy.query("SELECT pg_backend_pid()").value
         yield
         assert busy.query("SELECT pg_backend_pid()").value == pid
@@ -133,7 +133,7 @@ def test_copy_messages_outside_copy_are_ignored_as_postgresql_does(howdah: Poole
     with howdah.client() as client:
         client.send(noise, noise)
         assert client.query("SELECT 1").shape == "T D C Z"
-        client.query("BEGIN")
+        client.begin()
         client.send(noise)
         assert client.query("COMMIT").statuses == "I"
 

@@ -34,7 +34,7 @@ def test_a_running_query_is_cancelled(server: Server, postgres: Postgres, versio
 
 def test_inside_a_transaction(server: Server, postgres: Postgres) -> None:
     with server.client() as client:
-        client.query("BEGIN")
+        client.begin()
         client.send(wire.extended(SLEEP), wire.sync())
         wait_until_sleeping(postgres)
         client.cancel()

@@ -115,7 +115,7 @@ def test_psql_shows_tables_help_and_errors(howdah: Pooler) -> None:
 def test_clients_and_servers_are_shown_as_they_are(pooler: Pooler) -> None:
     pooler.run_with(default_pool_size=1)
     with pooler.client() as busy, pooler.client() as waiting:
-        busy.query("BEGIN")
+        busy.begin()
         waiting.send(wire.query("SELECT 1"))
         pooler.wait_for_pool(cl_active=1, cl_waiting=1, sv_active=1)
         clients = {row["state"]: row for row in pooler.admin("SHOW CLIENTS") if row["database"] == "app"}

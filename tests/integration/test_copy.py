@@ -124,7 +124,7 @@ def test_other_messages_during_copy_in_end_it(client: Client, numbers: str) -> N
 
 
 def test_copy_inside_a_transaction(client: Client, numbers: str) -> None:
-    client.query("BEGIN")
+    client.begin()
     start_copy(client, numbers)
     assert client.ask(wire.copy_data(b"1\n"), wire.copy_done()).statuses == "T"
     start_copy(client, numbers)

@@ -24,7 +24,7 @@ METHODS = ["by_password", "by_md5", "by_scram"]
 def undisturbed(gate: GuardedPooler) -> Iterator[None]:
     """One client inside a transaction and one under TLS work on as if nothing was."""
     with gate.client(database="by_trust") as busy, gate.tls_client(database="by_scram") as idle:
-        busy.query("BEGIN")
+        busy.begin()
         pid = busy.query("SELECT pg_backend_pid()").value
         yield
         assert busy.query("SELECT pg_backend_pid()").value == pid

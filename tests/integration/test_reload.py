@@ -25,7 +25,7 @@ def _setting(pooler: Pooler, key: str) -> str:
 def test_a_larger_pool_serves_those_who_wait(pooler: Pooler) -> None:
     pooler.run_with(default_pool_size=1)
     with pooler.client() as busy, pooler.client() as waiting:
-        busy.query("BEGIN")
+        busy.begin()
         waiting.send(wire.query("SELECT 'served'"))
         pooler.wait_for_pool(cl_waiting=1)
         pooler.settings["default_pool_size"] = 2
@@ -47,7 +47,7 @@ def test_a_new_database_can_be_used(pooler: Pooler) -> None:
 def test_a_bad_file_is_refused_whole_and_the_old_one_stays(pooler: Pooler) -> None:
     pooler.run_with(default_pool_size=3)
     with pooler.client() as client:
-        client.query("BEGIN")
+        client.begin()
         good = pooler.config.read_text()
         bad = good.replace("default_pool_size = 3", 'default_pool_size = 9\nquery_wait_timeout = "soon"')
         assert bad != good

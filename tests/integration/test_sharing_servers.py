@@ -21,13 +21,13 @@ def test_clients_in_turn_use_one_server(pooler: Pooler, postgres: Postgres) -> N
 def test_a_transaction_keeps_its_server(pooler: Pooler) -> None:
     pooler.run()
     with pooler.client() as one, pooler.client() as two:
-        one.query("BEGIN")
+        one.begin()
         kept = pid(one)
         other = pid(two)
         assert other != kept
         assert [pid(one), pid(two), pid(one)] == [kept, other, kept]
         one.query("COMMIT")
-        two.query("BEGIN")
+        two.begin()
         two.query("ROLLBACK")
 
 
@@ -103,8 +103,8 @@ def test_the_fallback_database(pooler: Pooler) -> None:
             assert client.query("SELECT current_database()").value == database
 
 
-def test_a_named_statement_pins_its_server_until_the_client_leaves(pooler: Pooler) -> None:
-    pooler.run_with(default_pool_size=2)
+def test_a_named_statement_that_is_not_followed_pins_its_server_until_the_client_leaves(pooler: Pooler) -> None:
+    pooler.run_with(default_pool_size=2, max_prepared_statements=0)
     with pooler.client() as one, pooler.client() as two:
         one.ask(wire.parse("SELECT pg_backend_pid()", "mine"), wire.sync())
         pinned = one.ask(wire.bind(statement="mine"), wire.execute(), wire.sync()).value

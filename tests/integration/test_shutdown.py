@@ -38,7 +38,7 @@ def test_sigterm_lets_a_transaction_end(pooler: Pooler, table: str) -> None:
     pooler.run()
     with pooler.client() as busy, pooler.client() as idle:
         busy.query(f"CREATE TABLE {table} (n int)")
-        busy.query("BEGIN")
+        busy.begin()
         pooler.signal(signal.SIGTERM)
         assert is_told_of_the_shutdown(idle)
         wait_until(lambda: refuses_newcomers(pooler), "newcomers to be turned away")
@@ -65,7 +65,7 @@ def test_sigterm_lets_a_running_query_end(pooler: Pooler, postgres: Postgres) ->
 def test_a_second_signal_waits_for_nobody(pooler: Pooler, second: signal.Signals) -> None:
     pooler.run()
     with pooler.client() as busy, pooler.client() as idle:
-        busy.query("BEGIN")
+        busy.begin()
         pooler.signal(signal.SIGTERM)
         assert is_told_of_the_shutdown(idle)
         assert pooler.is_running
@@ -78,7 +78,7 @@ def test_a_second_signal_waits_for_nobody(pooler: Pooler, second: signal.Signals
 def test_waiting_clients_are_told_too(pooler: Pooler) -> None:
     pooler.run_with(default_pool_size=1)
     with pooler.client() as busy, pooler.client() as waiting:
-        busy.query("BEGIN")
+        busy.begin()
         waiting.send(wire.query("SELECT 1"))
         pooler.wait_for_pool(cl_waiting=1)
         pooler.signal(signal.SIGTERM)
@@ -102,7 +102,7 @@ def test_with_many_clients_and_servers(pooler: Pooler, postgres: Postgres) -> No
     pooler.run_with(workers=4, max_client_conn=500, default_pool_size=20)
     clients = [pooler.client() for _ in range(200)]
     for client in clients[:20]:
-        client.query("BEGIN")
+        client.begin()
     pooler.signal(signal.SIGTERM)
     assert all(is_told_of_the_shutdown(client) for client in clients[20:])
     pooler.signal(signal.SIGTERM)
@@ -115,7 +115,7 @@ def test_idle_sessions_that_keep_their_server_are_told_at_once(pooler: Pooler) -
     pooler.run_with(pool_mode="session", shutdown_timeout=30)
     idle, busy = pooler.client(), pooler.client()
     idle.query("SELECT 1")
-    busy.query("BEGIN")
+    busy.begin()
     pooler.signal(signal.SIGTERM)
     assert is_told_of_the_shutdown(idle)
     assert busy.query("COMMIT").statuses == "I"

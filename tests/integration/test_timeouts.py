@@ -27,7 +27,7 @@ def ends_with(replies: Replies, sqlstate: str) -> bool:
 def test_query_wait_timeout(pooler: Pooler) -> None:
     pooler.run_with(default_pool_size=1, query_wait_timeout=0.5)
     with pooler.client() as holder, pooler.client() as waiting:
-        holder.query("BEGIN")
+        holder.begin()
         started = time.monotonic()
         waiting.send(wire.query("SELECT 1"))
         assert ends_with(waiting.read_to_end(), "53300")
@@ -41,7 +41,7 @@ def test_query_wait_timeout_spares_those_who_are_served(pooler: Pooler) -> None:
     pooler.run_with(default_pool_size=1, query_wait_timeout=0.3)
     with pooler.client() as client:
         assert not client.query("SELECT pg_sleep(0.8)").errors
-        client.query("BEGIN")
+        client.begin()
         assert not client.query("SELECT pg_sleep(0.5)").errors
         assert client.query("COMMIT").statuses == "I"
 
@@ -59,14 +59,14 @@ def test_client_idle_timeout_counts_from_the_last_query(pooler: Pooler) -> None:
     with pooler.client() as client:
         for _ in range(4):
             assert not client.query("SELECT pg_sleep(0.3)").errors
-        client.query("BEGIN")
+        client.begin()
         assert not client.query("SELECT pg_sleep(0.9)").errors
 
 
 def test_idle_transaction_timeout(pooler: Pooler, postgres: Postgres) -> None:
     pooler.run_with(idle_transaction_timeout=0.5, default_pool_size=1)
     with pooler.client() as idle, pooler.client() as other:
-        idle.query("BEGIN")
+        idle.begin()
         pid = idle.query("SELECT pg_backend_pid()").value
         assert ends_with(idle.read_to_end(), "25P03")
         assert other.query("SELECT pg_backend_pid()").value == pid
@@ -78,7 +78,7 @@ def test_idle_transaction_timeout_spares_work_and_idle_clients(pooler: Pooler) -
     pooler.run_with(idle_transaction_timeout=0.5)
     with pooler.client() as busy, pooler.client() as idle:
         idle.query("SELECT 1")
-        busy.query("BEGIN")
+        busy.begin()
         for _ in range(3):
             assert not busy.query("SELECT pg_sleep(0.3)").errors
         assert not busy.query("SELECT pg_sleep(0.8)").errors
@@ -128,7 +128,7 @@ def test_server_idle_timeout_keeps_the_minimum(pooler: Pooler, postgres: Postgre
     pooler.run_with(server_idle_timeout=0.3, min_pool_size=2, default_pool_size=4)
     clients = [pooler.client() for _ in range(4)]
     for client in clients:
-        client.query("BEGIN")
+        client.begin()
     assert len(postgres.backends()) == 4
     for client in clients:
         client.query("COMMIT")
@@ -146,7 +146,7 @@ def test_server_lifetime(pooler: Pooler, postgres: Postgres) -> None:
 def test_server_lifetime_never_ends_a_transaction(pooler: Pooler) -> None:
     pooler.run_with(server_lifetime=0.3)
     with pooler.client() as client:
-        client.query("BEGIN")
+        client.begin()
         pid = client.query("SELECT pg_backend_pid()").value
         assert not client.query("SELECT pg_sleep(0.8)").errors
         assert client.query("SELECT pg_backend_pid()").value == pid
@@ -182,7 +182,7 @@ def test_without_time_outs_nobody_is_sent_away(pooler: Pooler) -> None:
         client_login_timeout=0, server_lifetime=0, default_pool_size=1,
     )  # fmt: skip
     with pooler.client() as client, pooler.client() as waiting, pooler.stranger() as stranger:
-        client.query("BEGIN")
+        client.begin()
         waiting.send(wire.query("SELECT 1"))
         client.query("SELECT pg_sleep(1.2)")
         assert not waiting.has_input()

@@ -542,7 +542,7 @@ def test_records_that_were_tampered_with_end_the_connection(gate: GuardedPooler,
 def test_a_record_cut_off(gate: GuardedPooler) -> None:
     for cut in (1, 4, 5, 6, 20):
         client = gate.tls_client(database="by_scram")
-        client.query("BEGIN")
+        client.begin()
         client.raw_send(client.pending_records(wire.query("SELECT 1"))[:cut])
         client.vanish()
     gate.wait_until_idle()
@@ -551,7 +551,7 @@ def test_a_record_cut_off(gate: GuardedPooler) -> None:
 def test_a_goodbye_of_tls_alone(gate: GuardedPooler) -> None:
     """close_notify without Terminate: the client has gone, and what it left open is rolled back."""
     client = gate.tls_client(database="by_scram")
-    client.query("BEGIN")
+    client.begin()
     client.say_goodbye_in_tls()
     gate.wait_until_idle()
     gate.wait_for_log("abandoned_transaction")

@@ -41,7 +41,7 @@ def _shown(pooler: GuardedPooler) -> bytes | None:
 
 def test_a_new_certificate_on_reload(guarded: GuardedPooler, certificates: Certificates, files: Pair) -> None:
     with guarded.tls_client() as client:
-        client.query("BEGIN")
+        client.begin()
         pid = client.query("SELECT pg_backend_pid()").value
         assert _shown(guarded) == certificates.server.der
         _install(files, certificates.server_renewed)

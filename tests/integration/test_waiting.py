@@ -22,7 +22,7 @@ def test_first_come_first_served(pooler: Pooler, postgres: Postgres, table: str,
     pooler.run_with(workers=workers, default_pool_size=1)
     with pooler.client() as holder:
         holder.query(f"CREATE TABLE {table} (turn serial, who int)")
-        holder.query("BEGIN")
+        holder.begin()
         clients = line_up(pooler, [f"INSERT INTO {table} (who) VALUES ({n})" for n in range(12)])
         holder.query("COMMIT")
         for client in clients:
@@ -34,7 +34,7 @@ def test_first_come_first_served(pooler: Pooler, postgres: Postgres, table: str,
 def test_one_who_leaves_the_line_is_not_missed(pooler: Pooler) -> None:
     pooler.run_with(default_pool_size=1)
     with pooler.client() as holder:
-        holder.query("BEGIN")
+        holder.begin()
         clients = line_up(pooler, [f"SELECT {n}" for n in range(5)])
         clients[0].vanish()
         clients[2].reset()
@@ -47,7 +47,7 @@ def test_one_who_leaves_the_line_is_not_missed(pooler: Pooler) -> None:
 def test_a_waiting_clients_pipeline_is_kept(pooler: Pooler) -> None:
     pooler.run_with(default_pool_size=1)
     with pooler.client() as holder, pooler.client() as client:
-        holder.query("BEGIN")
+        holder.begin()
         client.send(*(wire.query(f"SELECT {n}") for n in range(1000)))
         pooler.wait_for_pool(cl_waiting=1)
         holder.query("COMMIT")
@@ -57,7 +57,7 @@ def test_a_waiting_clients_pipeline_is_kept(pooler: Pooler) -> None:
 def test_show_pools_tells_how_long_the_first_has_waited(pooler: Pooler) -> None:
     pooler.run_with(default_pool_size=1)
     with pooler.client() as holder:
-        holder.query("BEGIN")
+        holder.begin()
         line_up(pooler, ["SELECT 1"])
         waited = [pooler.pool() for _ in range(5)]
         microseconds = [row["maxwait"] * 1_000_000 + row["maxwait_us"] for row in waited]
@@ -70,7 +70,7 @@ def test_show_pools_tells_how_long_the_first_has_waited(pooler: Pooler) -> None:
 def test_a_waiting_client_logs_in_when_a_server_is_there(pooler: Pooler, postgres: Postgres) -> None:
     pooler.run_with(default_pool_size=1)
     with pooler.client() as holder:
-        holder.query("BEGIN")
+        holder.begin()
         with pooler.client() as client:
             assert client.settings["server_version"]
         holder.query("COMMIT")

@@ -144,6 +144,10 @@ class Client:
     def query(self, sql: str, within: float = READ_WITHIN) -> Replies:
         return self.ask(wire.query(sql), within=within)
 
+    def begin(self) -> Replies:
+        """Open a transaction that holds a server; a pooler puts off a BEGIN alone until there is something to do."""
+        return self.query("BEGIN; SELECT 1")
+
     def query_to_end(self, sql: str, within: float = READ_WITHIN) -> Replies:
         """A query that ends with the end of the connection."""
         self.send(wire.query(sql))

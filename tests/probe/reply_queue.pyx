@@ -3,9 +3,9 @@
 from libc.stdint cimport uint8_t
 
 from howdah.dataplane cimport reply_queue
-from howdah.dataplane.reply_queue cimport ReplyQueue
+from howdah.dataplane.reply_queue cimport Owed, ReplyQueue
 
-from howdah.dataplane.reply_queue import ReplyVerdict
+from howdah.dataplane.reply_queue import Change, OweVerdict, ReplyVerdict
 
 
 cdef class Replies:
@@ -20,11 +20,28 @@ cdef class Replies:
     def expect(self, int item):
         return reply_queue.expect(&self.queue, <uint8_t>item)
 
+    def owe(self, int item, change):
+        return OweVerdict(reply_queue.owe(&self.queue, <uint8_t>item, <uint8_t>change, NULL))
+
     def came(self, bytes tag):
-        return ReplyVerdict(reply_queue.reply_came(&self.queue, tag[0]))
+        cdef Owed answered
+        return ReplyVerdict(reply_queue.reply_came(&self.queue, tag[0], &answered))
+
+    def answered(self, bytes tag):
+        """The verdict, the item that this was the whole answer to (or nothing), and all that an error took with it."""
+        cdef Owed owed
+        verdict = ReplyVerdict(reply_queue.reply_came(&self.queue, tag[0], &owed))
+        answered = (owed.item, Change(owed.change)) if owed.item else None
+        voided = []
+        while reply_queue.next_voided(&self.queue, &owed):
+            voided.append((owed.item, Change(owed.change)))
+        return verdict, answered, voided
 
     def all_replied(self):
         return reply_queue.all_replied(&self.queue)
 
     def ends_with_ready(self):
         return reply_queue.ends_with_ready(&self.queue)
+
+    def names_unsure(self):
+        return reply_queue.names_unsure(&self.queue)

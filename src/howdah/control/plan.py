@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeVar
 
 from howdah.control.auth.secrets import NO_PASSWORD, parse_secret, unfitting
 from howdah.control.config.addresses import is_ip
+from howdah.control.config.pooling_settings import EMPTY_QUERY
 from howdah.control.config.schema import Config, DatabaseSettings, GlobalSettings, UserSettings
 from howdah.control.intake import Intake
 from howdah.control.sockaddr import ip_address, unix_address
@@ -65,7 +66,6 @@ def _settings(settings: GlobalSettings) -> Settings:
         max_client_conn=settings.max_client_conn,
         max_user_connections=settings.max_user_connections,
         max_packet_size=settings.max_packet_size,
-        query_wait_timeout_us=microseconds(settings.query_wait_timeout),
         client_idle_timeout_us=microseconds(settings.client_idle_timeout),
         idle_transaction_timeout_us=microseconds(settings.idle_transaction_timeout),
         client_login_timeout_us=microseconds(settings.client_login_timeout),
@@ -95,7 +95,24 @@ def _settings(settings: GlobalSettings) -> Settings:
         max_concurrent_logins=settings.max_concurrent_logins,
         autodb_idle_timeout_us=microseconds(settings.autodb_idle_timeout),
         proxy_networks=settings.proxy_protocol_from,
+        query_timeout_us=microseconds(settings.query_timeout),
+        transaction_timeout_us=microseconds(settings.transaction_timeout),
+        query_wait_notify_us=microseconds(settings.query_wait_notify),
+        cancel_wait_timeout_us=microseconds(settings.cancel_wait_timeout),
+        max_prepared_statements=settings.max_prepared_statements,
+        deferred_begin=settings.deferred_begin,
+        disable_pqexec=settings.disable_pqexec,
+        server_fast_close=settings.server_fast_close,
+        server_round_robin=settings.server_round_robin,
+        server_reset_query_always=settings.server_reset_query_always,
+        server_check_query=_check_query(settings.server_check_query.strip()),
+        server_check_delay_us=microseconds(settings.server_check_delay),
     )
+
+
+def _check_query(query: str) -> str | None:
+    """None: no check.  A query without a word in it has a name, for an empty setting means none."""
+    return "" if query == EMPTY_QUERY else query or None
 
 
 def _console_for_all(settings: GlobalSettings) -> bool:
@@ -125,6 +142,8 @@ def _database(
         secret=_secret(database),
         lookup=bool(_first(database.auth_user, settings.auth_user)),
         max_db_client_connections=_first(database.max_db_client_connections, settings.max_db_client_connections),
+        query_wait_timeout_us=microseconds(_first(database.query_wait_timeout, settings.query_wait_timeout)),
+        connect_query=(database.connect_query or "").strip(),
     )
 
 
@@ -168,7 +187,16 @@ def _users(config: Config, secrets: Mapping[str, Secret]) -> Iterator[UserPlan]:
             max_user_connections=user.max_user_connections,
             max_user_client_connections=user.max_user_client_connections,
             secret=secret,
+            query_timeout_us=_own(user.query_timeout),
+            query_wait_timeout_us=_own(user.query_wait_timeout),
+            transaction_timeout_us=_own(user.transaction_timeout),
+            idle_transaction_timeout_us=_own(user.idle_transaction_timeout),
+            client_idle_timeout_us=_own(user.client_idle_timeout),
         )
+
+
+def _own(seconds: float | None) -> int | None:
+    return None if seconds is None else microseconds(seconds)
 
 
 def _addresses(

@@ -31,6 +31,7 @@ cdef struct Outbox:
 cdef uint8_t *block_data(Block *block) noexcept nogil
 cdef Block *block_new(Slab *slab, size_t size) noexcept nogil
 cdef void block_free(Slab *slab, Block *block) noexcept nogil
+cdef void block_drop(Slab *slab, Block **block) noexcept nogil
 cdef void slab_clear(Slab *slab) noexcept nogil
 cdef uint8_t *slab_scratch(Slab *slab) noexcept nogil
 cdef bint hold(Slab *slab, Block **held, const uint8_t *data, size_t size) noexcept nogil

@@ -59,6 +59,13 @@ cdef void block_free(Slab *slab, Block *block) noexcept nogil:
     slab.kept[size_class] += 1
 
 
+cdef void block_drop(Slab *slab, Block **block) noexcept nogil:
+    """The same for a block that there may be."""
+    if block[0] != NULL:
+        block_free(slab, block[0])
+        block[0] = NULL
+
+
 cdef void slab_clear(Slab *slab) noexcept nogil:
     """Give all free blocks back to malloc."""
     cdef Block *block

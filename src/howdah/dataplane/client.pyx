@@ -12,7 +12,7 @@ from howdah.cdefs.atomics cimport add_i32, add_u64, store_i32
 from howdah.cdefs.crypto cimport OPENSSL_cleanse
 from howdah.cdefs.sockets cimport AF_INET, AF_INET6, AF_UNIX, inet_ntop
 from howdah.cdefs.threads cimport c_assert
-from howdah.dataplane.buffers cimport block_free
+from howdah.dataplane.buffers cimport block_drop
 from howdah.dataplane.conn cimport CONN_CLIENT, conn_init, conn_unwatch
 from howdah.dataplane.credentials cimport secret_drop
 from howdah.dataplane.parties cimport (
@@ -31,6 +31,7 @@ from howdah.dataplane.parties cimport (
     CLIENT_STARTUP,
     CLIENT_STATES,
     CLIENT_WAITING,
+    UNNAMED_NONE,
     Client,
     ClientState,
     Login,
@@ -38,6 +39,7 @@ from howdah.dataplane.parties cimport (
 )
 from howdah.dataplane.reply_queue cimport all_replied
 from howdah.dataplane.session_state cimport settings_drop
+from howdah.dataplane.statements cimport names_clear
 from howdah.dataplane.timers cimport timer_arm_sooner, timer_disarm
 from howdah.dataplane.tls cimport TLS_ROOM
 from howdah.wire.tags cimport IDLE
@@ -128,7 +130,12 @@ cdef Client *client_new(Worker *w, int fd) noexcept nogil:
     client.held = NULL
     client.remain = 0
     client.remain_drop = client.is_ready = client.counted = client.owed = False
-    client.asked_ssl = client.asked_gssenc = client.parsed_unnamed = client.goodbye = False
+    client.asked_ssl = client.asked_gssenc = client.goodbye = client.stalled = False
+    client.group_ends = client.curing = client.cured = client.unnamed_drops = False
+    client.unnamed = UNNAMED_NONE
+    client.unnamed_parse = client.begin = client.group = NULL
+    client.names.slots = NULL
+    client.names.room = client.names.count = 0
     client.proxied = client.direct_tls = False
     client.server = NULL
     client.login = NULL
@@ -151,8 +158,7 @@ cdef void login_free(Client *client) noexcept nogil:
         return
     client.login = NULL
     add_i32(&w.shared.login_count, -1)
-    if login.kept != NULL:
-        block_free(&w.slab, login.kept)
+    block_drop(&w.slab, &login.kept)
     secret_drop(login.secret)
     OPENSSL_cleanse(login, sizeof(Login))
     free(login)
@@ -162,9 +168,11 @@ cdef void client_free(Worker *w, Client *client) noexcept nogil:
     """Back to the free structs; the socket is closed and nothing refers to the client any more."""
     timer_disarm(&client.timer)
     login_free(client)
-    if client.held != NULL:
-        block_free(&w.slab, client.held)
-        client.held = NULL
+    block_drop(&w.slab, &client.held)
+    block_drop(&w.slab, &client.unnamed_parse)
+    block_drop(&w.slab, &client.begin)
+    block_drop(&w.slab, &client.group)
+    names_clear(&client.names)
     settings_drop(client.settings)
     settings_drop(client.first_settings)
     client.settings = client.first_settings = NULL
@@ -209,11 +217,15 @@ cdef uint64_t client_deadline(const Client *client, int *reason) noexcept nogil:
         limit = client.worker.plan.client_login_timeout_us
         reason[0] = LOGIN_TIMEOUT
     elif client.state == CLIENT_WAITING or client.state == CLIENT_LOGIN_WAITING:
-        limit = client.worker.plan.query_wait_timeout_us
+        limit = client.limits.query_wait_us
         since = client.line.since_us
         reason[0] = WAIT_TIMEOUT
+    elif client.state == CLIENT_IDLE and client.begin != NULL:
+        limit = client.limits.idle_transaction_us
+        since = client.request_us
+        reason[0] = TRANSACTION_TIMEOUT
     elif client.state == CLIENT_IDLE:
-        limit = client.worker.plan.client_idle_timeout_us
+        limit = client.limits.idle_us
         since = client.request_us
         reason[0] = IDLE_TIMEOUT
     elif client.state == CLIENT_ACTIVE:
@@ -221,7 +233,7 @@ cdef uint64_t client_deadline(const Client *client, int *reason) noexcept nogil:
             limit = GOODBYE_LIMIT_US
             since = client.query_us
         elif client.server.status != IDLE and all_replied(&client.server.replies):
-            limit = client.worker.plan.idle_transaction_timeout_us
+            limit = client.limits.idle_transaction_us
             since = client.query_us
             reason[0] = TRANSACTION_TIMEOUT
     elif client.state == CLIENT_CANCEL:

@@ -72,6 +72,7 @@ from typing import NamedTuple
 
 # A door: what the control plane may use of these two.
 from howdah.dataplane.certificates import CertificateFacts, TlsError, read_certificates  # no-cython-lint
+from howdah.dataplane.plan import PoolMode
 from howdah.dataplane.rows import AuthVerdict, ClientRow, Event, EventKind, PoolRow, ServerRow, StatsRow
 from howdah.dataplane.tls import check_tls  # no-cython-lint
 from howdah.reasons import REASONS
@@ -417,7 +418,7 @@ cdef class Engine:
                     pinned += server.pins != 0 and pool.mode != SESSION_MODE
                     pooled = pooled.all_next
                 rows.append(PoolRow(
-                    text(pool.database), text(pool.user), "session" if pool.mode == SESSION_MODE else "transaction",
+                    text(pool.database), text(pool.user), PoolMode(pool.mode).name.lower(),
                     pool.clients - pool.waiting, pool.waiting, 0, 0,
                     max(pool.out - held - tested, 0), 0, held, pool.idle_count, 0, tested, pool.opening,
                     now - pool.first.since_us if pool.first != NULL else 0, pool.size, pinned))

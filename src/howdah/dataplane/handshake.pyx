@@ -53,7 +53,7 @@ from howdah.dataplane.recycle cimport (
     watch_server,
 )
 from howdah.dataplane.reply_queue cimport EXPECT_QUERY, EXPECT_SWALLOW, expect
-from howdah.dataplane.routes cimport CPlan, Route, UserRule, find_route, find_user, listed
+from howdah.dataplane.routes cimport CPlan, Route, UserRule, find_route, find_time_limits, find_user, listed
 from howdah.dataplane.server cimport server_move
 from howdah.dataplane.server_login cimport open_server
 from howdah.dataplane.session_state cimport (
@@ -178,6 +178,7 @@ cdef bint join_pool(Worker *w, Client *client, Route *found, const Startup *pack
         terms.max_user_clients = rule.max_user_client_connections  # of the user at hand, whoever is forced
     verdict = pool_join(&w.shared.pools, &terms, packet.user, w.now_us, &client.pool, &client.user)
     if verdict == JOIN_DONE:
+        find_time_limits(w.plan, found, packet.user, &client.limits)
         return True
     if verdict == JOIN_DATABASE_FULL:
         client_refuse(w, client, TOO_MANY_FOR_DATABASE, packet.database)
@@ -369,6 +370,8 @@ cdef bint apply_settings(Worker *w, Client *client, Server *server) noexcept nog
     watch_server(w, server)
     settings_drop(server.settings)
     server.settings = settings_hold(client.settings)
+    server.settling = True
+    server.unnamed_owner = 0  # a Query ends it
     return True
 
 

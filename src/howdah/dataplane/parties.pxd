@@ -12,8 +12,9 @@ from howdah.dataplane.conn cimport Conn
 from howdah.dataplane.credentials cimport Lookups, Secret
 from howdah.dataplane.pool cimport Limit, Pool, PooledServer, Pools, WaitingClient
 from howdah.dataplane.reply_queue cimport ReplyQueue
-from howdah.dataplane.routes cimport CPlan
+from howdah.dataplane.routes cimport CPlan, TimeLimits
 from howdah.dataplane.session_state cimport Settings
+from howdah.dataplane.statements cimport Names, Shelf
 from howdah.dataplane.timers cimport Timer, Wheel
 from howdah.dataplane.turnstile cimport Turnstile
 from howdah.wire.scram cimport ScramClient, ScramKeys, ScramServer
@@ -55,6 +56,12 @@ cpdef enum Pin:
     PIN_SESSION_MODE = 1
     PIN_NAMED_STATEMENT = 2
     PIN_UNNAMED_STATEMENT = 4
+
+# A client's unnamed statement.
+cpdef enum Unnamed:
+    UNNAMED_NONE
+    UNNAMED_KEPT  # its Parse is in `unnamed_parse`: any server can be given it
+    UNNAMED_THERE  # only the server the client is linked to has it
 
 # What comes next from a client in CLIENT_PROOF.
 cpdef enum ProofStep:
@@ -160,6 +167,7 @@ cdef struct Client:
     Login *login  # NULL: not in the middle of one
     Pool *pool
     Limit *user  # whom it logged in as, while `pool` is set
+    TimeLimits limits  # by the plan in force
     Settings *settings
     Settings *first_settings  # those it logged in with, to which RESET goes back
     uint64_t id
@@ -178,7 +186,16 @@ cdef struct Client:
     bint asked_ssl  # SSLRequest and GSSENCRequest may come once each before the startup packet
     bint asked_gssenc
     bint goodbye  # has sent Terminate; leaves when what it asked for before is answered
-    bint parsed_unnamed  # parsed the unnamed statement and has not bound it yet
+    bint stalled  # waits until it is known what is prepared, or until fewer answers are owed
+    Names names  # its prepared statements, as far as they follow it
+    uint8_t unnamed  # an Unnamed
+    bint unnamed_drops  # running it may drop prepared statements
+    Block *unnamed_parse  # its Parse as it came
+    Block *begin  # a BEGIN that has been answered and not yet sent
+    Block *group  # the messages since the last Sync, as they came, as long as no answer to them has; see `preparing`
+    bint group_ends  # ... and a Sync is the last of them
+    bint curing  # they failed on a stale statement and will be sent again
+    bint cured  # ... which they have been
 
 # Our login at a server.  Made by `server_login` when the socket is there, freed with `entry_free`.
 cdef struct Entry:
@@ -210,7 +227,9 @@ cdef struct Server:
     bint fatal_sent  # the client has seen the server's own last words
     bint copying_in  # the server takes CopyData now
     bint unsettled  # got a Query behind extended messages without a Sync; see `recycle`
-    uint64_t unnamed_owner  # id of the client whose unnamed statement it has, 0: nobody's
+    bint settling  # is being brought to its client's settings
+    Shelf shelf  # the prepared statements it has under names of ours
+    uint64_t unnamed_owner  # id of the client whose unnamed statement it has, 0: nobody's, or nobody knows whose
     bint reset_seen  # the command just completed was RESET or DISCARD ALL
     bint settings_refused  # the client is to be told with `Worker.refusal`
     bint question_failed  # a query of ours that must not fail did: nobody knows what state the session is in
@@ -262,6 +281,8 @@ cdef struct Worker:
     Slab slab
     Wheel wheel
     uint8_t *buffer  # what was held back, then READ_SIZE bytes newly read
+    uint8_t *stage  # see `turn`; STAGE_SIZE bytes
+    size_t staged_size
     Client *clients
     int client_count
     Client *free_clients

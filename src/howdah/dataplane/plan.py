@@ -17,6 +17,7 @@ class PoolMode(IntEnum):
 
     SESSION = 0
     TRANSACTION = 1
+    STATEMENT = 2
 
 
 class TlsMode(IntEnum):
@@ -180,6 +181,8 @@ class DatabasePlan:
     secret: Secret | None = None  # password for force_user; None: see `UserPlan.secret` and the client's own
     lookup: bool = False  # ask the control plane (auth_query) for the secret of users the plan does not know
     max_db_client_connections: int = 0  # 0: no limit
+    query_wait_timeout_us: int = 0
+    connect_query: str = ""  # run on each new server connection; "" for none
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +196,11 @@ class UserPlan:
     max_user_connections: int | None
     max_user_client_connections: int | None = None
     secret: Secret | None = None
+    query_timeout_us: int | None = None
+    query_wait_timeout_us: int | None = None
+    transaction_timeout_us: int | None = None
+    idle_transaction_timeout_us: int | None = None
+    client_idle_timeout_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +210,6 @@ class Settings:
     max_client_conn: int
     max_user_connections: int  # 0: no limit
     max_packet_size: int  # bytes
-    query_wait_timeout_us: int
     client_idle_timeout_us: int
     idle_transaction_timeout_us: int
     client_login_timeout_us: int
@@ -232,6 +239,18 @@ class Settings:
     max_concurrent_logins: int = 0  # 0: no limit
     autodb_idle_timeout_us: int = 0  # pools made by "*" go when unused this long; 0: never
     proxy_networks: tuple[IPv4Network | IPv6Network, ...] = ()  # who may send a PROXY header
+    query_timeout_us: int = 0
+    transaction_timeout_us: int = 0
+    query_wait_notify_us: int = 0
+    cancel_wait_timeout_us: int = 0
+    max_prepared_statements: int = 0  # of a server; 0: they are not followed
+    deferred_begin: bool = False
+    disable_pqexec: bool = False  # refuse Query
+    server_fast_close: bool = False
+    server_round_robin: bool = False
+    server_reset_query_always: bool = False
+    server_check_query: str | None = None  # "" is a query, too; None: no check
+    server_check_delay_us: int = 0  # 0: each is checked
 
 
 @dataclass(frozen=True, slots=True)

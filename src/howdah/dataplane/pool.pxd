@@ -95,6 +95,7 @@ cdef struct Pool:
     bint forced_user
     bint removed
     bint fallback  # of the "*" entry
+    int32_t standby  # its last server said that it is one; may be read and written without the lock
     uint64_t unused_since_us
     Secret *secret  # with which the last client logged in; held
     bint has_client_key  # that client proved by SCRAM that it knows this key

@@ -157,6 +157,7 @@ cdef bint ask(Worker *w, Server *server, const char *query) noexcept nogil:
     compose_query(&message, query)
     if not message.ok or not expect(&server.replies, EXPECT_QUERY | EXPECT_SWALLOW):
         return False
+    server.unnamed_owner = 0  # a Query ends it
     server.recover_by_us = w.now_us + RECOVERY_LIMIT_US
     timer_arm(&w.wheel, &server.timer, server.recover_by_us)
     send_to_server(w, server, data, message.used)

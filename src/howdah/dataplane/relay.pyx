@@ -5,49 +5,50 @@ over frontend message types, `relay_reply` the one over backend types; both forw
 straight from the read buffer.  Called by `worker`.
 """
 
-from libc.errno cimport ENOMEM
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcmp, strcmp
 
 from howdah.cdefs.atomics cimport relaxed_add_u64
 from howdah.cdefs.epoll cimport EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP
-from howdah.cdefs.sockets cimport SHUT_RDWR, shutdown
 from howdah.dataplane.buffers cimport Block, block_data, hold, unhold
-from howdah.dataplane.client cimport client_move, client_watch_deadline, set_ready
+from howdah.dataplane.client cimport client_watch_deadline, set_ready
 from howdah.dataplane.conn cimport (
     FILL_AGAIN,
     FILL_DATA,
     FILL_EOF,
     SEND_ALL,
     SEND_ERROR,
-    SEND_PART,
     FillVerdict,
     SendVerdict,
     conn_fill,
     conn_flush,
     conn_problem,
-    conn_send,
     conn_unwatch,
     conn_watch,
 )
-from howdah.dataplane.handshake cimport apply_settings, client_refused_by_pool
+from howdah.dataplane.curing cimport add_to_group, cure, cured, forget_group, tells_of_stale
+from howdah.dataplane.deferral cimport query_without_server, sync_without_server
+from howdah.dataplane.linking cimport forward_with, link, link_over, settling, unlink
 from howdah.dataplane.mailbox cimport tell_client
 from howdah.dataplane.parties cimport (
-    CLIENT_ACTIVE,
-    CLIENT_IDLE,
     CLIENT_LOGIN_ACTIVE,
     CLIENT_LOGIN_WAITING,
     CLIENT_WAITING,
-    PIN_NAMED_STATEMENT,
-    PIN_SESSION_MODE,
-    PIN_UNNAMED_STATEMENT,
     READ_SIZE,
-    SERVER_ACTIVE,
     Client,
     Server,
     Worker,
 )
-from howdah.dataplane.pool cimport TAKE_GOT, TAKE_OPEN, TAKE_REFUSED, TakeVerdict, take
+from howdah.dataplane.preparing cimport (
+    all_dropped,
+    bind,
+    close_target,
+    describe,
+    parse,
+    query_begins,
+    stall,
+    take_back,
+)
 from howdah.dataplane.recycle cimport (
     adopt,
     client_leave,
@@ -61,26 +62,26 @@ from howdah.dataplane.recycle cimport (
     watch_server,
 )
 from howdah.dataplane.reply_queue cimport (
-    EXPECT_BIND,
-    EXPECT_CLOSE,
+    CHANGE_NONE,
     EXPECT_COPY_END,
-    EXPECT_DESCRIBE,
     EXPECT_EXECUTE,
     EXPECT_FUNCTION,
-    EXPECT_PARSE,
+    EXPECT_KIND,
     EXPECT_QUERY,
     EXPECT_SWALLOW,
     EXPECT_SYNC,
     REPLY_UNEXPECTED,
+    Owed,
+    ReplyQueue,
+    ReplyVerdict,
     all_replied,
-    ends_with_ready,
-    expect,
     first_expected,
+    first_owed,
+    names_unsure,
+    next_voided,
     reply_came,
 )
-from howdah.dataplane.routes cimport SESSION_MODE
-from howdah.dataplane.server cimport remember_parameter, server_move
-from howdah.dataplane.server_login cimport open_server
+from howdah.dataplane.server cimport remember_parameter
 from howdah.dataplane.session_state cimport (
     Draft,
     Settings,
@@ -92,18 +93,26 @@ from howdah.dataplane.session_state cimport (
     settings_value,
 )
 from howdah.dataplane.stats cimport Tally
-from howdah.wire cimport tags
-from howdah.wire.bytes cimport Writer, writer
-from howdah.wire.compose cimport compose_ready
-from howdah.wire.extended cimport (
-    NAME_CUT,
-    NAME_NAMED,
-    NAME_UNNAMED,
-    StatementName,
-    bind_name,
-    describe_name,
-    parse_name,
+from howdah.dataplane.texts cimport Naming, naming_drop, naming_hold, naming_name
+from howdah.dataplane.turn cimport (
+    STEP_DROP,
+    STEP_FORWARD,
+    STEP_GONE,
+    STEP_LAST,
+    STEP_MORE,
+    STEP_REFUSE,
+    STEP_WAIT,
+    Step,
+    Turn,
+    forward_reply,
+    forward_request,
+    refuse,
+    stage_reply,
+    staged,
+    staging,
 )
+from howdah.wire cimport tags
+from howdah.wire.bytes cimport Writer
 from howdah.wire.frame cimport (
     FRAME_BAD_LENGTH,
     FRAME_NEED_HEADER,
@@ -114,23 +123,22 @@ from howdah.wire.frame cimport (
     next_frame,
     skip_run,
 )
-from howdah.wire.replies cimport ErrorFields, read_error, read_parameter_status
+from howdah.wire.replies cimport ErrorFields, compose_renamed_error, read_error, read_parameter_status
 
 from howdah.dataplane.rows import EventKind
 from howdah.reasons import NUMBERS
 
 cdef enum:
-    SHORT_TAG = 64  # a CommandComplete that may be RESET or DISCARD ALL
+    SHORT_TAG = 64  # a CommandComplete that may be RESET, DISCARD ALL or DEALLOCATE ALL
     EMPTY_MESSAGE = 5  # size of a message without a body
-    CLOSE_UNNAMED_SIZE = 7
     SENT_WHOLE = 4096  # messages up to this size are not begun before they are whole: half a one costs a server
+    MOST_IN_FLIGHT = 16384  # answers owed to one client, after which nothing more is taken from it for a while
     LARGEST_CONSOLE = READ_SIZE
 
 cdef extern from "<stdio.h>" nogil:
     int snprintf(char *to, size_t size, const char *format, ...) noexcept
 
 cdef uint8_t CONSOLE_DATA = EventKind.CONSOLE_DATA
-cdef uint8_t EVENT_PIN = EventKind.PIN
 cdef int NONE = NUMBERS["none"]
 cdef int CLIENT_TERMINATE = NUMBERS["client_terminate"]
 cdef int CLIENT_EOF = NUMBERS["client_eof"]
@@ -138,32 +146,12 @@ cdef int MESSAGE_LENGTH = NUMBERS["message_length"]
 cdef int MESSAGE_TOO_LARGE = NUMBERS["message_too_large"]
 cdef int MESSAGE_MALFORMED = NUMBERS["message_malformed"]
 cdef int MESSAGE_TYPE = NUMBERS["message_type"]
-cdef int TOO_MANY_REPLIES = NUMBERS["pipeline_too_long"]
 cdef int OUT_OF_MEMORY = NUMBERS["out_of_memory"]
 cdef int SERVER_CLOSED = NUMBERS["server_closed"]
 cdef int SERVER_IDLE_CLOSED = NUMBERS["server_idle_closed"]
 cdef int SERVER_TERMINATED = NUMBERS["server_terminated"]
 cdef int SERVER_PROTOCOL = NUMBERS["server_protocol"]
 cdef int SETTINGS_REFUSED = NUMBERS["settings_refused"]
-cdef const uint8_t *CLOSE_UNNAMED = <const uint8_t *>b"C\x00\x00\x00\x06S\x00"
-cdef int PINNED_NAMED = NUMBERS["pin_named_statement"]
-
-# What the switches decide about the message at hand.
-cdef enum Step:
-    STEP_FORWARD
-    STEP_CLOSE_FIRST  # forward, behind a Close of the unnamed statement
-    STEP_DROP
-    STEP_MORE  # it must be whole to be decided on
-    STEP_WAIT  # no server is free: keep it and what is behind it
-    STEP_LAST  # nothing behind it counts
-    STEP_REFUSE  # the client must go; why is in the refusal
-    STEP_GONE  # the client or server is gone
-
-
-# Why a client is sent away, on its way from the switch to where what it sent before has been forwarded.
-cdef struct Refusal:
-    int reason
-    char[8] detail
 
 
 # ---- from the client -----------------------------------------------------------------------------------------------
@@ -176,7 +164,7 @@ cdef void relay_client(Worker *w, Client *client, unsigned int events) noexcept 
     if events & EPOLLOUT and not client_flushed(w, client):
         return
     if (client.state == CLIENT_WAITING or client.state == CLIENT_LOGIN_WAITING or client.state == CLIENT_LOGIN_ACTIVE
-            or client.conn.interest & EPOLLIN == 0 or settling(client)):
+            or client.conn.interest & EPOLLIN == 0 or paused(client)):
         # Nothing is read now; all there is to know is whether the client is still there.
         if client.state == CLIENT_WAITING and not events & (EPOLLHUP | EPOLLERR) and ends_in_goodbye(client):
             client.goodbye = True
@@ -198,6 +186,11 @@ cdef void relay_client(Worker *w, Client *client, unsigned int events) noexcept 
         client_leave(w, client, CLIENT_EOF, b"")
     elif verdict != FILL_AGAIN:
         client_lost(w, client)
+
+
+cdef bint paused(const Client *client) noexcept nogil:
+    """Is nothing to be taken from this client before more answers have come?"""
+    return settling(client) or client.stalled or client.curing
 
 
 cdef bint ends_in_goodbye(const Client *client) noexcept nogil:
@@ -235,68 +228,77 @@ cdef void relay_granted(Worker *w, Client *client) noexcept nogil:
     client.owed = False
     relaxed_add_u64(&client.pool.tallies[w.index].wait_us, w.now_us - client.line.since_us)
     adopt(w, server)
-    if link(w, client, server) and not settling(client):
+    if link(w, client, server) and not paused(client):
         watch_client(w, client)
         relay_held(w, client)
 
 
 cdef void relay_request(Worker *w, Client *client, const uint8_t *data, size_t size) noexcept nogil:
     """Forward the client's messages, as far as they are at hand and there is a server for them."""
-    cdef size_t start = 0  # of what is to be forwarded and has not been
-    cdef size_t pos = 0
+    cdef Turn turn
     cdef size_t part
     cdef Frame frame
     cdef FrameVerdict verdict
-    cdef Refusal refusal
     cdef Step step
-    while pos < size:
+    begin_turn(w, &turn, data)
+    while turn.pos < size:
         if client.remain:
-            part = min(<size_t>client.remain, size - pos)
+            part = min(<size_t>client.remain, size - turn.pos)
             client.remain -= <uint32_t>part
-            if client.remain_drop:
-                if not forward_request(w, client, data + start, pos - start):
-                    return
-                start = pos + part
-            pos += part
+            if client.remain_drop and not leave_out(w, client, &turn, part):
+                return
+            if not client.remain_drop:
+                turn.pos += part
             continue
-        verdict = next_frame(data + pos, size - pos, &frame)
+        verdict = next_frame(data + turn.pos, size - turn.pos, &frame)
         if verdict == FRAME_NEED_HEADER or (verdict == FRAME_PART and frame.size <= SENT_WHOLE):
             break
-        refusal.detail[0] = 0
-        refusal.reason = MESSAGE_LENGTH
+        turn.reason = MESSAGE_LENGTH
         step = STEP_REFUSE
         if verdict != FRAME_BAD_LENGTH:
-            step = request(w, client, &frame, data + pos, &refusal)
+            step = request(w, client, &frame, data + turn.pos, &turn)
         if step == STEP_GONE:
             return
         if step == STEP_REFUSE:
-            if forward_request(w, client, data + start, pos - start):
-                client_refuse(w, client, refusal.reason, refusal.detail)
+            if forward_request(w, client, &turn):
+                client_refuse(w, client, turn.reason, turn.detail)
             return
         if step == STEP_MORE or step == STEP_WAIT:
             break
         if step == STEP_LAST:
-            if forward_request(w, client, data + start, pos - start):
+            if forward_request(w, client, &turn):
                 watch_client(w, client)
             return
         client.remain = frame.size - frame.here
         client.remain_drop = step == STEP_DROP
-        if step == STEP_CLOSE_FIRST:
-            if not (forward_request(w, client, data + start, pos - start)
-                    and forward_request(w, client, CLOSE_UNNAMED, CLOSE_UNNAMED_SIZE)):
-                return
-            start = pos
-        if step == STEP_DROP:
-            if not forward_request(w, client, data + start, pos - start):
-                return
-            start = pos + frame.here
-        pos += frame.here
-    if not forward_request(w, client, data + start, pos - start):
+        if client.group != NULL:
+            add_to_group(w, client, &frame, data + turn.pos)
+        if step == STEP_FORWARD:
+            turn.pos += frame.here
+        elif not leave_out(w, client, &turn, frame.here):
+            return
+    if not forward_request(w, client, &turn):
         return
-    if not hold(&w.slab, &client.held, data + pos, size - pos):
+    if not hold(&w.slab, &client.held, data + turn.pos, size - turn.pos):
         client_refuse(w, client, OUT_OF_MEMORY, b"")
     elif client.server != NULL and all_replied(&client.server.replies):
         nothing_owed(w, client)
+
+
+cdef void begin_turn(Worker *w, Turn *turn, const uint8_t *data) noexcept nogil:
+    w.staged_size = 0
+    turn.data = data
+    turn.start = turn.pos = 0
+    turn.detail[0] = 0
+
+
+cdef bint leave_out(Worker *w, Client *client, Turn *turn, size_t size) noexcept nogil:
+    """Forward what comes before the next `size` bytes, and not those.  False: the client is gone."""
+    if not forward_request(w, client, turn):
+        return False
+    turn.pos += size
+    turn.start = turn.pos
+    return True
 
 
 cdef void nothing_owed(Worker *w, Client *client) noexcept nogil:
@@ -307,70 +309,46 @@ cdef void nothing_owed(Worker *w, Client *client) noexcept nogil:
         recycle(w, server)
 
 
-cdef Step refuse(Refusal *refusal, int reason) noexcept nogil:
-    refusal.reason = reason
-    return STEP_REFUSE
-
-
 cdef Step request(Worker *w, Client *client, const Frame *frame, const uint8_t *message,
-                  Refusal *refusal) noexcept nogil:
+                  Turn *turn) noexcept nogil:
     """The one switch over frontend message types."""
     cdef uint8_t tag = frame.tag
-    cdef StatementName name
+    cdef bint linked = client.server != NULL
     cdef Step step
     if frame.size > w.plan.max_packet_size:
-        return refuse(refusal, MESSAGE_TOO_LARGE)
+        return refuse(turn, MESSAGE_TOO_LARGE)
+    if linked and client.server.replies.count >= MOST_IN_FLIGHT:
+        return stall(w, client, turn)
     if tag == tags.QUERY:
-        client.parsed_unnamed = False
-        step = forward_with(w, client, EXPECT_QUERY, refusal)
-        if step == STEP_FORWARD:
-            client.server.unnamed_owner = 0  # a Query ends it
-        return step
+        step = STEP_FORWARD if linked else query_without_server(w, client, frame, message)
+        return query_begins(w, client, frame, message, turn) if step == STEP_FORWARD else step
     if tag == tags.PARSE:
-        name = parse_name(message + 5, frame.here - 5)
-        if cut_short(name, frame):
-            return STEP_MORE
-        if name == NAME_NAMED:
-            return pin_named(w, client, forward_with(w, client, EXPECT_PARSE, refusal))
-        step = forward_with(w, client, EXPECT_PARSE, refusal)
-        if step == STEP_FORWARD:
-            client.parsed_unnamed = True
-            client.server.unnamed_owner = client.id
-        return step
+        return parse(w, client, frame, message, turn)
     if tag == tags.BIND:
-        name = bind_name(message + 5, frame.here - 5)
-        if cut_short(name, frame):
-            return STEP_MORE
-        client.parsed_unnamed = False
-        return use_statement(w, client, name, EXPECT_BIND, refusal)
+        return bind(w, client, frame, message, turn)
     if tag == tags.EXECUTE:
-        return forward_with(w, client, EXPECT_EXECUTE, refusal)
+        return forward_with(w, client, EXPECT_EXECUTE, CHANGE_NONE, turn)
     if tag == tags.DESCRIBE:
-        name = describe_name(message + 5, frame.here - 5)
-        if cut_short(name, frame):
-            return STEP_MORE
-        return use_statement(w, client, name, EXPECT_DESCRIBE, refusal)
+        return describe(w, client, frame, message, turn)
     if tag == tags.SYNC:
         if frame.size != EMPTY_MESSAGE:
-            return refuse(refusal, MESSAGE_MALFORMED)
-        if client.server == NULL:
-            return answer_sync(w, client)
-        return forward_with(w, client, EXPECT_SYNC, refusal)
+            return refuse(turn, MESSAGE_MALFORMED)
+        return forward_with(w, client, EXPECT_SYNC, CHANGE_NONE, turn) if linked else sync_without_server(w, client)
     if tag == tags.CLOSE:
-        return forward_with(w, client, EXPECT_CLOSE, refusal)
+        return close_target(w, client, frame, message, turn)
     if tag == tags.FUNCTION_CALL:
-        return forward_with(w, client, EXPECT_FUNCTION, refusal)
+        return forward_with(w, client, EXPECT_FUNCTION, CHANGE_NONE, turn)
     if tag == tags.FLUSH and frame.size != EMPTY_MESSAGE:
-        return refuse(refusal, MESSAGE_MALFORMED)
+        return refuse(turn, MESSAGE_MALFORMED)
     if tag == tags.FLUSH or tag == tags.COPY_DATA_F:
         # Without a server there is nothing to flush, and CopyData is the rest of a copy that has failed already.
-        return STEP_FORWARD if client.server != NULL else STEP_DROP
+        return STEP_FORWARD if linked else STEP_DROP
     if tag == tags.COPY_DONE_F or tag == tags.COPY_FAIL:
-        return forward_with(w, client, EXPECT_COPY_END, refusal) if client.server != NULL else STEP_DROP
+        return forward_with(w, client, EXPECT_COPY_END, CHANGE_NONE, turn) if linked else STEP_DROP
     if tag == tags.TERMINATE:
         return say_goodbye(w, client)
-    snprintf(refusal.detail, sizeof(refusal.detail), b"%d", <int>tag)
-    return refuse(refusal, MESSAGE_TYPE)
+    snprintf(turn.detail, sizeof(turn.detail), b"%d", <int>tag)
+    return refuse(turn, MESSAGE_TYPE)
 
 
 cdef Step say_goodbye(Worker *w, Client *client) noexcept nogil:
@@ -382,142 +360,6 @@ cdef Step say_goodbye(Worker *w, Client *client) noexcept nogil:
     client.query_us = w.now_us
     client_watch_deadline(client)
     return STEP_LAST
-
-
-cdef Step answer_sync(Worker *w, Client *client) noexcept nogil:
-    """A Sync outside of everything needs no server to be answered."""
-    cdef uint8_t[8] data
-    cdef Writer message = writer(data, sizeof(data))
-    cdef SendVerdict verdict
-    compose_ready(&message, tags.IDLE)
-    verdict = conn_send(&w.slab, &client.conn, data, message.used)
-    if verdict == SEND_ERROR:
-        client_lost(w, client)
-        return STEP_GONE
-    if verdict == SEND_PART:
-        watch_client(w, client)
-    return STEP_DROP
-
-
-cdef Step forward_with(Worker *w, Client *client, uint8_t expected, Refusal *refusal) noexcept nogil:
-    """Forward a message that is answered by `expected`, once there is a server for it."""
-    cdef Server *server
-    cdef Step step
-    if client.server == NULL:
-        step = get_server(w, client)
-        if step != STEP_FORWARD:
-            return step
-    server = client.server
-    if server.status == tags.IDLE and all_replied(&server.replies):
-        client.request_us = w.now_us  # a transaction begins
-    if expected == EXPECT_QUERY and server.replies.unsynced:
-        server.unsettled = True
-    if expect(&server.replies, expected):
-        return STEP_FORWARD
-    return refuse(refusal, TOO_MANY_REPLIES)
-
-
-cdef bint cut_short(StatementName name, const Frame *frame) noexcept nogil:
-    """Is the name still to come?  (A whole message without one is for PostgreSQL to complain about.)"""
-    return name == NAME_CUT and frame.here < frame.size and frame.size <= READ_SIZE
-
-
-cdef Step use_statement(Worker *w, Client *client, StatementName name, uint8_t expected,
-                        Refusal *refusal) noexcept nogil:
-    """Bind or Describe.  The unnamed statement a server has may be another client's: it is closed first, so that
-    PostgreSQL says what it would say to a session without one."""
-    cdef Step step = STEP_FORWARD
-    if client.server == NULL:
-        step = get_server(w, client)
-    if step == STEP_FORWARD and name == NAME_UNNAMED and client.server.unnamed_owner != client.id:
-        if not expect(&client.server.replies, EXPECT_CLOSE | EXPECT_SWALLOW):
-            return refuse(refusal, TOO_MANY_REPLIES)
-        step = forward_with(w, client, expected, refusal)
-        return STEP_CLOSE_FIRST if step == STEP_FORWARD else step
-    return forward_with(w, client, expected, refusal) if step == STEP_FORWARD else step
-
-
-cdef Step pin_named(Worker *w, Client *client, Step step) noexcept nogil:
-    """A named statement lives in one server session: the client keeps that server until it leaves."""
-    cdef Server *server = client.server
-    if step == STEP_FORWARD and not server.pins & (PIN_NAMED_STATEMENT | PIN_SESSION_MODE):
-        server.pins |= PIN_NAMED_STATEMENT
-        tell_client(w, EVENT_PIN, client, PINNED_NAMED, NULL, 0)
-    return step
-
-
-cdef Step get_server(Worker *w, Client *client) noexcept nogil:
-    """A server for the client: now, or a place in the line."""
-    cdef TakeVerdict verdict = take(&w.shared.pools, client.pool, &client.line, w.now_us)
-    cdef Server *server
-    client.request_us = w.now_us
-    if verdict == TAKE_GOT:
-        server = <Server *>client.line.granted.owner
-        client.line.granted = NULL
-        if client.line.moved_from != w.index:
-            move_here(w, server, client.line.moved_from)
-        if not link(w, client, server):
-            return STEP_GONE
-        return STEP_WAIT if settling(client) else STEP_FORWARD
-    client_move(client, CLIENT_WAITING)
-    if verdict == TAKE_REFUSED:
-        client_refused_by_pool(w, client)
-        return STEP_GONE
-    client.owed = True
-    client_watch_deadline(client)
-    if verdict == TAKE_OPEN:
-        open_server(w, client.pool)
-    return STEP_WAIT if client.state == CLIENT_WAITING else STEP_GONE
-
-
-cdef void move_here(Worker *w, Server *server, int from_worker) noexcept nogil:
-    """An idle server that last ran on another worker: from its epoll to ours."""
-    conn_unwatch(w.shared.workers[from_worker].epoll_fd, &server.conn)
-    watch_server(w, server)
-
-
-cdef bint link(Worker *w, Client *client, Server *server) noexcept nogil:
-    """Join the two; False: the client is gone.
-
-    Where the server's settings are not the client's, the query that makes them so goes first, and the client's bytes
-    wait for its answer: run under another client's settings they could do anything.
-    """
-    client_move(client, CLIENT_ACTIVE)
-    server_move(server, SERVER_ACTIVE)
-    client.server = server
-    server.client = client
-    server.request_us = client.query_us = w.now_us
-    server.fatal_sent = False
-    relaxed_add_u64(&client.pool.tallies[w.index].server_assignments, 1)
-    if client.pool.mode == SESSION_MODE:
-        server.pins |= PIN_SESSION_MODE
-    return server.settings == client.settings or apply_settings(w, client, server)
-
-
-cdef bint settling(const Client *client) noexcept nogil:
-    """Is the client linked to a server that is still being brought to its settings?"""
-    return client.server != NULL and first_expected(&client.server.replies) & EXPECT_SWALLOW != 0
-
-
-cdef bint forward_request(Worker *w, Client *client, const uint8_t *data, size_t size) noexcept nogil:
-    """Send a block to the server; False: the client is gone with it."""
-    cdef Server *server = client.server
-    cdef SendVerdict verdict
-    if server == NULL or (size == 0 and server.conn.out.size == 0):
-        return True
-    client.query_us = w.now_us
-    verdict = conn_send(&w.slab, &server.conn, data, size)
-    if verdict == SEND_PART:
-        verdict = conn_flush(&w.slab, &server.conn)
-    if verdict == SEND_ALL:
-        return True
-    if verdict == SEND_ERROR:
-        if server.conn.error == ENOMEM:
-            client_refuse(w, client, OUT_OF_MEMORY, b"")
-            return False
-        return True  # its last words may still be there to be read; the end of the connection is seen then
-    watch_both(w, client)
-    return True
 
 
 # ---- from the server -----------------------------------------------------------------------------------------------
@@ -561,34 +403,34 @@ cdef void server_went(Worker *w, Server *server, bint closed) noexcept nogil:
 
 cdef void relay_reply(Worker *w, Server *server, const uint8_t *data, size_t size) noexcept nogil:
     """Forward the server's messages, except for those the client never asked for."""
-    cdef size_t start = 0  # of what is to be forwarded and has not been
-    cdef size_t pos = 0
+    cdef Turn turn
     cdef size_t part
     cdef Frame frame
     cdef FrameVerdict verdict
     cdef Step step
-    while pos < size:
+    begin_turn(w, &turn, data)
+    while turn.pos < size:
         if server.remain:
-            part = min(<size_t>server.remain, size - pos)
+            part = min(<size_t>server.remain, size - turn.pos)
             server.remain -= <uint32_t>part
             if server.remain_drop:
-                forward_reply(w, server, data + start, pos - start)
-                start = pos + part
-            pos += part
+                stage_reply(w, server, &turn)
+                turn.start += part
+            turn.pos += part
             continue
-        if data[pos] == tags.DATA_ROW or data[pos] == tags.COPY_DATA_B:
-            part = run_of_rows(server, data + pos, size - pos)
+        if data[turn.pos] == tags.DATA_ROW or data[turn.pos] == tags.COPY_DATA_B:
+            part = run_of_rows(server, data + turn.pos, size - turn.pos)
             if part:
-                pos += part
+                turn.pos += part
                 continue
-        verdict = next_frame(data + pos, size - pos, &frame)
+        verdict = next_frame(data + turn.pos, size - turn.pos, &frame)
         if verdict == FRAME_NEED_HEADER:
             break
         if verdict == FRAME_BAD_LENGTH:
-            forward_reply(w, server, data + start, pos - start)
+            forward_reply(w, server, &turn)
             server_lost(w, server, SERVER_PROTOCOL, b"a message of impossible length")
             return
-        step = reply(w, server, &frame, data + pos)
+        step = reply(w, server, &frame, data + turn.pos, &turn)
         if step == STEP_GONE:
             return
         if step == STEP_MORE:
@@ -596,25 +438,34 @@ cdef void relay_reply(Worker *w, Server *server, const uint8_t *data, size_t siz
         server.remain = frame.size - frame.here
         server.remain_drop = step == STEP_DROP
         if step == STEP_DROP:
-            forward_reply(w, server, data + start, pos - start)
-            start = pos + frame.here
-        pos += frame.here
+            stage_reply(w, server, &turn)
+            turn.start += frame.here
+        turn.pos += frame.here
         if frame.tag == tags.READY_FOR_QUERY and step == STEP_FORWARD and link_over(w, server):
-            forward_reply(w, server, data + start, pos - start)
-            start = pos
+            forward_reply(w, server, &turn)
             unlink(w, server)
-    forward_reply(w, server, data + start, pos - start)
-    if not hold(&w.slab, &server.held, data + pos, size - pos):
+    forward_reply(w, server, &turn)
+    if not hold(&w.slab, &server.held, data + turn.pos, size - turn.pos):
         server_lost(w, server, OUT_OF_MEMORY, b"")
     elif server.client == NULL:
         recycle(w, server)
     elif server.settings_refused:
         server.settings_refused = False
         client_refuse_text(w, server.client, SETTINGS_REFUSED, w.refusal_sqlstate, w.refusal)
-    elif all_replied(&server.replies) and (
-            server.client.held != NULL or server.client.state == CLIENT_LOGIN_ACTIVE or server.client.goodbye
-            or w.draining or not server.client.conn.interest & EPOLLIN):
+    elif may_go_on(w, server):
+        server.client.stalled = False
         set_ready(server.client)
+
+
+cdef bint may_go_on(Worker *w, Server *server) noexcept nogil:
+    """Is there something to do for the client, now that these answers have come?"""
+    cdef Client *client = server.client
+    cdef ReplyQueue *replies = &server.replies
+    if client.stalled:
+        return replies.copying_in or (not names_unsure(replies) and replies.count < MOST_IN_FLIGHT // 2)
+    return all_replied(replies) and (
+        client.held != NULL or client.state == CLIENT_LOGIN_ACTIVE or client.goodbye
+        or w.draining or not client.conn.interest & EPOLLIN)
 
 
 cdef size_t run_of_rows(Server *server, const uint8_t *data, size_t size) noexcept nogil:
@@ -625,12 +476,13 @@ cdef size_t run_of_rows(Server *server, const uint8_t *data, size_t size) noexce
     return skip_run(data, size, data[0], &messages)
 
 
-cdef Step reply(Worker *w, Server *server, const Frame *frame, const uint8_t *message) noexcept nogil:
+cdef Step reply(Worker *w, Server *server, const Frame *frame, const uint8_t *message, Turn *turn) noexcept nogil:
     """The one switch over backend message types."""
     cdef uint8_t tag = frame.tag
     cdef bint whole = frame.here == frame.size
     cdef uint8_t expected = first_expected(&server.replies)
     cdef Step visible = STEP_DROP if server.client == NULL or expected & EXPECT_SWALLOW else STEP_FORWARD
+    cdef Owed answered
     if tag == tags.DATA_ROW or tag == tags.COPY_DATA_B or tag == tags.COPY_DONE_B or tag == tags.NOTICE_RESPONSE:
         return visible
     if tag == tags.NOTIFICATION_RESPONSE:
@@ -641,34 +493,39 @@ cdef Step reply(Worker *w, Server *server, const Frame *frame, const uint8_t *me
         parameter_changed(server, message + 5, frame.size - 5, visible == STEP_FORWARD)
         return visible
     if tag == tags.ERROR_RESPONSE:
-        if not whole and frame.size <= READ_SIZE:
-            return STEP_MORE
-        server.copying_in = False
-        reply_came(&server.replies, tag)
-        if whole:
-            error_came(w, server, message + 5, frame.size - 5, expected)
-        return visible if server.client != NULL else STEP_DROP
+        return STEP_MORE if not whole and frame.size <= READ_SIZE else error_came(w, server, frame, message, turn)
     if tag == tags.READY_FOR_QUERY:
         if not whole:
             return STEP_MORE
         if frame.size != 6:
             return unexpected(w, server, tag)
         server.status = message[5]
-        server.copying_in = server.reset_seen = False
+        server.copying_in = server.reset_seen = server.settling = False
     elif tag == tags.COPY_IN_RESPONSE:
         server.copying_in = True
     elif tag == tags.COMMAND_COMPLETE:
         if not whole and frame.size <= SHORT_TAG:
             return STEP_MORE
         server.copying_in = False
-        if visible == STEP_FORWARD:
-            server.reset_seen = whole and is_reset(<const char *>message + 5)
-            server.settings_unsure = server.settings_unsure or server.reset_seen
-    if reply_came(&server.replies, tag) == REPLY_UNEXPECTED:
+        if whole:
+            command_done(server, <const char *>message + 5, visible == STEP_FORWARD)
+    if reply_came(&server.replies, tag, &answered) == REPLY_UNEXPECTED:
         return unexpected(w, server, tag)
-    if tag == tags.READY_FOR_QUERY and visible == STEP_FORWARD:
-        count_query(w, server)
+    naming_drop(answered.naming)
+    if visible == STEP_FORWARD:
+        answer_seen(w, server, tag)
+    elif tag == tags.READY_FOR_QUERY and server.client != NULL and server.client.curing:
+        cured(server.client)
     return visible
+
+
+cdef void answer_seen(Worker *w, Server *server, uint8_t tag) noexcept nogil:
+    """The client gets an answer of type `tag`."""
+    if server.client.group != NULL:
+        forget_group(w, server.client)  # it cannot be repeated any more
+    if tag == tags.READY_FOR_QUERY:
+        server.client.cured = False
+        count_query(w, server)
 
 
 cdef Step unexpected(Worker *w, Server *server, uint8_t tag) noexcept nogil:
@@ -717,8 +574,14 @@ cdef void parameter_changed(Server *server, const uint8_t *body, size_t size, bi
     server.settings = settings_hold(changed)
 
 
-cdef bint is_reset(const char *tag) noexcept nogil:
-    return strcmp(tag, "RESET") == 0 or strcmp(tag, "DISCARD ALL") == 0
+cdef void command_done(Server *server, const char *tag, bint by_client) noexcept nogil:
+    """CommandComplete: has the command changed what the session holds?"""
+    cdef bint discarded = strcmp(tag, "DISCARD ALL") == 0
+    if discarded or strcmp(tag, "DEALLOCATE ALL") == 0:
+        all_dropped(server, by_client)
+    if by_client:
+        server.reset_seen = discarded or strcmp(tag, "RESET") == 0
+        server.settings_unsure = server.settings_unsure or server.reset_seen
 
 
 cdef bint settable(const char *name) noexcept nogil:
@@ -728,79 +591,62 @@ cdef bint settable(const char *name) noexcept nogil:
                 or strcmp(name, "integer_datetimes") == 0 or strcmp(name, "in_hot_standby") == 0)
 
 
-cdef void error_came(Worker *w, Server *server, const uint8_t *body, size_t size, uint8_t expected) noexcept nogil:
-    """ErrorResponse: was it the server's last word, or about a question of ours?"""
+cdef Step error_came(Worker *w, Server *server, const Frame *frame, const uint8_t *message,
+                     Turn *turn) noexcept nogil:
+    """ErrorResponse: what it takes with it is taken back.  Where a question of ours failed the client is not told so,
+    but where something failed that was to be prepared for it, it is."""
+    cdef const Owed *owed = first_owed(&server.replies)
+    cdef uint8_t expected = owed.item if owed != NULL else 0
+    cdef Naming *naming = naming_hold(owed.naming) if owed != NULL and owed.naming != NULL else NULL
+    cdef bint visible = server.client != NULL and not (
+        expected & EXPECT_SWALLOW and expected & EXPECT_KIND >= EXPECT_SYNC)
+    cdef bint whole = frame.here == frame.size
+    cdef Step step = STEP_FORWARD if visible else STEP_DROP
     cdef ErrorFields error
-    cdef Client *client = server.client
-    if not read_error(body, size, &error):
-        return
-    if strcmp(error.severity, "FATAL") == 0 or strcmp(error.severity, "PANIC") == 0:
-        server.fatal_sent = client != NULL and not expected & EXPECT_SWALLOW
-    elif expected != (EXPECT_QUERY | EXPECT_SWALLOW):
-        return
-    elif client == NULL:
+    server.copying_in = False
+    all_taken_back(server)
+    if whole and read_error(message + 5, frame.size - 5, &error):
+        if strcmp(error.severity, "FATAL") == 0 or strcmp(error.severity, "PANIC") == 0:
+            server.fatal_sent = visible
+        elif expected == (EXPECT_QUERY | EXPECT_SWALLOW):
+            question_failed(w, server, &error)
+        elif tells_of_stale(server, naming, &error) and cure(w, server):
+            step = STEP_DROP
+        elif naming != NULL and visible:
+            stage_reply(w, server, turn)
+            say_renamed(w, server, frame, message, naming)
+            step = STEP_DROP
+    naming_drop(naming)
+    if visible and not (server.client.curing and step == STEP_DROP):
+        answer_seen(w, server, tags.ERROR_RESPONSE)
+    return step
+
+
+cdef void all_taken_back(Server *server) noexcept nogil:
+    """The error at the front of what is owed, and what it takes with it."""
+    cdef Owed owed
+    reply_came(&server.replies, tags.ERROR_RESPONSE, &owed)
+    while next_voided(&server.replies, &owed):
+        take_back(server, &owed, server.replies.voided == 0)
+
+
+cdef void say_renamed(Worker *w, Server *server, const Frame *frame, const uint8_t *message,
+                      const Naming *naming) noexcept nogil:
+    """An error about a statement, by the name that the client knows."""
+    cdef Writer error = staging(w)
+    compose_renamed_error(&error, message + 5, frame.size - 5, naming.statement.name, naming_name(naming))
+    staged(w, &error)
+
+
+cdef void question_failed(Worker *w, Server *server, const ErrorFields *error) noexcept nogil:
+    """A query of ours did."""
+    if server.client == NULL:
         server.question_failed = True
-    else:
-        # The client is told when all that has been read of the server is dealt with.
-        server.settings_unsure = server.settings_refused = True
-        snprintf(w.refusal_sqlstate, sizeof(w.refusal_sqlstate), b"%s", error.sqlstate)
-        snprintf(w.refusal, sizeof(w.refusal), b"%s", error.message)
-
-
-cdef bint link_over(Worker *w, Server *server) noexcept nogil:
-    """After ReadyForQuery: has the client no more claim on this server?"""
-    cdef Client *client = server.client
-    if client == NULL or client.state != CLIENT_ACTIVE or not all_replied(&server.replies):
-        return False
-    if not ends_with_ready(&server.replies):
-        return False
-    if server.status != tags.IDLE:
-        if w.plan.idle_transaction_timeout_us:
-            client.query_us = w.now_us
-            client_watch_deadline(client)
-        return False
-    if client.parsed_unnamed:
-        server.pins |= PIN_UNNAMED_STATEMENT
-    else:
-        server.pins &= ~<uint8_t>PIN_UNNAMED_STATEMENT
-    return server.pins == 0 and client.remain == 0
-
-
-cdef void unlink(Worker *w, Server *server) noexcept nogil:
-    """The transaction is over: the client is idle; `recycle` gets the server when the bytes read are dealt with."""
-    cdef Client *client = server.client
-    server.client = NULL
-    client.server = NULL
-    client_move(client, CLIENT_IDLE)
-    client.request_us = w.now_us
-    watch_server(w, server)  # a slow client may have stopped it
-    if client.goodbye:
-        set_ready(client)
         return
-    if w.plan.client_idle_timeout_us:
-        client_watch_deadline(client)
-    if client.held != NULL or w.draining or client.pool.removed:
-        set_ready(client)
-    if server.conn.out.size or not client.conn.interest & EPOLLIN:
-        watch_client(w, client)
-
-
-cdef void forward_reply(Worker *w, Server *server, const uint8_t *data, size_t size) noexcept nogil:
-    """Send a block to the client, if there still is one.
-
-    A client that cannot be sent to is not taken leave of here, in the middle of its server's bytes: its own socket
-    tells in a moment.
-    """
-    cdef Client *client = server.client
-    cdef SendVerdict verdict
-    if size == 0 or client == NULL:
-        return
-    relaxed_add_u64(&client.pool.tallies[w.index].sent, size)
-    verdict = conn_send(&w.slab, &client.conn, data, size)
-    if verdict == SEND_ERROR:
-        shutdown(client.conn.fd, SHUT_RDWR)
-    elif verdict == SEND_PART:
-        watch_both(w, client)
+    # The client is told when all that has been read of the server is dealt with.
+    server.settings_unsure = server.settings_refused = True
+    snprintf(w.refusal_sqlstate, sizeof(w.refusal_sqlstate), b"%s", error.sqlstate)
+    snprintf(w.refusal, sizeof(w.refusal), b"%s", error.message)
 
 
 # ---- the console ---------------------------------------------------------------------------------------------------

@@ -2,6 +2,11 @@
 
 from libc.stdint cimport uint8_t, uint32_t
 
+from howdah.dataplane.texts cimport Naming
+
+cpdef enum:
+    MOST_OWED = 32768  # answers; the relay stops reading long before
+
 cpdef enum Expected:
     EXPECT_PARSE = 1
     EXPECT_BIND = 2
@@ -15,27 +20,58 @@ cpdef enum Expected:
     EXPECT_KIND = 31
     EXPECT_SWALLOW = 128  # flag: howdah asked, the client must not see the answer
 
+# What is taken for done when a message goes out, and must be taken back if the server skips it or fails.
+cpdef enum Change:
+    CHANGE_NONE
+    CHANGE_PARSE  # the client has the name, the server the statement
+    CHANGE_PREPARE  # the server has the statement
+    CHANGE_CLOSE  # the client has the name no more
+    CHANGE_UNNAMED  # the client's unnamed statement is another one, or none; before there was none
+    CHANGE_UNNAMED_AGAIN  # ... before there was one
+    CHANGE_LENT  # the server has this client's unnamed statement, from us
+
+cpdef enum OweVerdict:
+    OWE_NOTED
+    OWE_SKIPPED  # the server will not answer this message, nor act on it
+    OWE_NO_MEMORY
+
 cpdef enum ReplyVerdict:
     REPLY_FORWARD = 0
     REPLY_SWALLOW = 1
     REPLY_UNEXPECTED = 2  # the server sent what nobody asked for
 
+# One message sent that must be answered.  The hold on `naming` goes where the item goes.
+cdef struct Owed:
+    uint8_t item  # an Expected, with flags
+    uint8_t change
+    Naming *naming  # of the statement it is about, where that has a name of ours at the server; else NULL
+
 # Lives inside its server; touched by the worker that owns the server.
 cdef struct ReplyQueue:
-    uint8_t *items  # a ring; NULL: `inline_items`
+    Owed *items  # a ring; NULL: `inline_items`
     uint32_t capacity  # a power of two
     uint32_t head
     uint32_t count
+    uint32_t voided  # items that the last error took with it, not yet fetched: they stand before `head`
+    uint32_t fetched  # ... and those that were
+    uint32_t changes  # items that change what has which name
+    uint32_t late_changes  # ... of those, behind the last Sync or Query sent
+    bint dropping  # something was sent that may drop prepared statements
     bint skipping  # the server skips what it gets until it has seen a Sync
     bint unsynced  # extended messages were sent and no Sync behind them
     bint copy_began  # a copy in is under way, whether or not the client has ended it
     bint copying_in  # the server takes CopyData and ignores Sync; the client has not ended it yet
-    uint8_t[32] inline_items
+    Owed[8] inline_items
 
 cdef void replies_init(ReplyQueue *queue) noexcept nogil
 cdef void replies_free(ReplyQueue *queue) noexcept nogil
 cdef bint expect(ReplyQueue *queue, uint8_t item) noexcept nogil
-cdef ReplyVerdict reply_came(ReplyQueue *queue, uint8_t tag) noexcept nogil
+cdef OweVerdict owe(ReplyQueue *queue, uint8_t item, uint8_t change, Naming *naming) noexcept nogil
+cdef ReplyVerdict reply_came(ReplyQueue *queue, uint8_t tag, Owed *answered) noexcept nogil
+cdef bint next_voided(ReplyQueue *queue, Owed *owed) noexcept nogil
 cdef bint all_replied(const ReplyQueue *queue) noexcept nogil
 cdef bint ends_with_ready(const ReplyQueue *queue) noexcept nogil
+cdef bint names_unsure(const ReplyQueue *queue) noexcept nogil
 cdef uint8_t first_expected(const ReplyQueue *queue) noexcept nogil
+cdef const Owed *first_owed(const ReplyQueue *queue) noexcept nogil
+cdef void swallow_first(ReplyQueue *queue) noexcept nogil

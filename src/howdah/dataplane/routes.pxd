@@ -1,6 +1,6 @@
 """The plan as C structs: what a login maps to, and the numbers in force."""
 
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from howdah.cdefs.openssl cimport SSL_CTX
 from howdah.dataplane.access cimport Access, Networks
@@ -18,6 +18,7 @@ cpdef enum TlsUse:
 cpdef enum RouteMode:
     SESSION_MODE = 0
     TRANSACTION_MODE = 1
+    STATEMENT_MODE = 2
 
 cdef struct Endpoint:
     const char *sockaddr
@@ -46,6 +47,8 @@ cdef struct Route:
     Secret *secret  # of force_user; NULL: none given
     bint lookup  # auth_query may know users that the plan does not
     int max_db_client_connections
+    uint64_t query_wait_timeout_us
+    const char *connect_query  # "": none
 
 # Overrides for one user; -1 keeps what the route or the settings say.
 cdef struct UserRule:
@@ -56,6 +59,19 @@ cdef struct UserRule:
     int max_user_connections
     int max_user_client_connections
     Secret *secret
+    int64_t query_timeout_us
+    int64_t query_wait_timeout_us
+    int64_t transaction_timeout_us
+    int64_t idle_transaction_timeout_us
+    int64_t client_idle_timeout_us
+
+# How long things may take that one client does; 0: no limit.
+cdef struct TimeLimits:
+    uint64_t query_us
+    uint64_t query_wait_us
+    uint64_t transaction_us
+    uint64_t idle_transaction_us
+    uint64_t idle_us
 
 # Made by `plan_new` from the Python plan, freed by `plan_free` when no worker and no pool uses it any more.
 # Immutable in between, so any thread may read it.
@@ -64,7 +80,6 @@ cdef struct CPlan:
     int max_client_conn
     int max_user_connections
     uint32_t max_packet_size
-    uint64_t query_wait_timeout_us
     uint64_t client_idle_timeout_us
     uint64_t idle_transaction_timeout_us
     uint64_t client_login_timeout_us
@@ -94,6 +109,18 @@ cdef struct CPlan:
     uint64_t login_failure_delay_us
     int max_concurrent_logins
     uint64_t fallback_timeout_us
+    uint64_t query_timeout_us
+    uint64_t transaction_timeout_us
+    uint64_t query_wait_notify_us
+    uint64_t cancel_wait_timeout_us
+    int max_prepared_statements  # of a server; 0: they are not followed
+    bint deferred_begin
+    bint disable_pqexec
+    bint server_fast_close
+    bint server_round_robin
+    bint server_reset_query_always
+    const char *server_check_query  # NULL: no check
+    uint64_t server_check_delay_us
     Networks *proxies
     Access *access
     uint8_t client_tls  # a TlsUse
@@ -117,5 +144,6 @@ cdef CPlan *plan_new(object plan) except NULL
 cdef void plan_free(CPlan *plan) noexcept nogil
 cdef Route *find_route(CPlan *plan, const char *database) noexcept nogil
 cdef UserRule *find_user(CPlan *plan, const char *user) noexcept nogil
+cdef void find_time_limits(CPlan *plan, const Route *route, const char *user, TimeLimits *limits) noexcept nogil
 cdef bint listed(const char *names, const char *name) noexcept nogil
 cdef uint32_t text_hash(const char *text) noexcept nogil

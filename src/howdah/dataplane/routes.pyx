@@ -4,7 +4,7 @@
 else here is lookup.  Called by `engine` (making and freeing) and the logins (lookup).
 """
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, strcmp, strlen
 
@@ -98,19 +98,30 @@ cdef int fill_route(Memory memory, Route *route, object entry) except -1:
     route.startup_size = <uint32_t>len(startup)
     route.lookup = entry.lookup
     route.max_db_client_connections = entry.max_db_client_connections
+    route.query_wait_timeout_us = entry.query_wait_timeout_us
+    route.connect_query = memory.text(entry.connect_query)
     if entry.secret is not None:
         route.secret = secret_new(entry.secret)
     return 0
 
 
+cdef object own(value):
+    """A value of a user's own; -1: none."""
+    return -1 if value is None else value
+
+
 cdef int fill_user(Memory memory, UserRule *rule, object entry) except -1:
     rule.name = memory.text(entry.name)
-    rule.pool_size = -1 if entry.pool_size is None else entry.pool_size
-    rule.reserve_pool_size = -1 if entry.reserve_pool_size is None else entry.reserve_pool_size
-    rule.mode = -1 if entry.pool_mode is None else entry.pool_mode
-    rule.max_user_connections = -1 if entry.max_user_connections is None else entry.max_user_connections
-    rule.max_user_client_connections = (
-        -1 if entry.max_user_client_connections is None else entry.max_user_client_connections)
+    rule.pool_size = own(entry.pool_size)
+    rule.reserve_pool_size = own(entry.reserve_pool_size)
+    rule.mode = own(entry.pool_mode)
+    rule.max_user_connections = own(entry.max_user_connections)
+    rule.max_user_client_connections = own(entry.max_user_client_connections)
+    rule.query_timeout_us = own(entry.query_timeout_us)
+    rule.query_wait_timeout_us = own(entry.query_wait_timeout_us)
+    rule.transaction_timeout_us = own(entry.transaction_timeout_us)
+    rule.idle_transaction_timeout_us = own(entry.idle_transaction_timeout_us)
+    rule.client_idle_timeout_us = own(entry.client_idle_timeout_us)
     if entry.secret is not None:
         rule.secret = secret_new(entry.secret)
     return 0
@@ -120,7 +131,6 @@ cdef int fill_settings(Memory memory, CPlan *plan, object settings) except -1:
     plan.max_client_conn = settings.max_client_conn
     plan.max_user_connections = settings.max_user_connections
     plan.max_packet_size = settings.max_packet_size
-    plan.query_wait_timeout_us = settings.query_wait_timeout_us
     plan.client_idle_timeout_us = settings.client_idle_timeout_us
     plan.idle_transaction_timeout_us = settings.idle_transaction_timeout_us
     plan.client_login_timeout_us = settings.client_login_timeout_us
@@ -149,6 +159,18 @@ cdef int fill_settings(Memory memory, CPlan *plan, object settings) except -1:
     plan.login_failure_delay_us = settings.login_failure_delay_us
     plan.max_concurrent_logins = settings.max_concurrent_logins
     plan.fallback_timeout_us = settings.autodb_idle_timeout_us
+    plan.query_timeout_us = settings.query_timeout_us
+    plan.transaction_timeout_us = settings.transaction_timeout_us
+    plan.query_wait_notify_us = settings.query_wait_notify_us
+    plan.cancel_wait_timeout_us = settings.cancel_wait_timeout_us
+    plan.max_prepared_statements = settings.max_prepared_statements
+    plan.deferred_begin = settings.deferred_begin
+    plan.disable_pqexec = settings.disable_pqexec
+    plan.server_fast_close = settings.server_fast_close
+    plan.server_round_robin = settings.server_round_robin
+    plan.server_reset_query_always = settings.server_reset_query_always
+    plan.server_check_query = memory.text(settings.server_check_query)
+    plan.server_check_delay_us = settings.server_check_delay_us
     plan.proxies = networks_new(settings.proxy_networks)
     return 0
 
@@ -253,6 +275,26 @@ cdef UserRule *find_user(CPlan *plan, const char *user) noexcept nogil:
             return rule
         at = (at + 1) & (plan.user_slots - 1)
     return NULL
+
+
+cdef uint64_t first(int64_t own_us, uint64_t general_us) noexcept nogil:
+    return general_us if own_us < 0 else <uint64_t>own_us
+
+
+cdef void find_time_limits(CPlan *plan, const Route *route, const char *user, TimeLimits *limits) noexcept nogil:
+    """For a client that logged in as `user`: the user's own, else the database's, else the general ones."""
+    cdef const UserRule *rule = find_user(plan, user)
+    limits.query_us = plan.query_timeout_us
+    limits.query_wait_us = route.query_wait_timeout_us
+    limits.transaction_us = plan.transaction_timeout_us
+    limits.idle_transaction_us = plan.idle_transaction_timeout_us
+    limits.idle_us = plan.client_idle_timeout_us
+    if rule != NULL:
+        limits.query_us = first(rule.query_timeout_us, limits.query_us)
+        limits.query_wait_us = first(rule.query_wait_timeout_us, limits.query_wait_us)
+        limits.transaction_us = first(rule.transaction_timeout_us, limits.transaction_us)
+        limits.idle_transaction_us = first(rule.idle_transaction_timeout_us, limits.idle_transaction_us)
+        limits.idle_us = first(rule.client_idle_timeout_us, limits.idle_us)
 
 
 cdef bint listed(const char *names, const char *name) noexcept nogil:

@@ -32,6 +32,7 @@ from howdah.dataplane.parties cimport (
 )
 from howdah.dataplane.reply_queue cimport replies_free, replies_init
 from howdah.dataplane.session_state cimport settings_drop
+from howdah.dataplane.statements cimport shelf_clear
 from howdah.dataplane.timers cimport timer_disarm
 from howdah.wire.tags cimport IDLE
 
@@ -92,7 +93,9 @@ cdef Server *server_new(Worker *w) noexcept nogil:
     server.remain = 0
     server.remain_drop = server.fatal_sent = server.copying_in = False
     server.settings_unsure = server.unsettled = server.question_failed = False
-    server.settings_refused = server.reset_seen = False
+    server.settings_refused = server.reset_seen = server.settling = False
+    server.shelf.slots = NULL
+    server.shelf.room = server.shelf.count = 0
     server.unnamed_owner = 0
     server.status = IDLE
     server.pins = 0
@@ -131,6 +134,7 @@ cdef void server_free(Worker *w, Server *server) noexcept nogil:
         block_free(&w.slab, server.held)
         server.held = NULL
     replies_free(&server.replies)
+    shelf_clear(&server.shelf)
     settings_drop(server.settings)
     free(server.backend_secret)
     free(server.parameters)
@@ -164,6 +168,8 @@ cdef bint remember_parameter(Server *server, const char *name, const char *value
     cdef char *made
     cdef size_t size
     cdef size_t kept = 0
+    if strcmp(name, "in_hot_standby") == 0:
+        store_i32(&server.pooled.pool.standby, strcmp(value, "on") == 0)
     made = <char *>malloc(server.parameters_size + name_size + value_size)
     if made == NULL:
         return False

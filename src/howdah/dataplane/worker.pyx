@@ -29,7 +29,7 @@ from howdah.cdefs.threads cimport (
 from howdah.dataplane.buffers cimport slab_clear
 from howdah.dataplane.canceller cimport CANCEL_ENDED, cancel_end, cancel_event, cancel_start
 from howdah.dataplane.cancels cimport same_secret, slot_of_pid
-from howdah.dataplane.client cimport client_at, client_deadline, logging_in, next_ready
+from howdah.dataplane.client cimport client_at, client_deadline, client_watch_deadline, logging_in, next_ready
 from howdah.dataplane.conn cimport (
     CONN_CANCEL,
     CONN_CLIENT,
@@ -118,11 +118,12 @@ from howdah.dataplane.recycle cimport (
     watch_client,
 )
 from howdah.dataplane.relay cimport console_held, relay_client, relay_console, relay_granted, relay_held, relay_server
-from howdah.dataplane.reply_queue cimport EXPECT_SWALLOW, all_replied, ends_with_ready, first_expected
-from howdah.dataplane.routes cimport CPlan
+from howdah.dataplane.reply_queue cimport EXPECT_QUERY, EXPECT_SWALLOW, all_replied, ends_with_ready, first_expected
+from howdah.dataplane.routes cimport CPlan, Route, find_route, find_time_limits
 from howdah.dataplane.server cimport server_move
 from howdah.dataplane.server_login cimport open_server, server_login, server_login_failed
 from howdah.dataplane.snapshot cimport Snapshot, take_snapshot
+from howdah.dataplane.turn cimport STAGE_SIZE
 from howdah.dataplane.timers cimport Timer, next_expired, timer_arm, wait_ms, wheel_init
 from howdah.dataplane.welcome cimport welcomes_free
 from howdah.wire.tags cimport IDLE
@@ -157,11 +158,13 @@ cdef bint worker_init(Worker *w, Shared *shared, int index) noexcept nogil:
     w.login_fd = epoll_create1(EPOLL_CLOEXEC)
     w.mail_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)
     w.buffer = <unsigned char *>malloc(HELD_ROOM + READ_SIZE)
+    w.stage = <unsigned char *>malloc(STAGE_SIZE)
+    w.staged_size = 0
     pthread_mutex_init(&w.inbox_lock, NULL)
     wheel_init(&w.wheel, w.now_us)
     conn_init(&w.mail_conn, w.mail_fd, CONN_MAILBOX)
     conn_init(&w.login_conn, w.login_fd, CONN_LOGINS)
-    return (w.epoll_fd >= 0 and w.login_fd >= 0 and w.mail_fd >= 0 and w.buffer != NULL
+    return (w.epoll_fd >= 0 and w.login_fd >= 0 and w.mail_fd >= 0 and w.buffer != NULL and w.stage != NULL
             and conn_watch(w.epoll_fd, &w.mail_conn, EPOLLIN)
             and conn_watch(w.epoll_fd, &w.login_conn, EPOLLIN))
 
@@ -173,6 +176,7 @@ cdef void worker_free(Worker *w) noexcept nogil:
         free(w.chunks[i])
     free(w.chunks)
     free(w.buffer)
+    free(w.stage)
     free(w.listeners)
     if w.epoll_fd >= 0:
         close(w.epoll_fd)
@@ -336,7 +340,7 @@ cdef void go_on(Worker *w) noexcept nogil:
 cdef bint between_transactions(const Client *client) noexcept nogil:
     """Nothing is lost when this client goes: it is idle, with a server (a pin) or without."""
     if client.state == CLIENT_IDLE:
-        return True
+        return client.begin == NULL
     return (client.state == CLIENT_ACTIVE and client.server.status == IDLE
             and all_replied(&client.server.replies) and ends_with_ready(&client.server.replies))
 
@@ -504,7 +508,9 @@ cdef void cancel_wanted(Worker *w, Mail *mail) noexcept nogil:
     if client != NULL and client.cancel_pid == mail.pid and client.state == CLIENT_ACTIVE:
         size = 32 if client.version >= 196610 else 4
         if mail.size == size and same_secret(client.secret, mail.secret, size):
-            if not all_replied(&client.server.replies) and not first_expected(&client.server.replies) & EXPECT_SWALLOW:
+            # Not while a query of ours runs for it: settings, BEGIN.
+            if (not all_replied(&client.server.replies)
+                    and first_expected(&client.server.replies) != EXPECT_QUERY | EXPECT_SWALLOW):
                 begun = cancel_start(w, client.server, mail.client, mail.client_id, mail.from_worker)
     if begun:
         return
@@ -552,7 +558,17 @@ cdef void new_plan(Worker *w, CPlan *plan, int32_t *left) noexcept nogil:
         next_client = client.next
         if client.pool != NULL and client.pool.removed and client.server == NULL and client.state != CLIENT_CLOSING:
             client_refuse(w, client, DATABASE_REMOVED, b"")
+        elif client.pool != NULL:
+            new_limits(w, client)
         client = next_client
+
+
+cdef void new_limits(Worker *w, Client *client) noexcept nogil:
+    """What the client is at now falls under the new plan's limits, too."""
+    cdef Route *route = find_route(w.plan, client.pool.database)
+    if route != NULL:  # else it keeps what it has until it is between two transactions
+        find_time_limits(w.plan, route, client.user.name, &client.limits)
+        client_watch_deadline(client)
 
 
 cdef void drain(Worker *w) noexcept nogil:

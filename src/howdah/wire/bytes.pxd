@@ -40,6 +40,11 @@ cdef inline uint8_t read_u8(Reader *r) noexcept nogil:
     return (r.at - 1)[0]
 
 
+cdef inline uint8_t peek_u8(const Reader *r, size_t ahead) noexcept nogil:
+    """The byte `ahead` of the position, which stays; 0 past the end."""
+    return r.at[ahead] if <size_t>(r.end - r.at) > ahead else 0
+
+
 cdef inline uint16_t read_u16(Reader *r) noexcept nogil:
     cdef const uint8_t *at = r.at
     if r.end - at < 2:

@@ -16,6 +16,7 @@ cdef void compose_authentication_sasl(Writer *w, bint plus) noexcept nogil
 cdef void compose_authentication_data(Writer *w, uint32_t code, const uint8_t *data, size_t size) noexcept nogil
 cdef void compose_parameter_status(Writer *w, const char *name, const char *value) noexcept nogil
 cdef void compose_backend_key_data(Writer *w, uint32_t pid, const uint8_t *secret, uint32_t size) noexcept nogil
+cdef void compose_command_complete(Writer *w, const char *tag) noexcept nogil
 cdef void compose_ready(Writer *w, uint8_t status) noexcept nogil
 cdef void compose_negotiate(Writer *w, uint32_t version, const char *parameters, uint32_t size,
                             uint32_t unknown) noexcept nogil
@@ -24,6 +25,8 @@ cdef void compose_startup(Writer *w, const char *user, const char *database, con
 cdef void compose_cancel(Writer *w, uint32_t pid, const uint8_t *secret, uint32_t size) noexcept nogil
 cdef void compose_query(Writer *w, const char *text) noexcept nogil
 cdef void compose_bare(Writer *w, uint8_t tag) noexcept nogil
+cdef void compose_parse(Writer *w, const char *name, const uint8_t *rest, size_t size) noexcept nogil
+cdef void compose_close(Writer *w, const char *name) noexcept nogil
 cdef void compose_execute(Writer *w, const char *portal) noexcept nogil
 cdef void compose_copy_fail(Writer *w, const char *message) noexcept nogil
 cdef void compose_password(Writer *w, const char *text, size_t size) noexcept nogil

@@ -145,6 +145,12 @@ cdef void compose_backend_key_data(Writer *w, uint32_t pid, const uint8_t *secre
     end_message(w, mark)
 
 
+cdef void compose_command_complete(Writer *w, const char *tag) noexcept nogil:
+    cdef size_t mark = begin_message(w, tags.COMMAND_COMPLETE)
+    write_string(w, tag)
+    end_message(w, mark)
+
+
 cdef void compose_ready(Writer *w, uint8_t status) noexcept nogil:
     cdef size_t mark = begin_message(w, tags.READY_FOR_QUERY)
     write_u8(w, status)
@@ -204,6 +210,22 @@ cdef void compose_bare(Writer *w, uint8_t tag) noexcept nogil:
 cdef void compose_copy_fail(Writer *w, const char *message) noexcept nogil:
     cdef size_t mark = begin_message(w, tags.COPY_FAIL)
     write_string(w, message)
+    end_message(w, mark)
+
+
+cdef void compose_parse(Writer *w, const char *name, const uint8_t *rest, size_t size) noexcept nogil:
+    """`rest`: text and parameter types, as they stand in a Parse."""
+    cdef size_t mark = begin_message(w, tags.PARSE)
+    write_string(w, name)
+    write_bytes(w, rest, size)
+    end_message(w, mark)
+
+
+cdef void compose_close(Writer *w, const char *name) noexcept nogil:
+    """Close of a statement."""
+    cdef size_t mark = begin_message(w, tags.CLOSE)
+    write_u8(w, c"S")
+    write_string(w, name)
     end_message(w, mark)
 
 

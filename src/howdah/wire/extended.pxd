@@ -1,12 +1,24 @@
-"""What howdah reads of extended-protocol messages."""
+"""What howdah reads of extended-protocol messages: which statement each is about."""
 
-from libc.stdint cimport uint8_t
+from libc.stdint cimport uint8_t, uint32_t
 
-cpdef enum StatementName:
-    NAME_UNNAMED
-    NAME_NAMED
-    NAME_CUT  # the bytes at hand end before the name does
+from howdah.wire.bytes cimport Writer
 
-cdef StatementName parse_name(const uint8_t *body, size_t size) noexcept nogil
-cdef StatementName bind_name(const uint8_t *body, size_t size) noexcept nogil
-cdef StatementName describe_name(const uint8_t *body, size_t size) noexcept nogil
+cpdef enum MentionVerdict:
+    MENTION_STATEMENT  # `name` and the rest are valid
+    MENTION_PORTAL  # it is about a portal
+    MENTION_CUT  # the bytes at hand end too early
+    MENTION_UNKNOWN  # about neither: for PostgreSQL to complain about
+
+# Where a message names a statement.  Valid as long as the message's bytes are.
+cdef struct Mention:
+    const char *name
+    uint32_t size  # of the name, without its NUL
+    uint32_t start  # from the start of the message to the name
+    uint32_t end  # ... to the byte behind its NUL
+
+cdef MentionVerdict parse_mention(const uint8_t *message, uint32_t size, Mention *mention) noexcept nogil
+cdef MentionVerdict bind_mention(const uint8_t *message, uint32_t size, Mention *mention) noexcept nogil
+cdef MentionVerdict target_mention(const uint8_t *message, uint32_t size, Mention *mention) noexcept nogil
+cdef void compose_renamed(Writer *w, const uint8_t *message, uint32_t size, const Mention *mention, const char *name,
+                          uint32_t name_size) noexcept nogil

@@ -1,34 +1,63 @@
-"""What howdah reads of extended-protocol messages: which statement a Parse, Bind or Describe is about.
+"""What howdah reads of extended-protocol messages: the name of the statement that a Parse, Bind, Describe or Close is
+about, and how such a message begins under another name.
 
-Takes bytes, gives a verdict.  Called by `relay`.
+Takes bytes, of which the end may be missing, and gives a verdict.  Called by `preparing`.
 """
 
-from libc.stdint cimport uint8_t
+from libc.stdint cimport uint8_t, uint32_t
 
-from howdah.wire.bytes cimport Reader, left, read_string, read_u8, reader
+from howdah.wire.bytes cimport Reader, Writer, read_bytes, read_string, read_u8, reader, write_bytes, write_u8, write_u32
 
-
-cdef StatementName parse_name(const uint8_t *body, size_t size) noexcept nogil:
-    """Is the Parse whose body starts here (and may be cut short) for the unnamed statement?"""
-    if size == 0:
-        return NAME_CUT
-    return NAME_UNNAMED if body[0] == 0 else NAME_NAMED
+cdef enum:
+    HEADER = 5
 
 
-cdef StatementName bind_name(const uint8_t *body, size_t size) noexcept nogil:
-    """The same for a Bind, where the portal's name comes first."""
-    cdef Reader r = reader(body, size)
+cdef MentionVerdict name_here(Reader *r, const uint8_t *message, Mention *mention) noexcept nogil:
     cdef size_t length = 0
+    mention.name = read_string(r, &length)
+    if not r.ok:
+        return MENTION_CUT
+    mention.size = <uint32_t>length
+    mention.end = <uint32_t>(r.at - message)
+    mention.start = mention.end - mention.size - 1
+    return MENTION_STATEMENT
+
+
+cdef MentionVerdict parse_mention(const uint8_t *message, uint32_t size, Mention *mention) noexcept nogil:
+    """Of a Parse: the name is the first thing in it.  `size` bytes of the message are at hand, its header included."""
+    cdef Reader r = reader(message, size)
+    read_bytes(&r, HEADER)
+    return name_here(&r, message, mention)
+
+
+cdef MentionVerdict bind_mention(const uint8_t *message, uint32_t size, Mention *mention) noexcept nogil:
+    """Of a Bind: behind the portal's name."""
+    cdef Reader r = reader(message, size)
+    cdef size_t length = 0
+    read_bytes(&r, HEADER)
     read_string(&r, &length)
-    if not r.ok:
-        return NAME_CUT
-    return parse_name(r.at, left(&r))
+    return name_here(&r, message, mention)
 
 
-cdef StatementName describe_name(const uint8_t *body, size_t size) noexcept nogil:
-    """The same for a Describe; a portal's name is no statement's and counts as named."""
-    cdef Reader r = reader(body, size)
-    cdef uint8_t kind = read_u8(&r)
+cdef MentionVerdict target_mention(const uint8_t *message, uint32_t size, Mention *mention) noexcept nogil:
+    """Of a Describe or Close: behind a byte that says whether it is a statement's or a portal's."""
+    cdef Reader r = reader(message, size)
+    cdef uint8_t kind
+    read_bytes(&r, HEADER)
+    kind = read_u8(&r)
     if not r.ok:
-        return NAME_CUT
-    return parse_name(r.at, left(&r)) if kind == c"S" else NAME_NAMED
+        return MENTION_CUT
+    if kind == c"P":
+        return MENTION_PORTAL
+    return name_here(&r, message, mention) if kind == c"S" else MENTION_UNKNOWN
+
+
+cdef void compose_renamed(Writer *w, const uint8_t *message, uint32_t size, const Mention *mention, const char *name,
+                          uint32_t name_size) noexcept nogil:
+    """How a message of `size` bytes begins when its statement is called `name`: what stands behind `mention.end` in it
+    is to follow."""
+    write_u8(w, message[0])
+    write_u32(w, size - 1 - mention.size + name_size)
+    write_bytes(w, message + HEADER, mention.start - HEADER)
+    write_bytes(w, name, name_size)
+    write_u8(w, 0)

@@ -5,8 +5,24 @@ Takes bytes, gives pointers into them.  False means that the contents do not fit
 """
 
 from libc.stdint cimport uint8_t, uint32_t
+from libc.string cimport strlen, strstr
 
-from howdah.wire.bytes cimport Reader, left, read_bytes, read_string, read_u8, read_u32, reader
+from howdah.wire cimport tags
+from howdah.wire.bytes cimport (
+    Reader,
+    Writer,
+    begin_message,
+    end_message,
+    left,
+    read_bytes,
+    read_string,
+    read_u8,
+    read_u32,
+    reader,
+    write_bytes,
+    write_string,
+    write_u8,
+)
 
 
 cdef bint read_error(const uint8_t *body, size_t size, ErrorFields *fields) noexcept nogil:
@@ -15,7 +31,7 @@ cdef bint read_error(const uint8_t *body, size_t size, ErrorFields *fields) noex
     cdef uint8_t code
     cdef const char *text
     cdef size_t length = 0
-    fields.severity = fields.sqlstate = fields.message = b""
+    fields.severity = fields.sqlstate = fields.message = fields.routine = b""
     while True:
         code = read_u8(&r)
         if code == 0:
@@ -29,6 +45,32 @@ cdef bint read_error(const uint8_t *body, size_t size, ErrorFields *fields) noex
             fields.sqlstate = text
         elif code == c'M':
             fields.message = text
+        elif code == c'R':
+            fields.routine = text
+
+
+cdef void compose_renamed_error(Writer *w, const uint8_t *body, size_t size, const char *old,
+                                const char *new) noexcept nogil:
+    """An ErrorResponse that `read_error` has found well-formed, with `new` for the first `old` in its message."""
+    cdef Reader r = reader(body, size)
+    cdef size_t mark = begin_message(w, tags.ERROR_RESPONSE)
+    cdef uint8_t code = read_u8(&r)
+    cdef const char *text
+    cdef const char *at
+    cdef size_t length = 0
+    while code:
+        write_u8(w, code)
+        text = read_string(&r, &length)
+        at = strstr(text, old) if code == c'M' else NULL
+        if at == NULL:
+            write_string(w, text)
+        else:
+            write_bytes(w, text, at - text)
+            write_bytes(w, new, strlen(new))
+            write_string(w, at + strlen(old))
+        code = read_u8(&r)
+    write_u8(w, 0)
+    end_message(w, mark)
 
 
 cdef bint read_parameter_status(const uint8_t *body, size_t size, const char **name, const char **value) noexcept nogil:

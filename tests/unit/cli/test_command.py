@@ -119,6 +119,6 @@ def test_a_target_that_cannot_be_used_is_one_line(tmp_path: Path, target: str, s
 
 
 def test_a_fault_in_the_environment_names_the_variable(tmp_path: Path) -> None:
-    done = command(tmp_path, "run", HOWDAH_POOL_MODE="statement", DATABASE_URL="postgresql://db")
+    done = command(tmp_path, "run", HOWDAH_POOL_MODE="request", DATABASE_URL="postgresql://db")
     assert done.returncode == 1
-    assert done.stderr.startswith("HOWDAH_POOL_MODE: pool_mode: statement pooling")
+    assert done.stderr.startswith("HOWDAH_POOL_MODE: pool_mode: must be one of")

@@ -97,7 +97,7 @@ def test_wrong_use_is_told_with_status_2(supervisor: Supervisor, arguments: list
         (["--listen", "*"], "--listen: listen_addr: * can be reached from the network"),
         (["--port", "0"], "--port: listen_port: must be between"),
         (["--set", "no_such=1"], "--set: no_such: unknown setting"),
-        (["--pool-mode", "statement"], "--pool-mode: pool_mode: statement pooling comes with a later version"),
+        (["--pool-mode", "request"], "--pool-mode: pool_mode: must be one of transaction, session, statement"),
     ],
 )
 def test_a_value_at_fault_is_told_with_its_option(supervisor: Supervisor, arguments: list[str], says: str) -> None:

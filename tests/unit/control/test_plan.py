@@ -43,10 +43,10 @@ def database(table: dict[str, Any], resolved: dict[str, Resolved] | None = None,
 
 
 def test_settings_arrive_in_the_plans_units() -> None:
-    built = plan({}, query_wait_timeout="1500ms", tcp_user_timeout="2s", tcp_keepidle="1min", max_packet_size="1kB")
+    built = plan({}, client_idle_timeout="1500ms", tcp_user_timeout="2s", tcp_keepidle="1min", max_packet_size="1kB")
     assert built.version == 7
     settings = built.settings
-    assert (settings.query_wait_timeout_us, settings.tcp_user_timeout) == (1_500_000, 2000)
+    assert (settings.client_idle_timeout_us, settings.tcp_user_timeout) == (1_500_000, 2000)
     assert (settings.tcp_keepidle, settings.max_packet_size) == (60, 1024)
 
 
@@ -64,7 +64,8 @@ def test_only_nothing_becomes_nothing(seconds: float) -> None:
         ("reserve_pool_size", "reserve_pool_size", 5, 0, "reserve_pool_size", (5, 0)),
         ("max_db_connections", "max_db_connections", 5, 0, "max_db_connections", (5, 0)),
         ("server_lifetime", "server_lifetime", 5, 6, "server_lifetime_us", (5_000_000, 6_000_000)),
-        ("pool_mode", "pool_mode", "session", "transaction", "pool_mode", (PoolMode.SESSION, PoolMode.TRANSACTION)),
+        ("pool_mode", "pool_mode", "session", "statement", "pool_mode", (PoolMode.SESSION, PoolMode.STATEMENT)),
+        ("query_wait_timeout", "query_wait_timeout", "1s", 0, "query_wait_timeout_us", (1_000_000, 0)),
     ],
 )
 def test_a_databases_own_value_wins(
@@ -85,6 +86,40 @@ def test_a_users_values_are_handed_on_and_the_rest_left_open() -> None:
         UserPlan("eve", None, None, None, 0, secret=secrets["eve"]),
         UserPlan("ada", None, None, None, None, secret=secrets["ada"]),
     )
+
+
+def test_a_users_time_limits_are_handed_on_and_the_rest_left_open() -> None:
+    names = ("query", "query_wait", "transaction", "idle_transaction", "client_idle")
+    own = {f"{name}_timeout": f"{number}ms" for number, name in enumerate(names)}
+    config = Config.model_validate({"users": {"bob": own, "eve": {}}, "settings": {"query_timeout": "9s"}})
+    bob, eve = build_plan(config, NOTHING, {}, 1).users
+    assert [getattr(bob, f"{name}_timeout_us") for name in names] == [0, 1000, 2000, 3000, 4000]
+    assert [getattr(eve, f"{name}_timeout_us") for name in names] == [None] * 5
+
+
+@pytest.mark.parametrize(
+    "written, query", [("<empty>", ""), ("", None), ("  ", None), (" select 1 ", "select 1"), ("<Empty>", "<Empty>")]
+)
+def test_a_check_without_a_word_in_it_is_not_the_same_as_none(written: str, query: str | None) -> None:
+    assert plan({}, server_check_query=written).settings.server_check_query == query
+
+
+def test_what_is_run_on_a_new_server_connection() -> None:
+    assert database({"connect_query": " set a.b = 1 "}).connect_query == "set a.b = 1"
+    assert database({}).connect_query == ""
+
+
+def test_how_servers_are_looked_after_arrives_in_the_plan() -> None:
+    settings = plan(
+        {}, server_check_delay="2s", query_timeout=1.5, transaction_timeout="1min", query_wait_notify=0,
+        cancel_wait_timeout="1ms", max_prepared_statements=7, deferred_begin="off", disable_pqexec="on",
+        server_fast_close=1, server_round_robin=True, server_reset_query_always="yes",
+    ).settings  # fmt: skip
+    assert (settings.server_check_delay_us, settings.query_timeout_us) == (2_000_000, 1_500_000)
+    assert (settings.transaction_timeout_us, settings.query_wait_notify_us) == (60_000_000, 0)
+    assert (settings.cancel_wait_timeout_us, settings.max_prepared_statements) == (1000, 7)
+    assert (settings.deferred_begin, settings.disable_pqexec, settings.server_fast_close) == (False, True, True)
+    assert (settings.server_round_robin, settings.server_reset_query_always) == (True, True)
 
 
 def test_who_is_listed_without_a_password_has_a_secret_that_stays_and_that_nobody_knows() -> None:

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from howdah.control.config.addresses import listen_addresses, server_hosts
 from howdah.control.config.errors import Problem
 from howdah.control.config.login_settings import LoginSettings
+from howdah.control.config.pooling_settings import PoolingSettings, PoolMode, PoolSize
 from howdah.control.config.table import Reload, Table, setting
 from howdah.control.config.tls_settings import TlsSettings
 from howdah.control.config.units import (
@@ -22,7 +23,6 @@ from howdah.control.config.units import (
     Kind,
     Milliseconds,
     Seconds,
-    Size,
     Switch,
     Text,
     WholeSeconds,
@@ -43,12 +43,6 @@ def _octal(value: object) -> int:
     if bits > 0o777:
         raise ValueError(f'{value!r} has more than permission bits; at most "0777"')
     return bits
-
-
-def _pool_mode(value: object) -> str:
-    if value == "statement":
-        raise ValueError("statement pooling comes with a later version; use transaction, or stay with session")
-    return one_of("transaction", "session")(value)
 
 
 def _not_empty(value: str) -> str:
@@ -74,12 +68,7 @@ __all__ = [
     "setting",
 ]
 
-PoolMode = Annotated[
-    Literal["transaction", "session"], BeforeValidator(_pool_mode), Kind("one of transaction, session")
-]
 Port = Annotated[int, BeforeValidator(count), AfterValidator(between(1, 65535)), Kind("port")]
-PoolSize = Annotated[int, BeforeValidator(count), AfterValidator(between(0, 100_000)), Kind("number")]
-Positive = Annotated[int, BeforeValidator(count), AfterValidator(between(1, 1_000_000)), Kind("number")]
 Name = Annotated[str, BeforeValidator(text), AfterValidator(_not_empty), Kind("string")]
 ListenAddresses = Annotated[
     tuple[str, ...], BeforeValidator(words), AfterValidator(listen_addresses), Kind("list of addresses")
@@ -97,7 +86,7 @@ LogFormat = Annotated[Literal["text", "json"], BeforeValidator(one_of("text", "j
 
 
 class ServiceSettings(Table):
-    """Where howdah listens, its pools and limits, and the process."""
+    """Where howdah listens, and for whom."""
 
     listen_addr: ListenAddresses = setting(
         ("127.0.0.1", "::1"),
@@ -139,56 +128,11 @@ class ServiceSettings(Table):
     ignore_startup_parameters: Words = setting(
         (), "Startup parameters that are accepted from clients and dropped, such as `extra_float_digits`."
     )
-    pool_mode: PoolMode = setting(
-        "transaction",
-        "When a server goes back to the pool: after each transaction, or when its client leaves (`session`). "
-        "PgBouncer's default is session.",
-    )
-    default_pool_size: PoolSize = setting(
-        20, "Most server connections of a pool, that is, for one database and user. 0: no limit."
-    )
-    min_pool_size: Count = setting(0, "Server connections a pool in use keeps open even when idle.")
-    reserve_pool_size: Count = setting(
-        0, "More server connections a pool may open when clients have waited for `reserve_pool_timeout`."
-    )
-    reserve_pool_timeout: Seconds = setting(
-        5.0, "How long a client waits before the reserve may be used. 0: no reserve."
-    )
-    max_client_conn: Positive = setting(
-        10_000, "Most clients over all databases. Clients beyond it are refused at once. PgBouncer's default is 100."
-    )
-    max_db_client_connections: Count = setting(0, "Most clients of one database. 0: no limit.")
-    max_user_client_connections: Count = setting(0, "Most clients of one user over all databases. 0: no limit.")
-    max_db_connections: Count = setting(0, "Most server connections of one database over all its pools. 0: no limit.")
-    max_user_connections: Count = setting(0, "Most server connections of one user over all databases. 0: no limit.")
-    max_packet_size: Size = setting(2**31 - 1, "Largest message a client may send.", shown="2147483647")
-    query_wait_timeout: Seconds = setting(
-        120.0, "How long a query may wait for a server before its client is disconnected. 0: no limit."
-    )
-    client_login_timeout: Seconds = setting(60.0, "How long a client's login may take. 0: no limit.")
-    client_idle_timeout: Seconds = setting(
-        0.0, "Disconnect clients that are idle outside a transaction for this long. 0: never."
-    )
-    idle_transaction_timeout: Seconds = setting(
-        0.0, "Disconnect clients that are idle inside a transaction for this long. 0: never."
-    )
-    server_idle_timeout: Seconds = setting(600.0, "Close server connections that nobody used for this long. 0: never.")
-    server_lifetime: Seconds = setting(
-        3600.0, "Close server connections older than this as soon as they are idle. 0: use each only once."
-    )
-    autodb_idle_timeout: Seconds = setting(
-        3600.0, "Forget a database that only the entry `*` stands for when nobody has used it for this long. 0: never."
-    )
-    server_connect_timeout: Seconds = setting(15.0, "How long connecting and logging in to PostgreSQL may take.")
-    server_login_retry: Seconds = setting(
-        15.0,
-        "Longest pause before trying again after PostgreSQL could not be reached or refused a login. The first pauses "
-        "are shorter; PgBouncer waits this long each time.",
-    )
-    server_reset_query: Text = setting(
-        "DISCARD ALL",
-        "Run before a server that was one client's own (`session` mode, or pinned) goes to the next. Empty: nothing.",
-    )
+
+
+class ProcessSettings(Table):
+    """Names, sockets and the process."""
+
     dns_max_ttl: Seconds = setting(15.0, "How long the address of a database's host name is kept.")
     tcp_keepalive: Switch = setting(True, "Whether TCP keepalive is on.")
     tcp_keepidle: WholeSeconds = setting(0, "Idle time before the first keepalive probe. 0: the system's default.")
@@ -221,7 +165,7 @@ class ServiceSettings(Table):
     )
 
 
-class GlobalSettings(TlsSettings, LoginSettings, ServiceSettings):
+class GlobalSettings(TlsSettings, LoginSettings, ProcessSettings, PoolingSettings, ServiceSettings):
     """Table [howdah]."""
 
     #: Headings of the reference, each before the setting that it starts with.
@@ -231,7 +175,7 @@ class GlobalSettings(TlsSettings, LoginSettings, ServiceSettings):
         "pool_mode": "Pools and limits",
         "query_wait_timeout": "Time limits of clients",
         "server_idle_timeout": "Servers",
-        "tcp_keepalive": "Sockets",
+        "dns_max_ttl": "Names and sockets",
         "workers": "The process",
         "embedded_data_dir": "The embedded PostgreSQL",
         "auth_type": "Who may log in",
@@ -278,6 +222,13 @@ class DatabaseSettings(Table):
         None, "Instead of the global `max_db_client_connections`.", shown="global"
     )
     server_lifetime: Seconds | None = setting(None, "Instead of the global `server_lifetime`.", shown="global")
+    query_wait_timeout: Seconds | None = setting(None, "Instead of the global `query_wait_timeout`.", shown="global")
+    connect_query: Text | None = setting(
+        None,
+        "SQL that is run on each new server connection before a client gets it. An error is logged, and the server is "
+        "used all the same.",
+        shown="none",
+    )
     client_encoding: Text | None = setting(
         None, "What server connections start with, unless the client asks for another.", shown="none"
     )
@@ -315,6 +266,15 @@ class UserSettings(Table):
     max_user_client_connections: Count | None = setting(
         None, "Instead of the global `max_user_client_connections`.", shown="global"
     )
+    query_timeout: Seconds | None = setting(None, "Instead of the global `query_timeout`.", shown="global")
+    query_wait_timeout: Seconds | None = setting(
+        None, "Instead of the database's or the global `query_wait_timeout`.", shown="database"
+    )
+    transaction_timeout: Seconds | None = setting(None, "Instead of the global `transaction_timeout`.", shown="global")
+    idle_transaction_timeout: Seconds | None = setting(
+        None, "Instead of the global `idle_transaction_timeout`.", shown="global"
+    )
+    client_idle_timeout: Seconds | None = setting(None, "Instead of the global `client_idle_timeout`.", shown="global")
 
 
 class Tables(Table):

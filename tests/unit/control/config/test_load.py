@@ -157,8 +157,7 @@ def test_a_file_with_a_byte_order_mark_and_crlf_is_read() -> None:
     "line, says",
     [
         ("defualt_pool_size = 5", "defualt_pool_size: unknown setting; did you mean default_pool_size?"),
-        ('pool_mode = "statement"', "pool_mode: statement pooling comes with a later version; use transaction"),
-        ('pool_mode = "transactoin"', "pool_mode: must be one of transaction, session, not 'transactoin'"),
+        ('pool_mode = "transactoin"', "pool_mode: must be one of transaction, session, statement, not 'transactoin'"),
         ('query_wait_timeout = "16kB"', "query_wait_timeout: kB is a unit of size, and this is a duration; use one of"),
         ('server_lifetime = "10 parsecs"', "server_lifetime: unknown unit 'parsecs'; use one of us, ms"),
         ('max_packet_size = "16KB"', "max_packet_size: unknown unit 'KB'; did you mean 'kB'?"),
@@ -191,7 +190,7 @@ def test_a_fault_is_shown_with_its_line(line: str, says: str) -> None:
         ("default_pool_size = 1", "databases.app.default_pool_size: unknown setting; did you mean pool_size?"),
         ("reserve_pool = 1", "databases.app.reserve_pool: unknown setting; did you mean reserve_pool_size?"),
         ("listen_port = 1", "databases.app.listen_port: unknown setting in [databases.app]; it belongs into [howdah]"),
-        ("connect_query = 'x'", "databases.app.connect_query: this setting of PgBouncer"),
+        ("load_balance_hosts = 'x'", "databases.app.load_balance_hosts: this setting of PgBouncer"),
         ("password = 5", "databases.app.password: must be a string, in quotes"),
         ("user = ''", "databases.app.user: must not be empty"),
         ("port = 6432\nhost = 'localhost'", "databases.app.host: this is howdah's own port (6432)"),
@@ -208,7 +207,7 @@ def test_every_fault_is_reported_in_the_order_of_the_file() -> None:
     text = """\
 listen_port = 5
 [howdah]
-pool_mode = "statement"
+pool_mode = "request"
 min_pool_size = 30
 workers = "two"
 [databases."a b"]

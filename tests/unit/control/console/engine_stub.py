@@ -11,7 +11,7 @@ from howdah.dataplane.plan import Address, DatabasePlan, Plan, PoolMode, Setting
 from howdah.dataplane.rows import ClientRow, PoolRow, ServerRow, StatsRow
 
 SETTINGS = Settings(
-    max_client_conn=100, max_user_connections=0, max_packet_size=1 << 20, query_wait_timeout_us=0,
+    max_client_conn=100, max_user_connections=0, max_packet_size=1 << 20,
     client_idle_timeout_us=0, idle_transaction_timeout_us=0, client_login_timeout_us=0, server_idle_timeout_us=0,
     server_connect_timeout_us=0, server_login_retry_us=0, reserve_pool_timeout_us=0, tcp_keepalive=True,
     tcp_keepidle=0, tcp_keepintvl=0, tcp_keepcnt=0, tcp_user_timeout=0, server_reset_query="DISCARD ALL",

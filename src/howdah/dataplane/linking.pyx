@@ -1,0 +1,201 @@
+"""A client and a server are joined for a transaction, and part again.
+
+`get_server` takes one from the pool or waits for one, `link` joins, `link_over` says whether a transaction's end is the
+link's, `unlink` parts them.  Called by `relay` and `preparing`.
+"""
+
+from libc.stdint cimport uint8_t
+
+from howdah.cdefs.atomics cimport relaxed_add_u64
+from howdah.cdefs.epoll cimport EPOLLIN
+from howdah.dataplane.buffers cimport block_data, block_drop
+from howdah.dataplane.client cimport client_move, client_watch_deadline, set_ready
+from howdah.dataplane.conn cimport conn_unwatch
+from howdah.dataplane.handshake cimport apply_settings, client_refused_by_pool
+from howdah.dataplane.parties cimport (
+    CLIENT_ACTIVE,
+    CLIENT_IDLE,
+    CLIENT_WAITING,
+    PIN_SESSION_MODE,
+    PIN_UNNAMED_STATEMENT,
+    SERVER_ACTIVE,
+    UNNAMED_NONE,
+    UNNAMED_THERE,
+    Client,
+    Server,
+    Worker,
+)
+from howdah.dataplane.pool cimport TAKE_GOT, TAKE_OPEN, TAKE_REFUSED, TakeVerdict, take
+from howdah.dataplane.recycle cimport watch_client, watch_server
+from howdah.dataplane.reply_queue cimport (
+    EXPECT_QUERY,
+    EXPECT_SWALLOW,
+    OWE_NO_MEMORY,
+    OWE_NOTED,
+    OweVerdict,
+    all_replied,
+    ends_with_ready,
+    expect,
+    owe,
+)
+from howdah.dataplane.routes cimport SESSION_MODE
+from howdah.dataplane.server cimport server_move
+from howdah.dataplane.server_login cimport open_server
+from howdah.dataplane.texts cimport Naming, naming_drop
+from howdah.dataplane.turn cimport (
+    STEP_FORWARD,
+    STEP_GONE,
+    STEP_WAIT,
+    Step,
+    Turn,
+    refuse,
+    stage_request,
+    staged,
+    staging,
+)
+from howdah.wire.bytes cimport Writer, write_bytes
+from howdah.wire.tags cimport IDLE
+
+from howdah.reasons import NUMBERS
+
+cdef int TOO_MANY_REPLIES = NUMBERS["pipeline_too_long"]
+
+
+cdef Step get_server(Worker *w, Client *client, Turn *turn) noexcept nogil:
+    """A server for the message at hand: the client's, or one from the pool, now or later."""
+    cdef Step step = STEP_FORWARD
+    if client.server == NULL:
+        step = take_server(w, client)
+    if step != STEP_FORWARD:
+        return step
+    if client.server.status == IDLE and all_replied(&client.server.replies):
+        client.request_us = w.now_us  # a transaction begins
+    return STEP_FORWARD if client.begin == NULL else begin_first(w, client, turn)
+
+
+cdef Step begin_first(Worker *w, Client *client, Turn *turn) noexcept nogil:
+    """Put the BEGIN that was answered before in front of the message at hand."""
+    cdef Server *server = client.server
+    cdef Writer message
+    if not expect(&server.replies, EXPECT_QUERY | EXPECT_SWALLOW):
+        return refuse(turn, TOO_MANY_REPLIES)
+    if not stage_request(w, client, turn):
+        return STEP_GONE
+    message = staging(w)
+    write_bytes(&message, block_data(client.begin), client.begin.end)
+    staged(w, &message)
+    block_drop(&w.slab, &client.begin)
+    server.unnamed_owner = 0  # a Query ends it
+    return STEP_FORWARD
+
+
+cdef Step forward_with(Worker *w, Client *client, uint8_t expected, uint8_t change, Turn *turn) noexcept nogil:
+    """Forward the message at hand, which is answered by `expected`, once there is a server for it."""
+    cdef Step step = get_server(w, client, turn)
+    return note_owed(client, expected, change, NULL, turn) if step == STEP_FORWARD else step
+
+
+cdef Step note_owed(Client *client, uint8_t expected, uint8_t change, Naming *naming, Turn *turn) noexcept nogil:
+    """The message at hand goes to the client's server.  The hold on `naming` is taken over."""
+    cdef Server *server = client.server
+    cdef OweVerdict verdict
+    if expected == EXPECT_QUERY and server.replies.unsynced:
+        server.unsettled = True
+    verdict = owe(&server.replies, expected, change, naming)
+    if verdict != OWE_NOTED:
+        naming_drop(naming)
+    return refuse(turn, TOO_MANY_REPLIES) if verdict == OWE_NO_MEMORY else STEP_FORWARD
+
+
+cdef Step take_server(Worker *w, Client *client) noexcept nogil:
+    """One from the pool, or a place in the line."""
+    cdef TakeVerdict verdict = take(&w.shared.pools, client.pool, &client.line, w.now_us)
+    cdef Server *server
+    client.request_us = w.now_us
+    if verdict == TAKE_GOT:
+        server = <Server *>client.line.granted.owner
+        client.line.granted = NULL
+        if client.line.moved_from != w.index:
+            move_here(w, server, client.line.moved_from)
+        if not link(w, client, server):
+            return STEP_GONE
+        return STEP_WAIT if settling(client) else STEP_FORWARD
+    client_move(client, CLIENT_WAITING)
+    if verdict == TAKE_REFUSED:
+        client_refused_by_pool(w, client)
+        return STEP_GONE
+    client.owed = True
+    client_watch_deadline(client)
+    if verdict == TAKE_OPEN:
+        open_server(w, client.pool)
+    return STEP_WAIT if client.state == CLIENT_WAITING else STEP_GONE
+
+
+cdef void move_here(Worker *w, Server *server, int from_worker) noexcept nogil:
+    """An idle server that last ran on another worker: from its epoll to ours."""
+    conn_unwatch(w.shared.workers[from_worker].epoll_fd, &server.conn)
+    watch_server(w, server)
+
+
+cdef bint link(Worker *w, Client *client, Server *server) noexcept nogil:
+    """Join the two; False: the client is gone.
+
+    Where the server's settings are not the client's, the query that makes them so goes first, and the client's bytes
+    wait for its answer: run under another client's settings they could do anything.
+    """
+    client_move(client, CLIENT_ACTIVE)
+    server_move(server, SERVER_ACTIVE)
+    client.server = server
+    server.client = client
+    server.request_us = client.query_us = w.now_us
+    server.fatal_sent = False
+    relaxed_add_u64(&client.pool.tallies[w.index].server_assignments, 1)
+    if client.pool.mode == SESSION_MODE:
+        server.pins |= PIN_SESSION_MODE
+    return server.settings == client.settings or apply_settings(w, client, server)
+
+
+cdef bint settling(const Client *client) noexcept nogil:
+    """Is the client linked to a server that is still being brought to its settings?"""
+    return client.server != NULL and client.server.settling
+
+
+cdef bint link_over(Worker *w, Server *server) noexcept nogil:
+    """After ReadyForQuery: has the client no more claim on this server?"""
+    cdef Client *client = server.client
+    if client == NULL or client.state != CLIENT_ACTIVE or not all_replied(&server.replies):
+        return False
+    if not ends_with_ready(&server.replies):
+        return False
+    if server.status != IDLE:
+        if client.limits.idle_transaction_us:
+            client.query_us = w.now_us
+            client_watch_deadline(client)
+        return False
+    if client.unnamed == UNNAMED_THERE:
+        server.pins |= PIN_UNNAMED_STATEMENT
+    else:
+        server.pins &= ~<uint8_t>PIN_UNNAMED_STATEMENT
+    return server.pins == 0 and client.remain == 0
+
+
+cdef void unlink(Worker *w, Server *server) noexcept nogil:
+    """The transaction is over: the client is idle; `recycle` gets the server when the bytes read are dealt with."""
+    cdef Client *client = server.client
+    server.client = NULL
+    client.server = NULL
+    client.stalled = False  # nothing is owed any more
+    client_move(client, CLIENT_IDLE)
+    client.request_us = w.now_us
+    if client.unnamed == UNNAMED_NONE:
+        block_drop(&w.slab, &client.unnamed_parse)
+    watch_server(w, server)  # a slow client may have stopped it
+    if client.goodbye:
+        set_ready(client)
+        return
+    if client.limits.idle_us:
+        client_watch_deadline(client)
+    if client.held != NULL or w.draining or client.pool.removed:
+        set_ready(client)
+    if server.conn.out.size or not client.conn.interest & EPOLLIN:
+        watch_client(w, client)

@@ -1,0 +1,494 @@
+"""Prepared statements on their way: named by the client, kept for it, prepared where they are missing.
+
+A client's named statement has a name of ours at every server, and its messages are forwarded under that; where the
+server lacks it, a Parse of ours rides in front.  A client's own Parse always goes to PostgreSQL, so that whatever
+there is to complain about is complained about by the one who knows.  What a message changes is taken for done when it
+is sent, and taken back (`take_back`) if an error makes the server skip it; what is sent behind a Sync and depends on
+it waits for the answer (`stall`).
+
+The unnamed statement is a client's own: its Parse is kept with the client and given to the server it is linked to
+when it uses it again.  Called by `relay`.
+"""
+
+from libc.stdint cimport uint8_t, uint32_t
+from libc.string cimport memcpy
+
+from howdah.dataplane.buffers cimport Block, block_data, block_drop, hold
+from howdah.dataplane.curing cimport may_begin_group
+from howdah.dataplane.linking cimport forward_with, get_server, note_owed
+from howdah.dataplane.mailbox cimport tell_client
+from howdah.dataplane.parties cimport (
+    PIN_NAMED_STATEMENT,
+    PIN_SESSION_MODE,
+    READ_SIZE,
+    UNNAMED_KEPT,
+    UNNAMED_NONE,
+    UNNAMED_THERE,
+    Client,
+    Server,
+    Worker,
+)
+from howdah.dataplane.reply_queue cimport (
+    CHANGE_CLOSE,
+    CHANGE_LENT,
+    CHANGE_NONE,
+    CHANGE_PARSE,
+    CHANGE_PREPARE,
+    CHANGE_UNNAMED,
+    CHANGE_UNNAMED_AGAIN,
+    EXPECT_BIND,
+    EXPECT_CLOSE,
+    EXPECT_DESCRIBE,
+    EXPECT_KIND,
+    EXPECT_PARSE,
+    EXPECT_QUERY,
+    EXPECT_SWALLOW,
+    Owed,
+    expect,
+    names_unsure,
+)
+from howdah.dataplane.routes cimport SESSION_MODE
+from howdah.dataplane.statements cimport (
+    SHELF_HAS,
+    names_clear,
+    names_find,
+    names_put,
+    names_take,
+    shelf_clear,
+    shelf_evict,
+    shelf_find,
+    shelf_put,
+    shelf_remove,
+)
+from howdah.dataplane.texts cimport (
+    Naming,
+    Statement,
+    is_ours,
+    naming_drop,
+    naming_hold,
+    naming_name,
+    naming_new,
+    nowhere,
+    statement_data,
+    statement_drop,
+    statement_new,
+    taken,
+)
+from howdah.dataplane.turn cimport (
+    STEP_DROP,
+    STEP_FORWARD,
+    STEP_GONE,
+    STEP_MORE,
+    STEP_WAIT,
+    Step,
+    Turn,
+    answer,
+    refuse,
+    stage_request,
+    staged,
+    staging,
+)
+from howdah.sql.effects cimport may_drop_statements
+from howdah.wire cimport tags
+from howdah.wire.bytes cimport Writer, write_bytes
+from howdah.wire.compose cimport compose_bare, compose_close, compose_parse
+from howdah.wire.extended cimport (
+    MENTION_CUT,
+    MENTION_PORTAL,
+    MENTION_STATEMENT,
+    Mention,
+    MentionVerdict,
+    bind_mention,
+    compose_renamed,
+    parse_mention,
+    target_mention,
+)
+from howdah.wire.frame cimport Frame
+
+from howdah.dataplane.rows import EventKind
+from howdah.reasons import NUMBERS
+
+cdef enum:
+    HEADER = 5
+    LARGEST_KEPT = READ_SIZE  # of a Parse whose statement can follow its client
+
+cdef uint8_t EVENT_PIN = EventKind.PIN
+cdef int PINNED_NAMED = NUMBERS["pin_named_statement"]
+cdef int OUT_OF_MEMORY = NUMBERS["out_of_memory"]
+cdef int TOO_MANY_REPLIES = NUMBERS["pipeline_too_long"]
+
+
+# ---- the client's messages -----------------------------------------------------------------------------------------
+
+cdef Step parse(Worker *w, Client *client, const Frame *frame, const uint8_t *message, Turn *turn) noexcept nogil:
+    cdef Mention mention
+    cdef Step step
+    if parse_mention(message, frame.here, &mention) == MENTION_CUT:
+        return cut_short(w, client, frame, EXPECT_PARSE, turn)
+    if frame.here < frame.size <= LARGEST_KEPT:
+        return STEP_MORE
+    step = get_server(w, client, turn)
+    if step != STEP_FORWARD or client.server.replies.skipping:
+        return step
+    if mention.size == 0:
+        return parse_unnamed(w, client, frame, message, turn)
+    if not follows(w, client) or frame.size > LARGEST_KEPT:
+        pin_named(w, client)
+        return note_owed(client, EXPECT_PARSE, CHANGE_NONE, NULL, turn)
+    if must_wait(client):
+        return stall(w, client, turn)
+    if names_find(&client.names, mention.name, mention.size) != NULL:
+        return parse_again(w, client, frame, message, &mention, turn)
+    return parse_named(w, client, frame, message, &mention, turn)
+
+
+cdef Step bind(Worker *w, Client *client, const Frame *frame, const uint8_t *message, Turn *turn) noexcept nogil:
+    cdef Mention mention
+    if bind_mention(message, frame.here, &mention) == MENTION_CUT:
+        return cut_short(w, client, frame, EXPECT_BIND, turn)
+    return use(w, client, frame, message, &mention, EXPECT_BIND, turn)
+
+
+cdef Step describe(Worker *w, Client *client, const Frame *frame, const uint8_t *message, Turn *turn) noexcept nogil:
+    cdef Mention mention
+    cdef MentionVerdict said = target_mention(message, frame.here, &mention)
+    if said == MENTION_CUT:
+        return cut_short(w, client, frame, EXPECT_DESCRIBE, turn)
+    if said != MENTION_STATEMENT:
+        return forward_with(w, client, EXPECT_DESCRIBE, CHANGE_NONE, turn)
+    return use(w, client, frame, message, &mention, EXPECT_DESCRIBE, turn)
+
+
+cdef Step close_target(Worker *w, Client *client, const Frame *frame, const uint8_t *message,
+                       Turn *turn) noexcept nogil:
+    """Close: a statement of the client's stays at the server, for others; only the name goes."""
+    cdef Mention mention
+    cdef MentionVerdict said = target_mention(message, frame.here, &mention)
+    if said == MENTION_CUT:
+        return cut_short(w, client, frame, EXPECT_CLOSE, turn)
+    if said != MENTION_STATEMENT:
+        return forward_with(w, client, EXPECT_CLOSE, CHANGE_NONE, turn)
+    if client.server == NULL and frame.here == frame.size == mention.end:
+        return close_at_once(w, client, &mention)
+    return close_statement(w, client, frame, message, &mention, turn)
+
+
+cdef Step query_begins(Worker *w, Client *client, const Frame *frame, const uint8_t *message,
+                       Turn *turn) noexcept nogil:
+    """A Query, which ends the unnamed statement and may drop others."""
+    cdef Step step = get_server(w, client, turn)
+    if step != STEP_FORWARD or client.server.replies.skipping:
+        return step
+    step = note_owed(client, EXPECT_QUERY, unnamed_change(client), NULL, turn)
+    if client.names.count and may_drop_statements(message + HEADER, frame.here - HEADER):
+        client.server.replies.dropping = True
+    client.unnamed = UNNAMED_NONE
+    client.server.unnamed_owner = 0
+    return step
+
+
+cdef Step cut_short(Worker *w, Client *client, const Frame *frame, uint8_t expected, Turn *turn) noexcept nogil:
+    """The name is still to come; a whole message without one is for PostgreSQL to complain about."""
+    if frame.here < frame.size and frame.size <= READ_SIZE:
+        return STEP_MORE
+    return forward_with(w, client, expected, CHANGE_NONE, turn)
+
+
+# ---- waiting for answers -------------------------------------------------------------------------------------------
+
+cdef bint must_wait(const Client *client) noexcept nogil:
+    """Does it depend on answers still to come what the client's names mean?  (In the middle of a copy in nothing would
+    come until the client goes on.)"""
+    return names_unsure(&client.server.replies) and not client.server.replies.copying_in
+
+
+cdef Step stall(Worker *w, Client *client, Turn *turn) noexcept nogil:
+    """Deal with the message at hand later; see that the answers come, also where the client has sent no Sync."""
+    cdef Writer message
+    client.stalled = True
+    if client.server.replies.unsynced:
+        if not stage_request(w, client, turn):
+            return STEP_GONE
+        message = staging(w)
+        compose_bare(&message, tags.FLUSH)
+        staged(w, &message)
+    return STEP_WAIT
+
+
+# ---- named statements ----------------------------------------------------------------------------------------------
+
+cdef bint follows(const Worker *w, const Client *client) noexcept nogil:
+    """Do the client's named statements follow it from server to server, or are they the server's own?"""
+    return (client.pool.mode != SESSION_MODE and w.plan.max_prepared_statements > 0
+            and not client.server.pins & (PIN_NAMED_STATEMENT | PIN_SESSION_MODE))
+
+
+cdef void pin_named(Worker *w, Client *client) noexcept nogil:
+    """A named statement that cannot follow: the client keeps its server until it leaves."""
+    cdef Server *server = client.server
+    if not server.pins & (PIN_NAMED_STATEMENT | PIN_SESSION_MODE):
+        server.pins |= PIN_NAMED_STATEMENT
+        tell_client(w, EVENT_PIN, client, PINNED_NAMED, NULL, 0)
+
+
+cdef Step renamed(Worker *w, Client *client, const Frame *frame, const uint8_t *message, const Mention *mention,
+                  const Statement *statement, Naming *naming, uint8_t expected, uint8_t change,
+                  Turn *turn) noexcept nogil:
+    """Forward the message under the name that `statement` has at servers.  The hold on `naming` is taken over."""
+    cdef Writer head
+    cdef Step step
+    if not stage_request(w, client, turn):
+        naming_drop(naming)
+        return STEP_GONE
+    step = note_owed(client, expected, change, naming, turn)
+    if step == STEP_FORWARD:
+        head = staging(w)
+        compose_renamed(&head, message, frame.size, mention, statement.name, statement.name_size)
+        staged(w, &head)
+        turn.start = turn.pos + mention.end
+    return step
+
+
+cdef Step parse_named(Worker *w, Client *client, const Frame *frame, const uint8_t *message, const Mention *mention,
+                      Turn *turn) noexcept nogil:
+    """A new name.  The text is analysed anew even where the server has it: what it means may have changed."""
+    cdef uint32_t size = frame.size - mention.end
+    cdef bint drops = may_drop_statements(message + mention.end, size)
+    cdef Statement *statement = statement_new(message + mention.end, size, drops)
+    cdef Naming *naming = naming_new(mention.name, mention.size, statement) if statement != NULL else NULL
+    cdef Step step
+    statement_drop(statement)
+    if naming == NULL or not names_put(&client.names, naming_hold(naming)):
+        return refuse(turn, OUT_OF_MEMORY)
+    step = make_way(w, client, statement, turn)
+    if step == STEP_FORWARD:
+        step = renamed(w, client, frame, message, mention, statement, naming, EXPECT_PARSE, CHANGE_PARSE, turn)
+    else:
+        naming_drop(naming)
+    return step
+
+
+cdef Step parse_again(Worker *w, Client *client, const Frame *frame, const uint8_t *message, const Mention *mention,
+                      Turn *turn) noexcept nogil:
+    """A name that the client has already: PostgreSQL is to say so, if the text does not have another fault."""
+    cdef Naming *naming = naming_new(mention.name, mention.size, taken())
+    cdef Step step
+    if naming == NULL:
+        return refuse(turn, OUT_OF_MEMORY)
+    step = prepare_where_missing(w, client, naming, turn)
+    if step != STEP_FORWARD:
+        naming_drop(naming)
+        return step
+    return renamed(w, client, frame, message, mention, taken(), naming, EXPECT_PARSE, CHANGE_NONE, turn)
+
+
+cdef Step use(Worker *w, Client *client, const Frame *frame, const uint8_t *message, const Mention *mention,
+              uint8_t expected, Turn *turn) noexcept nogil:
+    """Bind or Describe of a statement."""
+    cdef Naming *naming
+    cdef Step step = get_server(w, client, turn)
+    if step != STEP_FORWARD or client.server.replies.skipping:
+        return step
+    if mention.size == 0:
+        return use_unnamed(w, client, expected, turn)
+    if must_wait(client):
+        return stall(w, client, turn)
+    naming = names_find(&client.names, mention.name, mention.size)
+    if naming == NULL and not is_ours(mention.name, mention.size):
+        return note_owed(client, expected, CHANGE_NONE, NULL, turn)
+    if naming == NULL:
+        naming = naming_new(mention.name, mention.size, nowhere())
+        if naming == NULL:
+            return refuse(turn, OUT_OF_MEMORY)
+    else:
+        may_begin_group(w, client)
+        naming_hold(naming)
+        step = prepare_where_missing(w, client, naming, turn)
+        if step != STEP_FORWARD:
+            naming_drop(naming)
+            return step
+        if naming.statement.drops and expected == EXPECT_BIND:
+            client.server.replies.dropping = True
+    return renamed(w, client, frame, message, mention, naming.statement, naming, expected, CHANGE_NONE, turn)
+
+
+cdef Step prepare_where_missing(Worker *w, Client *client, Naming *naming, Turn *turn) noexcept nogil:
+    """See that the server has the statement when the message at hand gets there."""
+    cdef Statement *statement = naming.statement
+    cdef Writer message
+    cdef Step step
+    if shelf_find(&client.server.shelf, statement) == SHELF_HAS:
+        return STEP_FORWARD
+    step = make_way(w, client, statement, turn)
+    if step != STEP_FORWARD:
+        return step
+    step = note_owed(client, EXPECT_PARSE | EXPECT_SWALLOW, CHANGE_PREPARE, naming_hold(naming), turn)
+    if step == STEP_FORWARD:
+        message = staging(w)
+        compose_parse(&message, statement.name, statement_data(statement), statement.size)
+        staged(w, &message)
+    return step
+
+
+cdef Step make_way(Worker *w, Client *client, Statement *statement, Turn *turn) noexcept nogil:
+    """The statement gets its place on the server's shelf, where the oldest makes room; a Close goes in front of the
+    Parse that is to follow, as the server may have the statement in an older sense."""
+    cdef Server *server = client.server
+    cdef Statement *evicted = shelf_evict(&server.shelf, <uint32_t>max(w.plan.max_prepared_statements, 1), statement)
+    cdef Step step = STEP_FORWARD if stage_request(w, client, turn) else STEP_GONE
+    if evicted != NULL and step == STEP_FORWARD:
+        step = close_at_server(w, server, evicted, turn)
+    statement_drop(evicted)
+    if step == STEP_FORWARD:
+        step = close_at_server(w, server, statement, turn)
+    if step == STEP_FORWARD and not shelf_put(&server.shelf, statement):
+        return refuse(turn, OUT_OF_MEMORY)
+    return step
+
+
+cdef Step close_at_server(Worker *w, Server *server, const Statement *statement, Turn *turn) noexcept nogil:
+    cdef Writer message = staging(w)
+    if not expect(&server.replies, EXPECT_CLOSE | EXPECT_SWALLOW):
+        return refuse(turn, TOO_MANY_REPLIES)
+    compose_close(&message, statement.name)
+    staged(w, &message)
+    return STEP_FORWARD
+
+
+cdef Step close_at_once(Worker *w, Client *client, const Mention *mention) noexcept nogil:
+    """The client has no server and nothing under way: there is nobody to ask."""
+    cdef const char *closed = b"3\x00\x00\x00\x04"
+    if mention.size == 0:
+        client.unnamed = UNNAMED_NONE
+        block_drop(&w.slab, &client.unnamed_parse)
+    else:
+        naming_drop(names_take(&client.names, mention.name, mention.size))
+    return STEP_DROP if answer(w, client, closed, HEADER) else STEP_GONE
+
+
+cdef Step close_statement(Worker *w, Client *client, const Frame *frame, const uint8_t *message,
+                          const Mention *mention, Turn *turn) noexcept nogil:
+    """PostgreSQL answers it in its turn, for a name that it does not know."""
+    cdef Naming *naming
+    cdef Step step = get_server(w, client, turn)
+    if step != STEP_FORWARD or client.server.replies.skipping:
+        return step
+    if mention.size == 0:
+        step = note_owed(client, EXPECT_CLOSE, unnamed_change(client), NULL, turn)
+        client.unnamed = UNNAMED_NONE
+        client.server.unnamed_owner = 0
+        return step
+    if must_wait(client):
+        return stall(w, client, turn)
+    naming = names_take(&client.names, mention.name, mention.size)
+    if naming == NULL and not is_ours(mention.name, mention.size):
+        return note_owed(client, EXPECT_CLOSE, CHANGE_NONE, NULL, turn)
+    return renamed(w, client, frame, message, mention, nowhere(), naming, EXPECT_CLOSE,
+                   CHANGE_NONE if naming == NULL else CHANGE_CLOSE, turn)
+
+
+# ---- the unnamed statement -----------------------------------------------------------------------------------------
+
+cdef uint8_t unnamed_change(const Client *client) noexcept nogil:
+    """How to take back what is about to happen to the unnamed statement."""
+    if client.unnamed != UNNAMED_NONE and client.server.unnamed_owner == client.id:
+        return CHANGE_UNNAMED_AGAIN
+    return CHANGE_UNNAMED
+
+
+cdef Step parse_unnamed(Worker *w, Client *client, const Frame *frame, const uint8_t *message,
+                        Turn *turn) noexcept nogil:
+    """The Parse is kept with the client; one too large to be kept keeps the server until it is used up."""
+    cdef Step step = note_owed(client, EXPECT_PARSE, unnamed_change(client), NULL, turn)
+    client.server.unnamed_owner = client.id
+    client.unnamed = UNNAMED_KEPT if keep(w, client, message, frame.size, frame.here) else UNNAMED_THERE
+    client.unnamed_drops = client.names.count and may_drop_statements(message + HEADER, frame.here - HEADER)
+    return step
+
+
+cdef bint keep(Worker *w, Client *client, const uint8_t *message, uint32_t size, uint32_t here) noexcept nogil:
+    """Keep the Parse in the client's block, where it fits well enough.  False: it is not all there, or memory is out.
+    """
+    cdef Block *block = client.unnamed_parse
+    if here == size and block != NULL and block.capacity >= size >= block.capacity // 16:
+        memcpy(block_data(block), message, size)
+        block.end = size
+        return True
+    block_drop(&w.slab, &client.unnamed_parse)
+    return here == size and hold(&w.slab, &client.unnamed_parse, message, size)
+
+
+cdef Step use_unnamed(Worker *w, Client *client, uint8_t expected, Turn *turn) noexcept nogil:
+    """Bind or Describe of it.  What the server has under no name may be another client's."""
+    cdef Step step = STEP_FORWARD
+    if client.server.unnamed_owner != client.id:
+        step = lend_unnamed(w, client, turn)
+    if step != STEP_FORWARD:
+        return step
+    if client.unnamed_drops:
+        client.server.replies.dropping = True
+    return note_owed(client, expected, CHANGE_NONE, NULL, turn)
+
+
+cdef Step lend_unnamed(Worker *w, Client *client, Turn *turn) noexcept nogil:
+    """Give the server the client's unnamed statement; or take it another's, so that PostgreSQL says what it would say
+    to a session without one."""
+    cdef Server *server = client.server
+    cdef Block *kept = client.unnamed_parse
+    cdef Writer message
+    cdef Step step
+    if not stage_request(w, client, turn):
+        return STEP_GONE
+    message = staging(w)
+    if client.unnamed == UNNAMED_KEPT:
+        step = note_owed(client, EXPECT_PARSE | EXPECT_SWALLOW, CHANGE_LENT, NULL, turn)
+        write_bytes(&message, block_data(kept), kept.end)
+        server.unnamed_owner = client.id
+    else:
+        step = note_owed(client, EXPECT_CLOSE | EXPECT_SWALLOW, CHANGE_NONE, NULL, turn)
+        compose_close(&message, "")
+        server.unnamed_owner = 0
+    staged(w, &message)
+    return step
+
+
+# ---- what came of it -----------------------------------------------------------------------------------------------
+
+cdef void take_back(Server *server, Owed *owed, bint failed) noexcept nogil:
+    """A message was skipped by the server, or is the one that `failed`: what was taken for done is not.  The hold on
+    its naming is dropped."""
+    cdef Client *client = server.client
+    cdef Naming *naming = owed.naming
+    if owed.change == CHANGE_PARSE or owed.change == CHANGE_PREPARE:
+        shelf_remove(&server.shelf, naming.statement)
+    elif owed.change == CHANGE_LENT:
+        server.unnamed_owner = 0
+    if client != NULL:
+        if owed.change == CHANGE_PARSE:
+            naming_drop(names_take(&client.names, naming_name(naming), naming.size))
+        elif owed.change == CHANGE_CLOSE and names_put(&client.names, naming):
+            return
+        elif owed.change == CHANGE_UNNAMED or owed.change == CHANGE_UNNAMED_AGAIN:
+            unnamed_back(server, owed, failed)
+    naming_drop(naming)
+
+
+cdef void unnamed_back(Server *server, const Owed *owed, bint failed) noexcept nogil:
+    """A Parse that fails has ended what was there before; one that is skipped has not, and its text is lost here."""
+    cdef Client *client = server.client
+    cdef bint was_parse = owed.item & EXPECT_KIND == EXPECT_PARSE
+    if failed or owed.change == CHANGE_UNNAMED:
+        client.unnamed = UNNAMED_NONE
+        server.unnamed_owner = 0
+        if not was_parse and client.unnamed_parse != NULL:
+            client.unnamed = UNNAMED_KEPT  # another server has it
+        return
+    server.unnamed_owner = client.id
+    client.unnamed = UNNAMED_KEPT if not was_parse and client.unnamed_parse != NULL else UNNAMED_THERE
+
+
+cdef void all_dropped(Server *server, bint by_client) noexcept nogil:
+    """DEALLOCATE ALL or DISCARD ALL has been run there."""
+    shelf_clear(&server.shelf)
+    if by_client:
+        names_clear(&server.client.names)

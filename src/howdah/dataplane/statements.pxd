@@ -1,0 +1,39 @@
+"""What is prepared where: the names of each client, the shelf of each server."""
+
+from libc.stdint cimport uint32_t, uint64_t
+
+from howdah.dataplane.texts cimport Naming, Statement
+
+cpdef enum ShelfVerdict:
+    SHELF_HAS  # it is there
+    SHELF_STALE  # it is there, but must be prepared again before it is used
+    SHELF_LACKS
+
+# What one client has prepared, by name: open addressing.  Lives inside its client; touched by its worker alone.
+cdef struct Names:
+    Naming **slots
+    uint32_t room  # a power of two, or 0
+    uint32_t count
+
+cdef struct Shelved:
+    Statement *statement  # held; NULL: a free slot
+    uint64_t used  # grows with each use
+    bint stale
+
+# What one server has prepared: open addressing.  Lives inside its server; touched by the worker that owns that.
+cdef struct Shelf:
+    Shelved *slots
+    uint32_t room
+    uint32_t count
+    uint64_t uses
+
+cdef Naming *names_find(const Names *names, const char *name, uint32_t size) noexcept nogil
+cdef bint names_put(Names *names, Naming *naming) noexcept nogil
+cdef Naming *names_take(Names *names, const char *name, uint32_t size) noexcept nogil
+cdef void names_clear(Names *names) noexcept nogil
+cdef ShelfVerdict shelf_find(Shelf *shelf, const Statement *statement) noexcept nogil
+cdef bint shelf_put(Shelf *shelf, Statement *statement) noexcept nogil
+cdef Statement *shelf_evict(Shelf *shelf, uint32_t most, const Statement *newcomer) noexcept nogil
+cdef void shelf_remove(Shelf *shelf, const Statement *statement) noexcept nogil
+cdef void shelf_stale(Shelf *shelf) noexcept nogil
+cdef void shelf_clear(Shelf *shelf) noexcept nogil

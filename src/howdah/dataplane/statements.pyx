@@ -1,0 +1,208 @@
+"""What is prepared where.
+
+Each client has a table from its own names to texts, each server a shelf of the texts it has prepared, of which the
+least recently used goes.  What has to be prepared where follows from the two.  Holds no socket and calls no one.
+Called by `preparing`.
+"""
+
+from libc.stdint cimport uint32_t
+from libc.stdlib cimport calloc, free
+
+from howdah.dataplane.texts cimport (
+    LARGEST_NAME,
+    Naming,
+    Statement,
+    name_hash,
+    naming_drop,
+    naming_name,
+    same_name,
+    statement_drop,
+    statement_hold,
+)
+
+cdef enum:
+    FIRST_ROOM = 4
+
+
+# ---- a client's names ----------------------------------------------------------------------------------------------
+
+cdef Naming **place_of(const Names *names, uint32_t hash_, const char *name, uint32_t size) noexcept nogil:
+    """Where the name is, or the free slot where it would be.  There is one: the table is never full."""
+    cdef uint32_t at = hash_ & (names.room - 1)
+    while names.slots[at] != NULL:
+        if names.slots[at].shared.hash == hash_ and same_name(names.slots[at], name, size):
+            break
+        at = (at + 1) & (names.room - 1)
+    return &names.slots[at]
+
+
+cdef Naming *names_find(const Names *names, const char *name, uint32_t size) noexcept nogil:
+    """What the client calls so; NULL: nothing."""
+    if names.count == 0:
+        return NULL
+    size = min(size, <uint32_t>LARGEST_NAME)
+    return place_of(names, name_hash(name, size), name, size)[0]
+
+
+cdef bint names_put(Names *names, Naming *naming) noexcept nogil:
+    """Add a naming, whose hold becomes the table's; its name is not there yet.  False: out of memory."""
+    cdef Names wider
+    if (names.count + 1) * 8 > names.room * 7:
+        wider.room = names.room * 2 if names.room else FIRST_ROOM
+        wider.slots = <Naming **>calloc(wider.room, sizeof(Naming *))
+        if wider.slots == NULL:
+            return False
+        for i in range(names.room):
+            if names.slots[i] != NULL:
+                place_of(&wider, names.slots[i].shared.hash, naming_name(names.slots[i]), names.slots[i].size)[0] = (
+                    names.slots[i])
+        free(names.slots)
+        names.slots = wider.slots
+        names.room = wider.room
+    place_of(names, naming.shared.hash, naming_name(naming), naming.size)[0] = naming
+    names.count += 1
+    return True
+
+
+cdef Naming *names_take(Names *names, const char *name, uint32_t size) noexcept nogil:
+    """Take a name out; its hold becomes the caller's.  NULL: there is none."""
+    cdef Naming **place
+    cdef Naming *taken_out
+    cdef uint32_t mask = names.room - 1
+    cdef uint32_t hole
+    cdef uint32_t at
+    if names.count == 0:
+        return NULL
+    size = min(size, <uint32_t>LARGEST_NAME)
+    place = place_of(names, name_hash(name, size), name, size)
+    taken_out = place[0]
+    if taken_out == NULL:
+        return NULL
+    names.count -= 1
+    hole = at = <uint32_t>(place - names.slots)
+    while True:  # what comes behind moves up, unless it would come before the slot that its hash asks for
+        names.slots[hole] = NULL
+        while True:
+            at = (at + 1) & mask
+            if names.slots[at] == NULL:
+                return taken_out
+            if ((at - names.slots[at].shared.hash) & mask) >= ((at - hole) & mask):
+                break
+        names.slots[hole] = names.slots[at]
+        hole = at
+
+
+cdef void names_clear(Names *names) noexcept nogil:
+    for i in range(names.room):
+        naming_drop(names.slots[i])
+    free(names.slots)
+    names.slots = NULL
+    names.room = names.count = 0
+
+
+# ---- a server's shelf ----------------------------------------------------------------------------------------------
+
+cdef Shelved *shelved(const Shelf *shelf, const Statement *statement) noexcept nogil:
+    """Its slot, or the free one where it would be."""
+    cdef uint32_t at = statement.shared.hash & (shelf.room - 1)
+    while shelf.slots[at].statement != NULL and shelf.slots[at].statement != statement:
+        at = (at + 1) & (shelf.room - 1)
+    return &shelf.slots[at]
+
+
+cdef ShelfVerdict shelf_find(Shelf *shelf, const Statement *statement) noexcept nogil:
+    """Is it there?  That it is asked for counts as a use."""
+    cdef Shelved *slot
+    if shelf.count == 0:
+        return SHELF_LACKS
+    slot = shelved(shelf, statement)
+    if slot.statement == NULL:
+        return SHELF_LACKS
+    shelf.uses += 1
+    slot.used = shelf.uses
+    return SHELF_STALE if slot.stale else SHELF_HAS
+
+
+cdef bint shelf_put(Shelf *shelf, Statement *statement) noexcept nogil:
+    """It is prepared there now, and fresh.  False: out of memory."""
+    cdef Shelf wider
+    cdef Shelved *slot
+    if (shelf.count + 1) * 2 > shelf.room:
+        wider.room = max(shelf.room * 2, <uint32_t>FIRST_ROOM)
+        wider.slots = <Shelved *>calloc(wider.room, sizeof(Shelved))
+        if wider.slots == NULL:
+            return False
+        for i in range(shelf.room):
+            if shelf.slots[i].statement != NULL:
+                shelved(&wider, shelf.slots[i].statement)[0] = shelf.slots[i]
+        free(shelf.slots)
+        shelf.slots = wider.slots
+        shelf.room = wider.room
+    slot = shelved(shelf, statement)
+    if slot.statement == NULL:
+        slot.statement = statement_hold(statement)
+        shelf.count += 1
+    shelf.uses += 1
+    slot.used = shelf.uses
+    slot.stale = False
+    return True
+
+
+cdef void take_slot(Shelf *shelf, uint32_t hole) noexcept nogil:
+    """Empty a slot whose hold has gone elsewhere."""
+    cdef uint32_t mask = shelf.room - 1
+    cdef uint32_t at = hole
+    shelf.count -= 1
+    while True:
+        shelf.slots[hole].statement = NULL
+        while True:
+            at = (at + 1) & mask
+            if shelf.slots[at].statement == NULL:
+                return
+            if ((at - shelf.slots[at].statement.shared.hash) & mask) >= ((at - hole) & mask):
+                break
+        shelf.slots[hole] = shelf.slots[at]
+        hole = at
+
+
+cdef Statement *shelf_evict(Shelf *shelf, uint32_t most, const Statement *newcomer) noexcept nogil:
+    """Take out the least recently used where there is no room under `most` for a newcomer; its hold becomes the
+    caller's.  NULL: there is room, or the newcomer is there already."""
+    cdef uint32_t oldest = 0
+    cdef bint found = False
+    cdef Statement *evicted
+    if shelf.count < most or shelf.count == 0 or shelved(shelf, newcomer).statement != NULL:
+        return NULL
+    for i in range(shelf.room):
+        if shelf.slots[i].statement != NULL and (not found or shelf.slots[i].used < shelf.slots[oldest].used):
+            oldest = i
+            found = True
+    evicted = shelf.slots[oldest].statement
+    take_slot(shelf, oldest)
+    return evicted
+
+
+cdef void shelf_remove(Shelf *shelf, const Statement *statement) noexcept nogil:
+    """It is not there any more, if it was."""
+    cdef Shelved *slot
+    if shelf.count == 0:
+        return
+    slot = shelved(shelf, statement)
+    if slot.statement != NULL:
+        statement_drop(slot.statement)
+        take_slot(shelf, <uint32_t>(slot - shelf.slots))
+
+
+cdef void shelf_stale(Shelf *shelf) noexcept nogil:
+    """Something has changed in the database: all are to be prepared anew before they are used again."""
+    for i in range(shelf.room):
+        shelf.slots[i].stale = True
+
+
+cdef void shelf_clear(Shelf *shelf) noexcept nogil:
+    """The server has none any more."""
+    for i in range(shelf.room):
+        statement_drop(shelf.slots[i].statement)
+    free(shelf.slots)
+    shelf.slots = NULL
+    shelf.room = shelf.count = 0

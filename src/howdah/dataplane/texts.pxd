@@ -1,0 +1,44 @@
+"""Texts of prepared statements and names for them, each stored once for all clients."""
+
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+
+cpdef enum:
+    LARGEST_NAME = 63  # bytes of a name that PostgreSQL compares (NAMEDATALEN - 1)
+    SERVER_NAME_SIZE = 28
+
+# What both tables of shared things begin with.
+cdef struct Interned:
+    Interned *next  # in its slot
+    int32_t holders
+    uint32_t hash
+
+# A text with its parameter types, as they stand behind the name in a Parse; only one exists for the same bytes.
+# Immutable.  Made by `statement_new`, freed with the last `statement_drop`, by whichever thread that is in.
+cdef struct Statement:
+    Interned shared
+    uint32_t size
+    bint drops  # running it may drop prepared statements
+    uint8_t name_size
+    char[SERVER_NAME_SIZE] name  # what it is called at servers
+    # `size` bytes follow
+
+# What a client calls a statement; only one exists for the same name and statement, whoever uses it.  As above.
+cdef struct Naming:
+    Interned shared  # `hash` is the name's
+    Statement *statement  # held
+    uint32_t size
+    # the name and a NUL follow
+
+cdef Statement *statement_new(const uint8_t *data, uint32_t size, bint drops) noexcept nogil
+cdef Statement *statement_hold(Statement *statement) noexcept nogil
+cdef void statement_drop(Statement *statement) noexcept nogil
+cdef const uint8_t *statement_data(const Statement *statement) noexcept nogil
+cdef bint same_name(const Naming *naming, const char *name, uint32_t size) noexcept nogil
+cdef uint32_t name_hash(const char *name, uint32_t size) noexcept nogil
+cdef Statement *nowhere() noexcept nogil
+cdef Statement *taken() noexcept nogil
+cdef bint is_ours(const char *name, uint32_t size) noexcept nogil
+cdef Naming *naming_new(const char *name, uint32_t size, Statement *statement) noexcept nogil
+cdef Naming *naming_hold(Naming *naming) noexcept nogil
+cdef void naming_drop(Naming *naming) noexcept nogil
+cdef const char *naming_name(const Naming *naming) noexcept nogil

@@ -1,0 +1,248 @@
+"""Texts of prepared statements and names for them, each stored once for all clients.
+
+A text has one name of ours at every server.  What is in here is counted by whoever holds it and goes with the last.
+Called by `statements`, `reply_queue` and `preparing`.
+"""
+
+import os
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcmp, memcpy, strncmp
+
+from howdah.cdefs.atomics cimport add_i32, add_u64
+from howdah.cdefs.threads cimport pthread_mutex_init, pthread_mutex_lock, pthread_mutex_t, pthread_mutex_unlock
+
+cdef enum:
+    FIRST_TABLE = 256
+
+cdef extern from "<stdio.h>" nogil:
+    int snprintf(char *to, size_t size, const char *format, ...) noexcept
+
+# Names of ours at servers: "howdah_" and a number in hexadecimal.  No client can use one: see `nowhere`.
+cdef const char *PREFIX = b"howdah_"
+cdef size_t PREFIX_SIZE = 7
+
+# Things of one kind, by hash.  Changes under the lock: a Parse with a name goes through it, a Bind does not.
+cdef struct Table:
+    Interned **slots
+    uint32_t room
+    uint32_t count
+
+cdef Table statements
+cdef Table namings
+cdef pthread_mutex_t table_lock
+cdef uint64_t last_number = 0
+cdef uint64_t seed = int.from_bytes(os.urandom(8), "little")  # which texts share a slot is nobody's to choose
+pthread_mutex_init(&table_lock, NULL)
+
+
+# ---- things stored once --------------------------------------------------------------------------------------------
+
+cdef uint32_t bytes_hash(const uint8_t *data, size_t size) noexcept nogil:
+    cdef uint64_t h = seed ^ size
+    cdef uint64_t word
+    while size >= 8:
+        memcpy(&word, data, 8)
+        h = (h ^ word) * <uint64_t>0x9E3779B97F4A7C15
+        h ^= h >> 29
+        data += 8
+        size -= 8
+    word = 0
+    memcpy(&word, data, size)
+    h = (h ^ word) * <uint64_t>0x9E3779B97F4A7C15
+    return <uint32_t>(h >> 32)
+
+
+cdef bint lay(Table *table) noexcept nogil:
+    """Room for one more; False: out of memory."""
+    cdef uint32_t room = table.room * 2 if table.room else FIRST_TABLE
+    cdef Interned **slots
+    cdef Interned *one
+    cdef Interned *next_one
+    if table.count < table.room:
+        return True
+    slots = <Interned **>calloc(room, sizeof(Interned *))
+    if slots == NULL:
+        return table.room > 0  # longer chains will do
+    for i in range(table.room):
+        one = table.slots[i]
+        while one != NULL:
+            next_one = one.next
+            one.next = slots[one.hash & (room - 1)]
+            slots[one.hash & (room - 1)] = one
+            one = next_one
+    free(table.slots)
+    table.slots = slots
+    table.room = room
+    return True
+
+
+cdef void add(Table *table, Interned *one, uint32_t hash_) noexcept nogil:
+    one.hash = hash_
+    one.holders = 0
+    one.next = table.slots[hash_ & (table.room - 1)]
+    table.slots[hash_ & (table.room - 1)] = one
+    table.count += 1
+
+
+cdef void remove(Table *table, Interned *one) noexcept nogil:
+    cdef Interned **link = &table.slots[one.hash & (table.room - 1)]
+    while link[0] != one:
+        link = &link[0].next
+    link[0] = one.next
+    table.count -= 1
+
+
+cdef Statement *statement_new(const uint8_t *data, uint32_t size, bint drops) noexcept nogil:
+    """The one statement with this text and these types, held for the caller; NULL: out of memory."""
+    cdef uint32_t h = bytes_hash(data, size)
+    cdef Statement *found = NULL
+    pthread_mutex_lock(&table_lock)
+    if lay(&statements):
+        found = <Statement *>statements.slots[h & (statements.room - 1)]
+        while found != NULL:
+            if found.shared.hash == h and found.size == size and memcmp(statement_data(found), data, size) == 0:
+                break
+            found = <Statement *>found.shared.next
+        if found == NULL:
+            found = make_statement(data, size, drops)
+            if found != NULL:
+                add(&statements, &found.shared, h)
+    if found != NULL:
+        add_i32(&found.shared.holders, 1)
+    pthread_mutex_unlock(&table_lock)
+    return found
+
+
+cdef Statement *make_statement(const uint8_t *data, uint32_t size, bint drops) noexcept nogil:
+    cdef Statement *made = <Statement *>malloc(sizeof(Statement) + size)
+    if made == NULL:
+        return NULL
+    made.size = size
+    made.drops = drops
+    memcpy(made + 1, data, size)
+    made.name_size = <uint8_t>snprintf(
+        made.name, sizeof(made.name), b"%s%llx", PREFIX, <unsigned long long>add_u64(&last_number, 1))
+    return made
+
+
+cdef Statement *statement_hold(Statement *statement) noexcept nogil:
+    add_i32(&statement.shared.holders, 1)
+    return statement
+
+
+cdef void statement_drop(Statement *statement) noexcept nogil:
+    if statement == NULL:
+        return
+    pthread_mutex_lock(&table_lock)
+    drop_locked(statement)
+    pthread_mutex_unlock(&table_lock)
+
+
+cdef void drop_locked(Statement *statement) noexcept nogil:
+    if add_i32(&statement.shared.holders, -1) == 0:
+        remove(&statements, &statement.shared)
+        free(statement)
+
+
+cdef const uint8_t *statement_data(const Statement *statement) noexcept nogil:
+    return <const uint8_t *>(statement + 1)
+
+
+# Two that no client prepares: held for ever, and in no table.
+cdef Statement nowhere_statement
+cdef Statement *taken_statement
+
+
+cdef void make_special():
+    """The name that no server has, and the one under which a Parse fails as a Parse of a name in use must."""
+    global taken_statement
+    nowhere_statement.shared.holders = 1
+    nowhere_statement.name_size = <uint8_t>snprintf(
+        nowhere_statement.name, sizeof(nowhere_statement.name), b"%s-", PREFIX)
+    taken_statement = statement_new(<const uint8_t *>b"\0\0\0", 3, False)  # an empty query
+
+
+cdef Statement *nowhere() noexcept nogil:
+    """A statement that no server ever has: what a client asks for under a name of ours that is not the client's."""
+    return &nowhere_statement
+
+
+cdef Statement *taken() noexcept nogil:
+    """A statement under whose name a client's Parse gets "already exists" where, and only where, PostgreSQL would
+    say it: behind the errors of the text itself."""
+    return taken_statement
+
+
+cdef bint is_ours(const char *name, uint32_t size) noexcept nogil:
+    """Does this look like a name that we give?"""
+    return size >= PREFIX_SIZE and strncmp(name, PREFIX, PREFIX_SIZE) == 0
+
+
+cdef Naming *naming_new(const char *name, uint32_t size, Statement *statement) noexcept nogil:
+    """`statement` under this name, of which LARGEST_NAME bytes count; held for the caller.  NULL: out of memory."""
+    cdef uint32_t h
+    cdef Naming *found = NULL
+    size = min(size, <uint32_t>LARGEST_NAME)
+    h = name_hash(name, size)
+    pthread_mutex_lock(&table_lock)
+    if lay(&namings):
+        found = <Naming *>namings.slots[h & (namings.room - 1)]
+        while found != NULL:
+            if found.shared.hash == h and found.statement == statement and same_name(found, name, size):
+                break
+            found = <Naming *>found.shared.next
+        if found == NULL:
+            found = make_naming(name, size, statement)
+            if found != NULL:
+                add(&namings, &found.shared, h)
+    if found != NULL:
+        add_i32(&found.shared.holders, 1)
+    pthread_mutex_unlock(&table_lock)
+    return found
+
+
+cdef Naming *make_naming(const char *name, uint32_t size, Statement *statement) noexcept nogil:
+    cdef Naming *made = <Naming *>malloc(sizeof(Naming) + size + 1)
+    cdef char *to = <char *>(made + 1)
+    if made == NULL:
+        return NULL
+    made.statement = statement_hold(statement)
+    made.size = size
+    memcpy(to, name, size)
+    to[size] = 0
+    return made
+
+
+cdef bint same_name(const Naming *naming, const char *name, uint32_t size) noexcept nogil:
+    """`size` is at most LARGEST_NAME."""
+    return naming.size == size and memcmp(naming + 1, name, size) == 0
+
+
+cdef uint32_t name_hash(const char *name, uint32_t size) noexcept nogil:
+    """Of the bytes that count."""
+    return bytes_hash(<const uint8_t *>name, size)
+
+
+cdef Naming *naming_hold(Naming *naming) noexcept nogil:
+    add_i32(&naming.shared.holders, 1)
+    return naming
+
+
+cdef void naming_drop(Naming *naming) noexcept nogil:
+    if naming == NULL:
+        return
+    pthread_mutex_lock(&table_lock)
+    if add_i32(&naming.shared.holders, -1) == 0:
+        remove(&namings, &naming.shared)
+        drop_locked(naming.statement)
+        free(naming)
+    pthread_mutex_unlock(&table_lock)
+
+
+cdef const char *naming_name(const Naming *naming) noexcept nogil:
+    return <const char *>(naming + 1)
+
+
+make_special()

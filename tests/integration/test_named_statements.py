@@ -1,7 +1,5 @@
 """Prepared statements with names follow their client from server to server."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.kit import wire
@@ -43,7 +41,7 @@ def client(pooler_of_two: Pooler) -> Client:
 
 
 @pytest.fixture
-def elsewhere(pooler_of_two: Pooler, client: Client) -> Iterator[Elsewhere]:
+def elsewhere(pooler_of_two: Pooler, client: Client) -> Elsewhere:
     return Elsewhere(pooler_of_two)
 
 

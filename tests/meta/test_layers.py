@@ -24,11 +24,12 @@ ALSO = {("sql", "howdah.wire.bytes")}
 DOOR = {"howdah.dataplane.engine", "howdah.dataplane.plan", "howdah.dataplane.rows"}
 #: Inside the data plane, from the bottom up; a module imports only from its own step or below.
 STEPS = (
-    {"plan", "rows", "buffers", "poller", "timers", "certificates", "tls", "conn", "stats", "credentials", "access", "texts"},
+    {"plan", "rows", "buffers", "poller", "timers", "certificates", "tls", "conn", "stats"}
+    | {"credentials", "access", "texts"},
     {"reply_queue", "statements", "session_state", "pool", "routes", "cancels", "turnstile"},
     {"parties", "client", "server", "mailbox", "welcome"},
-    {"opening", "proof", "handshake", "server_login", "relay", "turn", "linking", "preparing", "curing", "deferral",
-     "recycle", "canceller"},
+    {"opening", "proof", "handshake", "server_login", "relay", "recycle", "canceller"}
+    | {"turn", "linking", "preparing", "curing", "deferral"},
     {"listener", "worker", "snapshot"},
     {"engine"},
 )

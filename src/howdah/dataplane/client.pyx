@@ -39,7 +39,7 @@ from howdah.dataplane.parties cimport (
 )
 from howdah.dataplane.reply_queue cimport all_replied
 from howdah.dataplane.session_state cimport settings_drop
-from howdah.dataplane.statements cimport names_clear
+from howdah.dataplane.statements cimport names_clear, names_init
 from howdah.dataplane.timers cimport timer_arm_sooner, timer_disarm
 from howdah.dataplane.tls cimport TLS_ROOM
 from howdah.wire.tags cimport IDLE
@@ -134,8 +134,7 @@ cdef Client *client_new(Worker *w, int fd) noexcept nogil:
     client.group_ends = client.curing = client.cured = client.unnamed_drops = False
     client.unnamed = UNNAMED_NONE
     client.unnamed_parse = client.begin = client.group = NULL
-    client.names.slots = NULL
-    client.names.room = client.names.count = 0
+    names_init(&client.names)
     client.proxied = client.direct_tls = False
     client.server = NULL
     client.login = NULL

@@ -42,7 +42,7 @@ cdef void add_to_group(Worker *w, Client *client, const Frame *frame, const uint
     """The message has been forwarded.  What cannot be repeated ends the keeping."""
     cdef Block *group = client.group
     if (client.group_ends or frame.here < frame.size or group.capacity - group.end < frame.size
-            or not frame.tag in (tags.BIND, tags.DESCRIBE, tags.EXECUTE, tags.SYNC, tags.FLUSH, tags.CLOSE)):
+            or frame.tag not in (tags.BIND, tags.DESCRIBE, tags.EXECUTE, tags.SYNC, tags.FLUSH, tags.CLOSE)):
         forget_group(w, client)
         return
     memcpy(block_data(group) + group.end, message, frame.size)

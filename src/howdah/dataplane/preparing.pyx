@@ -52,6 +52,7 @@ from howdah.dataplane.statements cimport (
     SHELF_HAS,
     names_clear,
     names_find,
+    names_full,
     names_put,
     names_take,
     shelf_clear,
@@ -94,7 +95,6 @@ from howdah.wire.bytes cimport Writer, write_bytes
 from howdah.wire.compose cimport compose_bare, compose_close, compose_parse
 from howdah.wire.extended cimport (
     MENTION_CUT,
-    MENTION_PORTAL,
     MENTION_STATEMENT,
     Mention,
     MentionVerdict,
@@ -132,7 +132,7 @@ cdef Step parse(Worker *w, Client *client, const Frame *frame, const uint8_t *me
         return step
     if mention.size == 0:
         return parse_unnamed(w, client, frame, message, turn)
-    if not follows(w, client) or frame.size > LARGEST_KEPT:
+    if not follows(w, client) or frame.size > LARGEST_KEPT or names_full(&client.names):
         pin_named(w, client)
         return note_owed(client, EXPECT_PARSE, CHANGE_NONE, NULL, turn)
     if must_wait(client):
@@ -294,7 +294,7 @@ cdef Step use(Worker *w, Client *client, const Frame *frame, const uint8_t *mess
     if must_wait(client):
         return stall(w, client, turn)
     naming = names_find(&client.names, mention.name, mention.size)
-    if naming == NULL and not is_ours(mention.name, mention.size):
+    if naming == NULL and not (follows(w, client) and is_ours(mention.name, mention.size)):
         return note_owed(client, expected, CHANGE_NONE, NULL, turn)
     if naming == NULL:
         naming = naming_new(mention.name, mention.size, nowhere())
@@ -381,7 +381,7 @@ cdef Step close_statement(Worker *w, Client *client, const Frame *frame, const u
     if must_wait(client):
         return stall(w, client, turn)
     naming = names_take(&client.names, mention.name, mention.size)
-    if naming == NULL and not is_ours(mention.name, mention.size):
+    if naming == NULL and not (follows(w, client) and is_ours(mention.name, mention.size)):
         return note_owed(client, EXPECT_CLOSE, CHANGE_NONE, NULL, turn)
     return renamed(w, client, frame, message, mention, nowhere(), naming, EXPECT_CLOSE,
                    CHANGE_NONE if naming == NULL else CHANGE_CLOSE, turn)
@@ -401,7 +401,9 @@ cdef Step parse_unnamed(Worker *w, Client *client, const Frame *frame, const uin
     """The Parse is kept with the client; one too large to be kept keeps the server until it is used up."""
     cdef Step step = note_owed(client, EXPECT_PARSE, unnamed_change(client), NULL, turn)
     client.server.unnamed_owner = client.id
-    client.unnamed = UNNAMED_KEPT if keep(w, client, message, frame.size, frame.here) else UNNAMED_THERE
+    client.unnamed = UNNAMED_THERE
+    if not client.server.pins & PIN_SESSION_MODE and keep(w, client, message, frame.size, frame.here):
+        client.unnamed = UNNAMED_KEPT
     client.unnamed_drops = client.names.count and may_drop_statements(message + HEADER, frame.here - HEADER)
     return step
 

@@ -23,7 +23,6 @@ from howdah.dataplane.conn cimport (
     conn_fill,
     conn_flush,
     conn_problem,
-    conn_unwatch,
     conn_watch,
 )
 from howdah.dataplane.curing cimport add_to_group, cure, cured, forget_group, tells_of_stale
@@ -73,7 +72,6 @@ from howdah.dataplane.reply_queue cimport (
     REPLY_UNEXPECTED,
     Owed,
     ReplyQueue,
-    ReplyVerdict,
     all_replied,
     first_expected,
     first_owed,

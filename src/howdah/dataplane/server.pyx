@@ -32,7 +32,7 @@ from howdah.dataplane.parties cimport (
 )
 from howdah.dataplane.reply_queue cimport replies_free, replies_init
 from howdah.dataplane.session_state cimport settings_drop
-from howdah.dataplane.statements cimport shelf_clear
+from howdah.dataplane.statements cimport shelf_clear, shelf_init
 from howdah.dataplane.timers cimport timer_disarm
 from howdah.wire.tags cimport IDLE
 
@@ -94,8 +94,7 @@ cdef Server *server_new(Worker *w) noexcept nogil:
     server.remain_drop = server.fatal_sent = server.copying_in = False
     server.settings_unsure = server.unsettled = server.question_failed = False
     server.settings_refused = server.reset_seen = server.settling = False
-    server.shelf.slots = NULL
-    server.shelf.room = server.shelf.count = 0
+    shelf_init(&server.shelf)
     server.unnamed_owner = 0
     server.status = IDLE
     server.pins = 0

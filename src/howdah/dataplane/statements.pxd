@@ -4,6 +4,10 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from howdah.dataplane.texts cimport Naming, Statement
 
+cpdef enum:
+    MOST_NAMES = 10000  # that follow one client
+    MOST_TEXT = 33554432  # bytes of their texts together
+
 cpdef enum ShelfVerdict:
     SHELF_HAS  # it is there
     SHELF_STALE  # it is there, but must be prepared again before it is used
@@ -14,6 +18,7 @@ cdef struct Names:
     Naming **slots
     uint32_t room  # a power of two, or 0
     uint32_t count
+    uint32_t text  # bytes
 
 cdef struct Shelved:
     Statement *statement  # held; NULL: a free slot
@@ -28,9 +33,12 @@ cdef struct Shelf:
     uint64_t uses
 
 cdef Naming *names_find(const Names *names, const char *name, uint32_t size) noexcept nogil
+cdef bint names_full(const Names *names) noexcept nogil
+cdef void names_init(Names *names) noexcept nogil
 cdef bint names_put(Names *names, Naming *naming) noexcept nogil
 cdef Naming *names_take(Names *names, const char *name, uint32_t size) noexcept nogil
 cdef void names_clear(Names *names) noexcept nogil
+cdef void shelf_init(Shelf *shelf) noexcept nogil
 cdef ShelfVerdict shelf_find(Shelf *shelf, const Statement *statement) noexcept nogil
 cdef bint shelf_put(Shelf *shelf, Statement *statement) noexcept nogil
 cdef Statement *shelf_evict(Shelf *shelf, uint32_t most, const Statement *newcomer) noexcept nogil

@@ -44,6 +44,16 @@ cdef Naming *names_find(const Names *names, const char *name, uint32_t size) noe
     return place_of(names, name_hash(name, size), name, size)[0]
 
 
+cdef void names_init(Names *names) noexcept nogil:
+    names.slots = NULL
+    names.room = names.count = names.text = 0
+
+
+cdef bint names_full(const Names *names) noexcept nogil:
+    """Has the client so many that further ones are to be kept by PostgreSQL alone?"""
+    return names.count >= MOST_NAMES or names.text >= MOST_TEXT
+
+
 cdef bint names_put(Names *names, Naming *naming) noexcept nogil:
     """Add a naming, whose hold becomes the table's; its name is not there yet.  False: out of memory."""
     cdef Names wider
@@ -61,6 +71,7 @@ cdef bint names_put(Names *names, Naming *naming) noexcept nogil:
         names.room = wider.room
     place_of(names, naming.shared.hash, naming_name(naming), naming.size)[0] = naming
     names.count += 1
+    names.text += naming.statement.size
     return True
 
 
@@ -79,6 +90,7 @@ cdef Naming *names_take(Names *names, const char *name, uint32_t size) noexcept 
     if taken_out == NULL:
         return NULL
     names.count -= 1
+    names.text -= taken_out.statement.size
     hole = at = <uint32_t>(place - names.slots)
     while True:  # what comes behind moves up, unless it would come before the slot that its hash asks for
         names.slots[hole] = NULL
@@ -96,8 +108,7 @@ cdef void names_clear(Names *names) noexcept nogil:
     for i in range(names.room):
         naming_drop(names.slots[i])
     free(names.slots)
-    names.slots = NULL
-    names.room = names.count = 0
+    names_init(names)
 
 
 # ---- a server's shelf ----------------------------------------------------------------------------------------------
@@ -108,6 +119,12 @@ cdef Shelved *shelved(const Shelf *shelf, const Statement *statement) noexcept n
     while shelf.slots[at].statement != NULL and shelf.slots[at].statement != statement:
         at = (at + 1) & (shelf.room - 1)
     return &shelf.slots[at]
+
+
+cdef void shelf_init(Shelf *shelf) noexcept nogil:
+    shelf.slots = NULL
+    shelf.room = shelf.count = 0
+    shelf.uses = 0
 
 
 cdef ShelfVerdict shelf_find(Shelf *shelf, const Statement *statement) noexcept nogil:
@@ -204,5 +221,4 @@ cdef void shelf_clear(Shelf *shelf) noexcept nogil:
     for i in range(shelf.room):
         statement_drop(shelf.slots[i].statement)
     free(shelf.slots)
-    shelf.slots = NULL
-    shelf.room = shelf.count = 0
+    shelf_init(shelf)

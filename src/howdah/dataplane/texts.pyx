@@ -10,7 +10,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy, strncmp
 
-from howdah.cdefs.atomics cimport add_i32, add_u64
+from howdah.cdefs.atomics cimport add_i32, add_u64, drop_unless_last
 from howdah.cdefs.threads cimport pthread_mutex_init, pthread_mutex_lock, pthread_mutex_t, pthread_mutex_unlock
 
 cdef enum:
@@ -133,7 +133,7 @@ cdef Statement *statement_hold(Statement *statement) noexcept nogil:
 
 
 cdef void statement_drop(Statement *statement) noexcept nogil:
-    if statement == NULL:
+    if statement == NULL or drop_unless_last(&statement.shared.holders):
         return
     pthread_mutex_lock(&table_lock)
     drop_locked(statement)
@@ -231,7 +231,7 @@ cdef Naming *naming_hold(Naming *naming) noexcept nogil:
 
 
 cdef void naming_drop(Naming *naming) noexcept nogil:
-    if naming == NULL:
+    if naming == NULL or drop_unless_last(&naming.shared.holders):
         return
     pthread_mutex_lock(&table_lock)
     if add_i32(&naming.shared.holders, -1) == 0:

@@ -6,7 +6,17 @@ Takes bytes, of which the end may be missing, and gives a verdict.  Called by `p
 
 from libc.stdint cimport uint8_t, uint32_t
 
-from howdah.wire.bytes cimport Reader, Writer, read_bytes, read_string, read_u8, reader, write_bytes, write_u8, write_u32
+from howdah.wire.bytes cimport (
+    Reader,
+    Writer,
+    read_bytes,
+    read_string,
+    read_u8,
+    reader,
+    write_bytes,
+    write_u8,
+    write_u32,
+)
 
 cdef enum:
     HEADER = 5

@@ -11,7 +11,8 @@ cdef struct ErrorFields:
     const char *routine  # in PostgreSQL's source: the same in every language
 
 cdef bint read_error(const uint8_t *body, size_t size, ErrorFields *fields) noexcept nogil
-cdef void compose_renamed_error(Writer *w, const uint8_t *body, size_t size, const char *old, const char *new) noexcept nogil
+cdef void compose_renamed_error(Writer *w, const uint8_t *body, size_t size, const char *old,
+                                const char *new) noexcept nogil
 cdef bint read_parameter_status(const uint8_t *body, size_t size, const char **name, const char **value) noexcept nogil
 cdef bint read_key_data(const uint8_t *body, size_t size, uint32_t *pid, const uint8_t **secret,
                         uint32_t *secret_size) noexcept nogil

@@ -11,9 +11,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from bench import report
 from bench.compare import bar, company, medians, saturated, warnings
+from bench.meter import Metrics
 from bench.places import RESULTS, NotHere, raise_files_limit
 from bench.postgres import Databases
-from bench.scenarios import QUICK, SCENARIOS, Metrics, Scenario, measure_all
+from bench.scenarios import QUICK, SCENARIOS, Scenario, measure_all
 from bench.targets import NAMES, missing
 
 Rounds = dict[str, list[Metrics]]
@@ -102,8 +103,8 @@ def _measure(
             all_medians[scenario.name] = {name: medians(of) for name, of in taken.items()}
             _say(console, scenario.name, all_medians[scenario.name], taken, notes)
             report.save(output, options=options, about=about, medians=all_medians, rounds=all_rounds, notes=notes)
-    if len(names) > 1:
-        console.print(report.ratio_table(all_medians))
+    if pairs := report.pairs(all_medians):
+        console.print(report.ratio_table(all_medians, pairs))
     if marks := bar(all_medians):
         console.print(report.bar_table(marks))
     console.print(f"All numbers: {output}")

@@ -96,13 +96,22 @@ def _marks(scenario: str, ours: Metrics, targets: Mapping[str, Metrics]) -> list
         _compare(
             marks, scenario, "transactions/s, against PgBouncer", ratio(ours, pgbouncer, "tps"), 1.0, at_least=True
         )
+    elif scenario == "500 statements":
+        if _generator_had_time(ours, pgbouncer):
+            _compare(
+                marks, scenario, "transactions/s, against PgBouncer", ratio(ours, pgbouncer, "tps"), 1.0, at_least=True
+            )
+    elif scenario == "statement memory":
+        _compare(marks, scenario, "MiB more than without statements", _mib(ours, "grown_kib"), 4.0)
+    elif scenario == "40 MB row" or scenario.startswith("copy "):
+        _compare(marks, scenario, "MiB more than before", _mib(ours, "grown_kib"), 4.0)
     elif scenario.startswith("reconnect"):
         _compare(marks, scenario, "connections/s, against PgBouncer", ratio(ours, pgbouncer, "tps"), 1.2, at_least=True)
     elif scenario.endswith("among 5000 idle"):
         _compare(marks, scenario, "p99, against the same without the idle", ours.get("p99_growth"), 1.2)
     elif scenario == "10000 idle":
         _compare(marks, scenario, "KiB a client", ours.get("client_kib"), 2.0)
-        _compare(marks, scenario, "MiB of the empty process", ours.get("empty_rss_kib", 0.0) / 1024, 60.0)
+        _compare(marks, scenario, "MiB of the empty process", _mib(ours, "empty_rss_kib"), 60.0)
     elif scenario.startswith("storm "):
         _storm_marks(marks, scenario, ours, pgbouncer)
     elif scenario.startswith("TLS select-only"):
@@ -116,13 +125,21 @@ def _marks(scenario: str, ours: Metrics, targets: Mapping[str, Metrics]) -> list
     return marks
 
 
+def _mib(metrics: Metrics, name: str) -> float | None:
+    return metrics[name] / 1024 if name in metrics else None
+
+
+def _generator_had_time(*measured: Metrics) -> bool:
+    return all(metrics.get("generator_cpu", 0.0) <= GENERATOR_FULL for metrics in measured)
+
+
 def _storm_marks(marks: list[Mark], scenario: str, ours: Metrics, pgbouncer: Metrics) -> None:
     errors = ours.get("failed", 0.0) + pgbouncer.get("failed", 0.0)
     _compare(marks, scenario, "logins that failed, on either side", errors, 0)
     if "resumed" not in scenario:
         _compare(marks, scenario, "CPU a login, against PgBouncer", ratio(ours, pgbouncer, "login_cpu_us"), 0.80)
     _compare(marks, scenario, "bystander's p99, against PgBouncer", ratio(ours, pgbouncer, "bystander_p99_us"), 0.5)
-    if max(ours.get("generator_cpu", 0.0), pgbouncer.get("generator_cpu", 0.0)) <= GENERATOR_FULL:
+    if _generator_had_time(ours, pgbouncer):
         limit = 1.0 if scenario.endswith("1 worker") else 0.75
         _compare(
             marks, scenario, "time to the last result, against PgBouncer", ratio(ours, pgbouncer, "last_ms"), limit

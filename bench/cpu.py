@@ -76,6 +76,21 @@ def memory(pid: int) -> Memory:
     return parse_rollup(Path(f"/proc/{pid}/smaps_rollup").read_text())
 
 
+def parse_peak(text: str) -> int:
+    """The largest resident size in KiB from /proc/PID/status."""
+    return next(int(line.split()[1]) for line in text.splitlines() if line.startswith("VmHWM:"))
+
+
+def peak_kib(pid: int) -> int:
+    """The most `pid` ever had resident, or since `reset_peak`."""
+    return parse_peak(Path(f"/proc/{pid}/status").read_text())
+
+
+def reset_peak(pid: int) -> None:
+    """Let the peak begin again at what is resident now."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
 def machine_busy() -> tuple[float, float]:
     """Busy and total CPU time of the whole machine since boot, in ticks."""
     fields = [int(value) for value in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]

@@ -15,6 +15,7 @@ auth_file = "{users}"
 pool_mode = "transaction"
 default_pool_size = {pool_size}
 max_client_conn = 15000
+max_prepared_statements = 200
 server_tls_sslmode = "{server_tls}"
 ignore_startup_parameters = "extra_float_digits"
 workers = {workers}

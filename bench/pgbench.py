@@ -18,11 +18,13 @@ from bench.places import NotHere, postgres_bin, scratch, tls_postgres_bin
 class Load:
     """What pgbench is asked to do."""
 
-    script: str  # select-only or tpcb-like
-    protocol: str  # simple or extended
+    script: str  # select-only or tpcb-like, or the name of `text`
+    protocol: str  # simple, extended or prepared
     clients: int
     reconnect: bool = False
     tls: bool = False
+    text: str = ""  # of a script that is none of pgbench's own
+    statements: int = 1  # a transaction's, where they are counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +106,21 @@ def fill(port: int, scale: int) -> None:
     subprocess.run(command, check=True, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
+def script_options(load: Load, home: Path) -> tuple[str, str]:
+    """The options that choose it; our own is written to `home`."""
+    if not load.text:
+        return "-b", load.script
+    path = home / "script.sql"
+    path.write_text(load.text)
+    return "-f", str(path)
+
+
 def run(load: Load, port: int, seconds: int) -> Outcome:
     """One run of `load` against `port`."""
     home = scratch("pgbench")
     threads = min(load.clients, 2)
     command = [
-        str(program(tls=load.tls)), "-n", "-b", load.script, "-M", load.protocol, "-c", str(load.clients),
+        str(program(tls=load.tls)), "-n", *script_options(load, home), "-M", load.protocol, "-c", str(load.clients),
         "-j", str(threads), "-T", str(seconds), "-l", "--log-prefix", str(home / "log"), "-p", str(port),
         *(["-C"] if load.reconnect else []), "bench",
     ]  # fmt: skip

@@ -19,17 +19,21 @@ from bench.places import ROOT
 #: metric, heading, factor, decimals
 COLUMNS = (
     ("tps", "tx/s", 1.0, 0),
+    ("statements_s", "statements/s", 1.0, 0),
     ("p50_us", "p50 ms", 0.001, 2),
     ("p95_us", "p95 ms", 0.001, 2),
     ("p99_us", "p99 ms", 0.001, 2),
     ("alone_p99_us", "alone ms", 0.001, 2),
     ("p99_growth", "growth", 1.0, 2),
     ("cpu_us", "CPU µs/tx", 1.0, 2),
+    ("statement_cpu_us", "CPU µs/statement", 1.0, 3),
     ("user_us", "user", 1.0, 2),
     ("system_us", "system", 1.0, 2),
     ("connect_us", "connect µs", 1.0, 0),
     ("rss_kib", "RSS MiB", 1 / 1024, 1),
     ("pss_kib", "PSS MiB", 1 / 1024, 1),
+    ("grown_kib", "grown MiB", 1 / 1024, 2),
+    ("idle_rss_kib", "idle MiB", 1 / 1024, 1),
     ("empty_rss_kib", "empty MiB", 1 / 1024, 1),
     ("client_kib", "KiB/client", 1.0, 2),
     ("first_query_ms", "first query ms", 1.0, 0),
@@ -45,12 +49,12 @@ COLUMNS = (
     ("gib_cpu_ms", "CPU ms/GiB", 1.0, 0),
 )
 #: The number whose scatter a scenario's table shows: the first of these it has.
-DECIDING = ("cpu_us", "login_cpu_us", "gib_cpu_ms")
+DECIDING = ("cpu_us", "statement_cpu_us", "login_cpu_us", "gib_cpu_ms")
 #: Of the table of ratios: who against whom, and in what.
 PAIRS = (("howdah", "pgbouncer"), ("howdah", "relay"), ("relay", "pgbouncer"))
 #: What the kinds of scenarios have in each column.
 RATIOS = (
-    (("tps", "mib_s"), "tx/s"),
+    (("tps", "statements_s", "mib_s"), "tx/s"),
     (("p99_us", "bystander_p99_us"), "p99"),
     (DECIDING, "CPU"),
     (("last_ms",), "last"),
@@ -80,14 +84,16 @@ def scenario_table(name: str, medians: Mapping[str, Metrics], rounds: Mapping[st
     return table
 
 
-def ratio_table(results: Mapping[str, Mapping[str, Metrics]]) -> Table:
-    """The pairs of PAIRS that were measured; relay/pgbouncer is the best there is to get."""
+def pairs(results: Mapping[str, Mapping[str, Metrics]]) -> list[tuple[str, str]]:
+    """Those of PAIRS that were measured."""
     there = {target for targets in results.values() for target in targets}
-    pairs = [pair for pair in PAIRS if there.issuperset(pair)]
-    title = (
-        "Ratios of medians (tx/s, and MiB/s of copies: higher is better; p99, of storms the bystander's, CPU, and the"
-    )
-    table = Table(title=f"{title} time to a storm's last result: lower)", title_justify="left")
+    return [pair for pair in PAIRS if there.issuperset(pair)]
+
+
+def ratio_table(results: Mapping[str, Mapping[str, Metrics]], pairs: Sequence[tuple[str, str]]) -> Table:
+    """How they compare; relay/pgbouncer is the best there is to get."""
+    title = "Ratios of medians (tx/s, statements/s or MiB/s: higher is better; p99, of storms the bystander's,"
+    table = Table(title=f"{title} CPU, and the time to a storm's last result: lower)", title_justify="left")
     table.add_column("")
     for ours, other in pairs:
         for _, heading in RATIOS:

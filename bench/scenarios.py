@@ -1,20 +1,21 @@
-"""What is measured: one class a kind of measurement, and the list of all of them."""
+"""What is measured: the list of all scenarios, and how their targets take turns."""
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from bench import cpu, logins, pgbench
-from bench.idle_clients import IdleClients
+from bench import bulk, logins, prepared
+from bench.footprint import first_query, memory_of, memory_of_statements
+from bench.meter import Metrics
 from bench.needs import Key, Needs
 from bench.pgbench import Load
 from bench.postgres import Postgres
+from bench.scripts import DEFERRED_BEGIN, PIPELINE, PIPELINED
 from bench.targets import Target
-from bench.wire import TERMINATE, Connection
+from bench.transactions import among_idle, under_load
 
-Metrics = Mapping[str, float]
 POOLERS = ("relay", "pgbouncer", "howdah")
-WITH_LOGINS = ("pgbouncer", "howdah")  # the relay knows neither passwords nor TLS
+TRUE_POOLERS = ("pgbouncer", "howdah")  # the relay knows neither passwords nor TLS nor prepared statements
+WITH_STATEMENTS = ("direct", *TRUE_POOLERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,108 +29,48 @@ class Scenario:
     fresh: bool = False  # each round wants a process that has not served anybody; `measure` starts it
 
 
-def under_load(load: Load) -> Callable[[Target, int], Metrics]:
-    """A run of pgbench against the target."""
-
-    def measure(target: Target, seconds: int) -> Metrics:
-        return _run(load, target, seconds)
-
-    return measure
-
-
-def among_idle(load: Load, idle: int) -> Callable[[Target, int], Metrics]:
-    """The same among `idle` clients that do nothing, right after a run without them."""
-
-    def measure(target: Target, seconds: int) -> Metrics:
-        alone = _run(load, target, seconds)
-        with IdleClients(target.port, idle):
-            among = _run(load, target, seconds)
-        return {**among, "alone_p99_us": alone["p99_us"], "p99_growth": among["p99_us"] / max(alone["p99_us"], 1.0)}
-
-    return measure
-
-
-def _run(load: Load, target: Target, seconds: int) -> Metrics:
-    before, busy = _reading(target), cpu.machine_busy()
-    outcome = pgbench.run(load, target.port, seconds)
-    after, busy_after = _reading(target), cpu.machine_busy()
-    metrics = {
-        "tps": outcome.tps,
-        "p50_us": outcome.p50_us,
-        "p95_us": outcome.p95_us,
-        "p99_us": outcome.p99_us,
-        "failed": float(outcome.failed),
-        "generator_cpu": outcome.generator_cpu / outcome.generator_threads,
-        "machine_cpu": (busy_after[0] - busy[0]) / max(busy_after[1] - busy[1], 1.0),
-    }
-    if outcome.connect_us is not None:
-        metrics["connect_us"] = outcome.connect_us
-    if before is not None and after is not None and target.pid is not None:
-        used, count = after - before, max(outcome.transactions, 1)
-        memory = cpu.memory(target.pid)
-        metrics |= {
-            "cpu_us": used.total_us / count,
-            "user_us": used.user_us / count,
-            "system_us": used.system_us / count,
-            "switches": used.switches / count,
-            "rss_kib": float(memory.rss_kib),
-            "pss_kib": float(memory.pss_kib),
-        }
-    return metrics
-
-
-def _reading(target: Target) -> cpu.Used | None:
-    return None if target.pid is None else cpu.used(target.pid)
-
-
-def memory_of(count: int) -> Callable[[Target, int], Metrics]:
-    """What `count` idle clients add to the memory of a fresh process."""
-
-    def measure(target: Target, seconds: int) -> Metrics:
-        del seconds
-        with target:
-            assert target.pid is not None
-            with Connection(target.port) as connection:
-                connection.run("SELECT 1")
-            empty = cpu.memory(target.pid)
-            with IdleClients(target.port, count):
-                full = cpu.memory(target.pid)
-        return {
-            "empty_rss_kib": float(empty.rss_kib),
-            "empty_pss_kib": float(empty.pss_kib),
-            "full_rss_kib": float(full.rss_kib),
-            "client_kib": (full.rss_kib - empty.rss_kib) / count,
-        }
-
-    return measure
-
-
-def first_query(target: Target, seconds: int) -> Metrics:
-    """From starting the process to the answer of the first query."""
-    began = time.perf_counter()
-    target.launch()
-    try:
-        while True:
-            try:
-                with Connection(target.port) as connection:
-                    connection.run("SELECT 1")
-                    taken = time.perf_counter() - began
-                    connection.socket.sendall(TERMINATE)
-                return {"first_query_ms": taken * 1000}
-            except ConnectionRefusedError:
-                if time.perf_counter() - began > 10 + seconds:
-                    raise
-            time.sleep(0.002)
-    finally:
-        target.stop()
-
-
 def _pgbench_scenarios() -> list[Scenario]:
     return [
         Scenario(f"{script} {protocol} {clients}", under_load(Load(script, protocol, clients)))
         for script in ("select-only", "tpcb-like")
         for protocol in ("simple", "extended")
         for clients in (1, 16, 64, 512)
+    ]
+
+
+def _statement_scenarios() -> list[Scenario]:
+    def pgbench(name: str, load: Load) -> Scenario:
+        return Scenario(name, under_load(load), WITH_STATEMENTS)
+
+    def memory(name: str, *, same_order: bool) -> Scenario:
+        measure = memory_of_statements(1000, 200, 5000, same_order=same_order)
+        return Scenario(name, measure, TRUE_POOLERS, fresh=True)
+
+    return [
+        *(
+            pgbench(f"{script} prepared {clients}", Load(script, "prepared", clients))
+            for script, clients in (("select-only", 1), ("select-only", 16), ("select-only", 64), ("tpcb-like", 16))
+        ),
+        Scenario("500 statements", prepared.many_statements(64, 500), WITH_STATEMENTS),
+        pgbench(
+            f"pgbench pipeline {PIPELINED}",
+            Load("pipeline", "prepared", 16, text=PIPELINE, statements=PIPELINED),
+        ),
+        Scenario("psycopg pipeline 100", prepared.driver("psycopg pipeline"), WITH_STATEMENTS),
+        Scenario("asyncpg executemany 1000", prepared.driver("asyncpg executemany"), WITH_STATEMENTS),
+        memory("statement memory", same_order=True),
+        memory("statement memory, any order", same_order=False),
+    ]
+
+
+def _bulk_scenarios() -> list[Scenario]:
+    def moving(name: str, work: bulk.Work, size: int) -> Scenario:
+        return Scenario(name, bulk.moving(work, size), fresh=True)
+
+    return [
+        moving("40 MB row", bulk.rows, bulk.ROW),
+        moving("copy out 1 GiB", bulk.copy_out, bulk.GIB),
+        moving("copy in 1 GiB", bulk.copy_in, bulk.GIB),
     ]
 
 
@@ -144,7 +85,7 @@ def _storm_scenarios() -> list[Scenario]:
         Scenario(
             f"storm {name}, {workers} worker{'s'[: workers - 1]}",
             logins.storm(2000, resumed=resumed),
-            WITH_LOGINS,
+            TRUE_POOLERS,
             Needs(workers=workers, scram=True, client_tls=key),
         )
         for name, key, resumed in kinds
@@ -160,19 +101,22 @@ def _tls_scenarios() -> list[Scenario]:
             Scenario(
                 f"TLS select-only {protocol} {clients}",
                 under_load(Load("select-only", protocol, clients, tls=True)),
-                WITH_LOGINS,
+                TRUE_POOLERS,
                 both,
             )
             for protocol, clients in (("simple", 1), ("simple", 16), ("simple", 64), ("extended", 16))
         ),
-        Scenario("TLS copy 1 GiB", logins.copy_out, WITH_LOGINS, towards_clients),
-        Scenario("TLS copy 1 GiB, both ways", logins.copy_out, WITH_LOGINS, both),
-        Scenario("10000 idle TLS", logins.idle_tls(10_000), WITH_LOGINS, towards_clients, fresh=True),
+        Scenario("TLS copy 1 GiB", bulk.moving(bulk.copy_out, bulk.GIB), TRUE_POOLERS, towards_clients, fresh=True),
+        Scenario("TLS copy 1 GiB, both ways", bulk.moving(bulk.copy_out, bulk.GIB), TRUE_POOLERS, both, fresh=True),
+        Scenario("10000 idle TLS", logins.idle_tls(10_000), TRUE_POOLERS, towards_clients, fresh=True),
     ]
 
 
 SCENARIOS: tuple[Scenario, ...] = (
     *_pgbench_scenarios(),
+    *_statement_scenarios(),
+    Scenario("deferred begin 16", under_load(Load("deferred begin", "simple", 16, text=DEFERRED_BEGIN))),
+    *_bulk_scenarios(),
     Scenario("reconnect 16", under_load(Load("select-only", "simple", 16, reconnect=True)), needs=Needs(workers=2)),
     Scenario("reconnect 64", under_load(Load("select-only", "simple", 64, reconnect=True)), needs=Needs(workers=2)),
     Scenario("64 among 5000 idle", among_idle(Load("select-only", "simple", 64), idle=5000), POOLERS),
@@ -184,9 +128,10 @@ SCENARIOS: tuple[Scenario, ...] = (
 
 #: What `--quick` runs: the numbers that decide, in a few minutes.
 QUICK = (
-    "select-only simple 1", "select-only simple 16", "select-only simple 64", "select-only extended 16", "reconnect 16",
-    "64 among 5000 idle", "10000 idle", "start", "storm scram, 1 worker", "storm ecdsa, 2 workers",
-    "TLS select-only simple 16", "TLS copy 1 GiB", "10000 idle TLS",
+    "select-only simple 1", "select-only simple 16", "select-only simple 64", "select-only extended 16",
+    "select-only prepared 16", "500 statements", "40 MB row", "reconnect 16", "64 among 5000 idle", "10000 idle",
+    "start", "storm scram, 1 worker", "storm ecdsa, 2 workers", "TLS select-only simple 16", "TLS copy 1 GiB",
+    "10000 idle TLS",
 )  # fmt: skip
 
 

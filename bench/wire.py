@@ -1,9 +1,9 @@
-"""As much of a PostgreSQL client as the benches need: log in by trust, run a simple query, wait for a port."""
+"""As much of a PostgreSQL client as the benches need: log in by trust, run a query, copy in, wait for a port."""
 
 import socket
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
@@ -35,6 +35,19 @@ def query(sql: str) -> bytes:
     return b"Q" + struct.pack("!I", len(sql.encode()) + 5) + sql.encode() + b"\0"
 
 
+def parse(name: str, sql: bytes) -> bytes:
+    """A Parse message that leaves the types of parameters to PostgreSQL."""
+    body = name.encode() + b"\0" + sql + b"\0\0\0"
+    return b"P" + struct.pack("!I", len(body) + 4) + body
+
+
+def copy_data(data: bytes) -> bytes:
+    """A CopyData message."""
+    return b"d" + struct.pack("!I", len(data) + 4) + data
+
+
+SYNC = b"S\0\0\0\x04"
+COPY_DONE = b"c\0\0\0\x04"
 TERMINATE = b"X\0\0\0\x04"
 
 
@@ -75,9 +88,21 @@ class Connection:
         self.socket.sendall(query(sql))
         return [_row(body) for kind, body in self._until_ready() if kind == "D"]
 
+    def copy_in(self, sql: str, messages: Iterable[bytes]) -> str:
+        """The tag of a COPY FROM STDIN that takes all the CopyData messages."""
+        self.socket.sendall(query(sql))
+        self._until("G")
+        for some in messages:
+            self.socket.sendall(some)
+        self.socket.sendall(COPY_DONE)
+        return next(body[:-1].decode() for kind, body in self._until("Z") if kind == "C")
+
     def _until_ready(self) -> list[tuple[str, bytes]]:
+        return self._until("Z")
+
+    def _until(self, last: str) -> list[tuple[str, bytes]]:
         seen: list[tuple[str, bytes]] = []
-        while not seen or seen[-1][0] != "Z":
+        while not seen or seen[-1][0] != last:
             data = self.socket.recv(65536)
             if not data:
                 raise ConnectionError("the connection was closed")

@@ -109,6 +109,12 @@ enum verdict client_query(struct client *client, const char *sql)
     return send_message(client, 'Q', sql, (int)strlen(sql) + 1);
 }
 
+enum verdict client_ask(struct client *client, const void *messages, int length)
+{
+    client->state = QUERYING;
+    return send_bytes(client, messages, length);
+}
+
 /* ---- receiving */
 
 /* Bytes read, 0 when there are none now; -1 at the end and on errors (see error). */

@@ -1,4 +1,4 @@
-/* One PostgreSQL client that logs in and runs simple queries on a non-blocking socket.
+/* One PostgreSQL client that logs in and runs queries on a non-blocking socket.
  *
  * It does on the wire what libpq does (SSLRequest, handshake, StartupMessage, SASL, Query, Terminate, close_notify; each
  * in a segment of its own), and as little as possible beside: the ClientHello is made before the clock runs, SCRAM's
@@ -56,6 +56,8 @@ enum verdict client_connect(struct client *client, const struct audience *audien
 enum verdict client_step(struct client *client, struct audience *audience);
 /* Send a simple query; STEP_READY comes out of client_step when it is answered. */
 enum verdict client_query(struct client *client, const char *sql);
+/* The same with messages of the extended protocol, the last of which is a Sync. */
+enum verdict client_ask(struct client *client, const void *messages, int length);
 /* Wait with poll() until STEP_READY or STEP_FAILED. */
 enum verdict client_await(struct client *client, struct audience *audience, int timeout_ms);
 /* Bytes of the connection as they come, for who reads a long answer himself; -1 at its end and on errors. */

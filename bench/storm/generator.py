@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 
 from bench.credentials import PASSWORD
 from bench.pgbench import percentile
+from bench.poised import Poised
 from bench.storm.build import program
 
 Tls = Literal["off", "full", "resumed"]
@@ -76,7 +77,7 @@ def storm(port: int, *, clients: int, seconds: float, tls: Tls = "off", crews: i
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """What came of one COPY TO STDOUT."""
+    """What came of one COPY TO STDOUT or one SELECT."""
 
     bytes: int
     seconds: float
@@ -86,6 +87,11 @@ class Copied:
 def copy(port: int, *, sql: str, tls: Tls = "off") -> Copied:
     """One client that reads all of it."""
     return Copied(**json.loads(_run("copy", port=port, sql=sql, tls=tls)))
+
+
+def statements(port: int, *, clients: int, count: int, seconds: float) -> Poised:
+    """Clients that have each prepared `count` statements and will run one at random, again and again."""
+    return Poised(_command("statements", port=port, clients=clients, statements=count, seconds=seconds))
 
 
 def _command(mode: str, **options: object) -> list[str]:

@@ -1,9 +1,11 @@
-/* storm MODE name=value...: the load of `python -m bench` that is about logins and TLS.
+/* storm MODE name=value...: the load of `python -m bench` that pgbench cannot make.
  *
  *   storm  clients=2000 crews=2 seconds=5 patience=60   all clients at the same moment, one query each, again and again
  *          until the storms have taken `seconds`; meanwhile a bystander, logged in before, runs SELECT 1 every 10 ms
  *   idle   clients=10000                                log in, say so, stay until standard input ends
- *   copy   sql=...                                      one client, one COPY ... TO STDOUT, read and thrown away
+ *   copy   sql=...                                      one client, one COPY ... TO STDOUT or SELECT, read and thrown away
+ *   statements  clients=64 statements=500 seconds=5     each client prepares all statements; then, after a line on
+ *          standard input, each runs one at random again and again
  *
  * and for all: port=, user=, database=, password=, tls=off|full|resumed (TLS 1.3), sql=.  One JSON object a line on
  * standard output.  The clients of a storm are spread over processes, which share nothing that could be waited for. */
@@ -22,14 +24,15 @@
 #include "bystander.h"
 #include "crew.h"
 #include "figures.h"
+#include "statements.h"
 
 enum { CREWS_MOST = 64, RECORDS_OF_A_LOGIN = 17408, RECORDS_OF_A_COPY = 262144 };
 
 static struct {
     const char *mode, *password, *sql;
-    int clients, crews;
+    int clients, crews, statements;
     double seconds, patience;
-} options = {"", "", "SELECT 1", 2000, 2, 1, 60};
+} options = {"", "", "SELECT 1", 2000, 2, 500, 1, 60};
 
 static struct audience audience = {.user = "bench", .database = "bench"};
 
@@ -74,6 +77,8 @@ static void read_option(const char *argument)
         options.clients = atoi(value);
     else if (IS("crews"))
         options.crews = atoi(value);
+    else if (IS("statements"))
+        options.statements = atoi(value);
     else if (IS("seconds"))
         options.seconds = atof(value);
     else if (IS("patience"))
@@ -312,7 +317,7 @@ static void idle(void)
 
 /* ---- a long answer */
 
-/* Walks over the messages of a stream; bytes of CopyData's bodies are counted. */
+/* Walks over the messages of a stream; bytes of CopyData's and DataRow's bodies are counted. */
 struct walk {
     unsigned char head[5];
     int have;           /* of head */
@@ -334,7 +339,7 @@ static void walk_over(struct walk *walk, const unsigned char *at, int length)
             walk->remaining = ntohl(walk->remaining) - 4;
         }
         step = (unsigned)length < walk->remaining ? length : (int)walk->remaining;
-        walk->copied += walk->head[0] == 'd' ? (unsigned)step : 0;
+        walk->copied += walk->head[0] == 'd' || walk->head[0] == 'D' ? (unsigned)step : 0;
         walk->remaining -= (unsigned)step;
         at += step;
         length -= step;
@@ -368,6 +373,31 @@ static void copy(void)
     client_leave(&client);
 }
 
+/* ---- prepared statements */
+
+static void statements(void)
+{
+    struct statements load = {.audience = &audience, .client_count = options.clients, .statement_count = options.statements};
+    char error[200];
+    double began, used;
+    if (options.statements < 1 || options.statements > STATEMENTS_MOST)
+        give_up("statements= is 1 to 10000", "");
+    if (!statements_open(&load, error, sizeof error))
+        give_up("a client cannot prepare its statements", error);
+    printf("ready\n");
+    fflush(stdout);
+    if (getchar() == EOF)
+        return;
+    began = now();
+    used = cpu_used();
+    if (!statements_run(&load, options.seconds, error, sizeof error))
+        give_up("a client's statement", error);
+    printf("{\"units\":%d,\"seconds\":%.6f,\"cpu_s\":%.6f,", load.transactions, now() - began, cpu_used() - used);
+    printf("\"p50_us\":%.1f,", 1e6 * percentile(load.took, load.transactions, 0.50));
+    printf("\"p95_us\":%.1f,", 1e6 * percentile(load.took, load.transactions, 0.95));
+    printf("\"p99_us\":%.1f}\n", 1e6 * percentile(load.took, load.transactions, 0.99));
+}
+
 int main(int argc, char **argv)
 {
     struct rlimit files;
@@ -389,8 +419,10 @@ int main(int argc, char **argv)
         idle();
     } else if (copies) {
         copy();
+    } else if (strcmp(options.mode, "statements") == 0) {
+        statements();
     } else {
-        give_up("the first word is storm, idle or copy, not", options.mode);
+        give_up("the first word is storm, idle, copy or statements, not", options.mode);
     }
     return 0;
 }

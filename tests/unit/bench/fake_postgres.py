@@ -1,4 +1,7 @@
-"""A server that knows one user, SCRAM-SHA-256 and `SELECT`: Python's own ssl and hashlib judge what comes."""
+"""A server that knows one user, SCRAM-SHA-256, one answer, prepared statements and COPY FROM STDIN.
+
+Python's own ssl and hashlib judge what comes, and a dictionary a client what it has prepared.
+"""
 
 import base64
 import hashlib
@@ -26,6 +29,9 @@ class FakePostgres:
         self._thread = threading.Thread(target=self._accept)
         self.port: int = self._listener.getsockname()[1]
         self.resumed = 0
+        self.parsed: list[bytes] = []  # texts
+        self.executed: list[bytes] = []
+        self.copied = b""
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -68,8 +74,30 @@ class FakePostgres:
             client.sendall(message(b"E", fields))
             return
         client.sendall(message(b"R", struct.pack("!I", 0)) + message(b"S", b"TimeZone\0UTC\0") + READY)
-        while (self._read(client))[0] == b"Q":
+        statements: dict[bytes, bytes] = {}
+        while (taken := self._read(client))[0] != b"X":
+            self._answer_to(client, *taken, statements)
+
+    def _answer_to(self, client: socket.socket, kind: bytes, body: bytes, statements: dict[bytes, bytes]) -> None:
+        if kind == b"Q" and b"FROM STDIN" in body:
+            client.sendall(message(b"G", b"\0\0\0"))
+            while (taken := self._read(client))[0] == b"d":
+                self.copied += taken[1]
+            client.sendall(message(b"C", b"COPY %d\0" % self.copied.count(b"\n")) + READY)
+        elif kind == b"Q":
             client.sendall((self._answer or message(b"C", b"SELECT 1\0")) + READY)
+        elif kind == b"P":
+            name, text = body.split(b"\0")[:2]
+            statements[name] = text
+            self.parsed.append(text)
+            client.sendall(message(b"1", b""))
+        elif kind == b"B":
+            self.executed.append(statements[body.split(b"\0")[1]])
+            client.sendall(message(b"2", b""))
+        elif kind == b"E":
+            client.sendall(message(b"C", b"SELECT 0\0"))
+        elif kind == b"S":
+            client.sendall(READY)
 
     def _scram(self, client: socket.socket) -> bool:
         iterations, salt, stored, server = self._parts()

@@ -3,7 +3,7 @@
 import pytest
 
 from bench.compare import bar, company, medians, ratio, saturated, spread, warnings
-from bench.report import cell
+from bench.report import cell, pairs
 
 
 def test_medians_are_of_the_rounds_that_have_the_number() -> None:
@@ -104,6 +104,34 @@ def test_established_tls_is_held_against_pgbouncers() -> None:
         }
     )
     assert [(round(mark.value, 2), mark.met) for mark in marks] == [(0.96, False), (1.0, True), (0.93, True)]
+
+
+def test_more_statements_than_a_server_keeps_are_held_against_pgbouncers_rate() -> None:
+    results = {"pgbouncer": {"tps": 1000.0}, "howdah": {"tps": 999.0, "generator_cpu": 0.5}}
+    assert [mark.met for mark in bar({"500 statements": results})] == [False]
+    results["howdah"] |= {"generator_cpu": 0.9}
+    assert bar({"500 statements": results}) == []  # the generator was the limit
+
+
+def test_memory_that_grows_with_statements_rows_and_copies_is_limited() -> None:
+    marks = bar(
+        {
+            "statement memory": {"howdah": {"grown_kib": 5000.0}, "pgbouncer": {"grown_kib": 20000.0}},
+            "statement memory, any order": {"howdah": {"grown_kib": 5000.0}},
+            "40 MB row": {"direct": {}, "howdah": {"grown_kib": 4096.0}},
+            "copy in 1 GiB": {"howdah": {"grown_kib": 4097.0}},
+        }
+    )
+    assert [(mark.scenario, mark.met) for mark in marks] == [
+        ("statement memory", False),
+        ("40 MB row", True),
+        ("copy in 1 GiB", False),
+    ]
+
+
+def test_only_pairs_of_which_both_were_measured_are_compared() -> None:
+    assert pairs({"a": {"howdah": {}, "pgbouncer": {}}}) == [("howdah", "pgbouncer")]
+    assert pairs({"a": {"direct": {}, "pgbouncer": {}}}) == []
 
 
 def test_a_missing_number_is_a_dash() -> None:

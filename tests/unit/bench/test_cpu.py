@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from bench.cpu import TICK_US, Memory, Used, parse_rollup, parse_stat, used
+from bench.cpu import TICK_US, Memory, Used, memory, parse_peak, parse_rollup, parse_stat, peak_kib, reset_peak, used
 
 
 def test_stat_is_read_although_the_name_has_blanks_and_brackets() -> None:
@@ -16,6 +16,22 @@ def test_stat_is_read_although_the_name_has_blanks_and_brackets() -> None:
 def test_rollup_gives_resident_and_proportional_size() -> None:
     text = "5600-7ffe ---p 00000000 00:00 0    [rollup]\nRss:    4096 kB\nPss:    1024 kB\nPss_Dirty:  10 kB\n"
     assert parse_rollup(text) == Memory(rss_kib=4096, pss_kib=1024)
+
+
+def test_status_gives_the_peak() -> None:
+    assert parse_peak("Name:\tx\nVmPeak:\t  999 kB\nVmHWM:\t    4096 kB\nVmRSS:\t    1024 kB\n") == 4096
+
+
+def test_the_peak_is_that_since_the_reset() -> None:
+    me, size = os.getpid(), 64 << 20
+    block = bytearray(os.urandom(1) * size)
+    del block
+    reset_peak(me)
+    before = memory(me).rss_kib
+    assert peak_kib(me) - before < size // 2048
+    block = bytearray(os.urandom(1) * size)
+    del block
+    assert peak_kib(me) - before > size // 2048
 
 
 def test_the_split_in_ticks_is_applied_to_the_exact_sum() -> None:

@@ -1,8 +1,11 @@
-"""What pgbench prints and logs, read."""
+"""What pgbench is told, and what it prints and logs, read."""
+
+from pathlib import Path
 
 import pytest
 
-from bench.pgbench import latencies, parse_report, percentile
+from bench.pgbench import Load, latencies, parse_report, percentile, script_options
+from bench.scripts import PIPELINE, PIPELINED
 
 REPORT = """\
 transaction type: <builtin: select only>
@@ -54,3 +57,14 @@ def test_percentile_is_a_value_that_was_measured() -> None:
     assert percentile([1, 1000], 0.5) == 1
     assert percentile([7], 0.01) == 7
     assert percentile([], 0.99) == 0
+
+
+def test_a_script_of_our_own_is_written_for_it(tmp_path: Path) -> None:
+    assert script_options(Load("select-only", "simple", 1), tmp_path) == ("-b", "select-only")
+    option, path = script_options(Load("mine", "simple", 1, text="SELECT 1;\n"), tmp_path)
+    assert (option, Path(path).read_text()) == ("-f", "SELECT 1;\n")
+
+
+def test_a_pipeline_holds_as_many_statements_as_are_counted() -> None:
+    inside = PIPELINE.partition("\\startpipeline\n")[2].partition("\\endpipeline")[0].splitlines()
+    assert len(inside) == PIPELINED == sum(line.startswith("SELECT ") for line in inside)

@@ -1,6 +1,7 @@
 """The load generator against a server made of Python's own ssl and hashlib."""
 
 import ssl
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -88,6 +89,27 @@ def test_the_bytes_of_a_copy_are_counted_through_tls(context: Context) -> None:
     )
     with FakePostgres(tls=context("ecdsa"), answer=rows) as server:
         assert generator.copy(server.port, sql="COPY t TO STDOUT", tls="full").bytes == 370_000
+
+
+def test_the_bytes_of_a_row_are_counted_although_it_is_larger_than_any_buffer() -> None:
+    with FakePostgres(answer=message(b"T", b"\0\0") + message(b"D", b"x" * 300_000)) as server:
+        assert generator.copy(server.port, sql="SELECT a").bytes == 300_000
+
+
+def test_each_client_prepares_all_statements_before_the_word_is_given() -> None:
+    with FakePostgres(scram_secret()) as server:
+        with generator.statements(server.port, clients=3, count=120, seconds=0.3) as load:
+            assert sorted(Counter(server.parsed).values()) == [3] * 120
+            assert server.executed == []
+            done = load.go()
+        assert done.units == len(server.executed) > 0
+        assert set(server.executed) <= set(server.parsed)
+        assert 0 < done.p50_us <= done.p95_us <= done.p99_us
+
+
+def test_clients_that_cannot_prepare_are_told_of_before_the_word_is_given() -> None:
+    with FakePostgres(scram_secret("another")) as server, pytest.raises(RuntimeError, match="authentication failed"):
+        generator.statements(server.port, clients=1, count=1, seconds=0).__enter__()
 
 
 def test_idle_clients_stay_until_they_are_sent_home(context: Context) -> None:

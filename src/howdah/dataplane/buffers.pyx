@@ -9,7 +9,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 cdef enum:
-    KEPT_BYTES = 1 << 20  # free memory a class may hold back from malloc
+    KEPT_BYTES = 1 << 19  # free memory a class may hold back from malloc
     APPEND_ROOM = 4096  # smallest block an outbox grows by
 
 

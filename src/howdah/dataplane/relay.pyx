@@ -582,7 +582,11 @@ cdef void parameter_changed(Server *server, const uint8_t *body, size_t size, bi
 
 cdef void command_done(Server *server, const char *tag, bint by_client) noexcept nogil:
     """CommandComplete: has the command changed what the session holds?"""
-    cdef bint discarded = strcmp(tag, "DISCARD ALL") == 0
+    cdef bint discarded
+    server.reset_seen = False
+    if tag[0] != c'D' and tag[0] != c'R':
+        return  # nothing of interest begins otherwise, and this is run for each command
+    discarded = strcmp(tag, "DISCARD ALL") == 0
     if discarded or strcmp(tag, "DEALLOCATE ALL") == 0:
         all_dropped(server, by_client)
     elif strcmp(tag, "DEALLOCATE") == 0:

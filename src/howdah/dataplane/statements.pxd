@@ -1,6 +1,6 @@
 """What is prepared where: the names of each client, the shelf of each server."""
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t
 
 from howdah.dataplane.texts cimport Naming, Statement
 
@@ -22,15 +22,15 @@ cdef struct Names:
 
 cdef struct Shelved:
     Statement *statement  # held; NULL: a free slot
-    uint64_t used  # grows with each use
-    bint stale
+    uint32_t used  # grows with each use
+    uint8_t stale
 
 # What one server has prepared: open addressing.  Lives inside its server; touched by the worker that owns that.
 cdef struct Shelf:
     Shelved *slots
     uint32_t room
     uint32_t count
-    uint64_t uses
+    uint32_t uses
 
 cdef Naming *names_find(const Names *names, const char *name, uint32_t size) noexcept nogil
 cdef bint names_full(const Names *names) noexcept nogil

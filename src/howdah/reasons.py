@@ -29,7 +29,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One row.  `sqlstate` is "" when the client is told nothing; `severity` is the ErrorResponse's."""
+    """One row.  `sqlstate` is "" when the client is told nothing; `severity` is that of its ErrorResponse or notice."""
 
     code: str
     sqlstate: str
@@ -43,9 +43,10 @@ class Reason:
 
 
 def _row(
-    code: str, sqlstate: str, fault: Fault, level: Level, message: str, hint: str, doc: str, retryable: bool = False
+    code: str, sqlstate: str, fault: Fault, level: Level, message: str, hint: str, doc: str, retryable: bool = False,
+    severity: str = "FATAL",
 ) -> Reason:
-    return Reason(code, sqlstate, "FATAL", fault, retryable, level, message, hint, doc)
+    return Reason(code, sqlstate, severity, fault, retryable, level, message, hint, doc)
 
 
 _C, _S, _P, _O = Fault.CLIENT, Fault.SERVER, Fault.POOLER, Fault.OPERATOR
@@ -93,6 +94,14 @@ REASONS: tuple[Reason, ...] = (
     _row("startup_parameters", "22023", _C, Level.WARNING,
          "cannot take the startup parameters: more than 64, longer than 8 kB, or options that are not -c name=value",
          "", "The startup packet's settings are too many, too long, or malformed."),
+    _row("pqexec_disallowed", "0A000", _C, Level.WARNING, "PQexec disallowed",
+         "disable_pqexec is on: use the extended query protocol (in psql \\bind, in libpq PQexecParams).",
+         "The client sent a Query message, and disable_pqexec is on."),
+    _row("statement_mode_transaction", "0A000", _C, Level.WARNING,
+         "transaction blocks not allowed in statement pooling mode",
+         "Use pool_mode transaction or session for this database or user.",
+         "The client began a transaction in a pool whose pool_mode is statement. The transaction was rolled back and "
+         "its server kept."),
     _row("pipeline_too_long", "54000", _C, Level.WARNING,
          "more than a million messages sent without reading the answers", "",
          "The client pipelines messages far faster than it reads what they are answered with."),
@@ -132,6 +141,19 @@ REASONS: tuple[Reason, ...] = (
     _row("idle_transaction_timeout", "25P03", _C, Level.WARNING,
          "terminating connection due to idle_transaction_timeout", "",
          "The client sent nothing inside a transaction for longer than idle_transaction_timeout."),
+    _row("query_timeout", "57014", _C, Level.WARNING, "query timeout",
+         "The query ran longer than query_timeout and was cancelled.",
+         "A query ran longer than query_timeout. It was cancelled, its transaction rolled back and its server kept."),
+    _row("transaction_timeout", "25P04", _C, Level.WARNING, "transaction timeout",
+         "The transaction lasted longer than transaction_timeout and was rolled back.",
+         "A transaction lasted longer than transaction_timeout, working or idle. It was rolled back and its server "
+         "kept."),
+    _row("query_wait_notify", "00000", _P, Level.DEBUG,
+         "No server connection available in postgres backend, client being queued", "",
+         "The client has waited for a server connection for query_wait_notify, and goes on waiting.",
+         severity="NOTICE"),
+    _row("cancel_wait_timeout", "", _P, Level.INFO, "cancel request dropped (cancel_wait_timeout)", "",
+         "A cancel request waited longer than cancel_wait_timeout for earlier ones to be delivered."),
     # who is it?
     _row("password_failed", "28P01", _C, Level.WARNING, 'password authentication failed for user "%s"', "",
          "The user does not exist, or the password or SCRAM proof is wrong: the client is not told which."),
@@ -212,6 +234,12 @@ REASONS: tuple[Reason, ...] = (
          "Connecting and logging in to PostgreSQL took longer than server_connect_timeout.", retryable=True),
     _row("server_idle_closed", "", _S, Level.INFO, "server closed an idle connection", "",
          "PostgreSQL closed a connection that no client was using."),
+    _row("server_check_failed", "", _S, Level.WARNING, "idle server did not pass its check", "",
+         "A server connection that had been idle for server_check_delay did not answer server_check_query, or answered "
+         "with an error. Its client got another one."),
+    _row("connect_query_failed", "", _O, Level.WARNING, "connect_query failed: %s",
+         "Correct connect_query in [databases].",
+         "connect_query ended with an error. The server connection is used all the same."),
     _row("server_evicted", "", Fault.NONE, Level.INFO, "evicted for another pool (max_db_connections)", "",
          "An idle server connection made room for a client of another pool under a shared limit."),
     _row("server_removed", "", _O, Level.INFO, "database removed or changed in the configuration", "",
@@ -228,6 +256,10 @@ REASONS: tuple[Reason, ...] = (
          "howdah is shutting down.", retryable=True),
     _row("database_removed", "57P01", _O, Level.INFO, "database removed from the configuration", "",
          "The configuration no longer has the client's database.", retryable=True),
+    _row("server_fast_close", "57P01", _O, Level.INFO, "database configuration changed",
+         "Connect again.",
+         "server_fast_close is on, and the configuration no longer has the database of the client's own server as it "
+         "was: the client was sent away between two transactions.", retryable=True),
     _row("out_of_memory", "53200", _P, Level.ERROR, "out of memory", "", "An allocation failed.", retryable=True),
     _row("settings_refused", "22023", _C, Level.WARNING, "cannot apply the client's settings: %s", "",
          "PostgreSQL refused a startup parameter of the client."),

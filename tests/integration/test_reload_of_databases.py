@@ -1,7 +1,6 @@
 """Databases that change, go and come back with SIGHUP, also while servers of theirs are connecting."""
 
 import contextlib
-import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 from tests.kit import wire
 from tests.kit.client import Client, Refused
 from tests.kit.deadline import wait_until
-from tests.kit.pooler import Pooler, toml
+from tests.kit.pooler import Pooler
 from tests.kit.proxy import Network
 
 
@@ -51,14 +50,6 @@ def deaf() -> Iterator[Deaf]:
     deaf.listener.close()
 
 
-def reload(pooler: Pooler) -> None:
-    """Put the changed databases into effect."""
-    pooler.forget_log()
-    pooler.config.write_text(toml(pooler._tables()))
-    pooler.signal(signal.SIGHUP)
-    wait_until(lambda: pooler.log_contains("configuration reloaded"), "the reload")
-
-
 def asking(pooler: Pooler, database: str) -> Client:
     """A client whose login waits for a server."""
     client = pooler.stranger()
@@ -83,7 +74,7 @@ def test_another_dbname_counts_from_the_next_transaction_on(pooler: Pooler) -> N
     with pooler.client() as client:
         assert client.query("BEGIN; SELECT current_database()").value == "app"
         pooler.databases["app"]["dbname"] = "other"
-        reload(pooler)
+        pooler.reload_with()
         assert client.query("SELECT current_database()").value == "app"
         client.query("COMMIT")
         for one in (client, pooler.client()):
@@ -97,7 +88,7 @@ def test_an_idle_server_of_the_old_database_is_not_used(pooler: Pooler, workers:
         for database in ("other", "app") * 5:
             assert client.query("SELECT current_database()").value != database
             pooler.databases["app"]["dbname"] = database
-            reload(pooler)
+            pooler.reload_with()
             assert client.query("SELECT current_database()").value == database
 
 
@@ -110,12 +101,12 @@ def test_removed_and_added_again(pooler: Pooler, workers: int) -> None:
             with pooler.client(database="other") as client:
                 assert client.query("SELECT current_database()").value == "other"
                 del pooler.databases["other"]
-                reload(pooler)
+                pooler.reload_with()
                 is_turned_away(client)
             with pytest.raises(Refused):
                 pooler.client(database="other")
             pooler.databases["other"] = table
-            reload(pooler)
+            pooler.reload_with()
             works(pooler, "other")
             assert staying.query("SELECT current_database()").value == "app"
 
@@ -127,12 +118,12 @@ def test_removed_while_its_server_logs_in(pooler: Pooler, network: Network) -> N
     client = asking(pooler, "other")
     network.wait_for_connections(1)
     table = pooler.databases.pop("other")
-    reload(pooler)
+    pooler.reload_with()
     is_turned_away(client)
     network.cut()
     network.heal()
     pooler.databases["other"] = table
-    reload(pooler)
+    pooler.reload_with()
     works(pooler, "other")
 
 
@@ -143,11 +134,11 @@ def test_removed_while_its_server_connects(pooler: Pooler, deaf: Deaf) -> None:
     client = asking(pooler, "other")
     wait_until(deaf.has_caller, "a connection that is half open")
     del pooler.databases["other"]
-    reload(pooler)
+    pooler.reload_with()
     is_turned_away(client)
     deaf.let_in()
     wait_until(lambda: not deaf.has_caller(), "the connection to get through or be given up")
     works(pooler, "app")
     pooler.databases["other"] = table
-    reload(pooler)
+    pooler.reload_with()
     works(pooler, "other")

@@ -16,6 +16,7 @@ from tests.kit.client import Client, Gone
 from tests.kit.deadline import wait_until
 from tests.kit.fix_logins import PASSWORDS, GuardedPooler, refused
 from tests.kit.fix_pooler import Server
+from tests.kit.postgres import Postgres
 from tests.kit.tls_client import TlsClient, client_context
 
 PASSWORD = PASSWORDS["alice"]
@@ -610,3 +611,17 @@ def test_a_missing_file_is_refused_at_start(guarded: GuardedPooler, tmp_path: Pa
     assert guarded.wait_for_exit() != 0
     assert guarded.log_contains("client_tls_key_file")
     assert guarded.log_contains("nowhere.key")
+
+
+@pytest.mark.parametrize("direct", [False, True])
+def test_a_cancel_request_may_come_under_tls(guarded: GuardedPooler, tls_postgres: Postgres, direct: bool) -> None:
+    guarded.offer_tls("require")
+    guarded.run()
+    with under_tls(guarded) as client:
+        client.log_in(user="alice", database="app", password=PASSWORD)
+        client.send(wire.query("SELECT pg_sleep(60)"))
+        tls_postgres.wait_for_backends(1, "state = 'active'")
+        with under_tls(guarded, direct=direct) as request:
+            request.send(wire.cancel_request(client.process_id, client.secret_key))
+            assert request.read_to_end() == []
+        assert client.read_until("Z").error.sqlstate == "57014"

@@ -94,6 +94,14 @@ class Pooler:
         self.start()
         wait_until(self._listens, f"the pooler to listen; its log:\n{self.log_text}", within=20)
 
+    def reload_with(self, **settings: Value) -> None:
+        """Put changed databases and users and these [howdah] settings into effect; the log seen begins here."""
+        self.settings |= settings
+        self.forget_log()
+        self.config.write_text(toml(self._tables()))
+        self.signal(signal.SIGHUP)
+        wait_until(lambda: self.log_contains("configuration reloaded"), "the reload")
+
     def start_on_unix_socket_alone(self) -> None:
         """Start without TCP: only an attempt shows when it listens."""
         self.settings["listen_addr"] = ""

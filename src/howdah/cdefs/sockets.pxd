@@ -16,6 +16,7 @@ cdef extern from "<sys/socket.h>" nogil:
         SO_PEERCRED
         MSG_NOSIGNAL
         MSG_DONTWAIT
+        MSG_PEEK
         SHUT_RDWR
         SHUT_WR
     ctypedef unsigned int socklen_t

@@ -61,7 +61,7 @@ def _options(*given: tuple[str, Given]) -> tuple["Option", ...]:
 )
 @click.option("-p", "--port", metavar="PORT", help="Port to listen on. [default: 6432]")
 @click.option("--pool-size", metavar="N", help="Server connections of each pool. [default: 20]")
-@click.option("--pool-mode", metavar="MODE", help="transaction or session. [default: transaction]")
+@click.option("--pool-mode", metavar="MODE", help="transaction, session or statement. [default: transaction]")
 @click.option("--workers", metavar="N", help="Worker threads. [default: usable cores, at most 4]")
 @click.option("-s", "--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Any other setting of [howdah].")
 @click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error. [default: info]")

@@ -25,6 +25,7 @@ _SUBJECT = {
     EventKind.SERVER_LOGIN: "server connected",
     EventKind.SERVER_CLOSED: "server closed",
     EventKind.SERVER_REFUSED: "server refused",
+    EventKind.SERVER_QUERY_FAILED: "server",
     EventKind.PIN: "server pinned to client",
     EventKind.WORKER_FAILED: "worker_failed",
 }

@@ -2,15 +2,20 @@
 
 Each is a connection of its own that carries 16 or more bytes and is closed by PostgreSQL when the signal has been
 sent.  Until then its target stays where it is (`Server.cancels`), so a cancel never hits a later user of that server.
-Called by `recycle` and `worker`.
+There is one at a time for each server, so a pool never has more of them than servers: who asks meanwhile waits, for
+`cancel_wait_timeout` at most, and all who have waited are served by the next one, if what they want cancelled still
+runs.  Called by `recycle` and `worker`.
 """
 
 from libc.errno cimport EINPROGRESS, errno
-from libc.stdint cimport uint8_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 
+from howdah.cdefs.atomics cimport store_i32
 from howdah.cdefs.epoll cimport EPOLLIN, EPOLLOUT
 from howdah.cdefs.sockets cimport SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, close, connect, sockaddr, socket
+from howdah.dataplane.cancels cimport same_secret, slot_of_pid
+from howdah.dataplane.client cimport client_at
 from howdah.dataplane.conn cimport (
     CONN_CANCEL,
     FILL_AGAIN,
@@ -26,33 +31,127 @@ from howdah.dataplane.conn cimport (
     conn_send,
     conn_watch,
 )
-from howdah.dataplane.mailbox cimport mail_new, mail_send
+from howdah.dataplane.mailbox cimport mail_send
 from howdah.dataplane.parties cimport (
+    CLIENT_ACTIVE,
     ENTRY_HANDSHAKE,
     ENTRY_MESSAGES,
     ENTRY_TLS_ANSWER,
     MAIL_CANCEL_DONE,
     READ_SIZE,
+    SECRET_SIZE,
     Cancel,
     Client,
     Mail,
     Server,
     Worker,
 )
+from howdah.dataplane.reply_queue cimport EXPECT_QUERY, EXPECT_SWALLOW, all_replied, first_expected
 from howdah.dataplane.routes cimport TLS_VERIFY_FULL
 from howdah.dataplane.timers cimport timer_arm, timer_disarm
 from howdah.dataplane.tls cimport tls_connect, tls_expect
 from howdah.wire.bytes cimport Writer, writer
 from howdah.wire.compose cimport compose_cancel, compose_ssl_request
+from howdah.wire.startup cimport PROTOCOL_3_2
 
 cdef enum:
     LIMIT_US = 10 * 1000000  # for PostgreSQL to take the request
     LARGEST = 512
 
 
-cdef bint cancel_start(Worker *w, Server *target, Client *asker, unsigned long asker_id,
-                       int asker_worker) noexcept nogil:
-    """Begin to cancel what `target` runs.  False: it could not be begun (no key, no socket)."""
+# ---- who asks ------------------------------------------------------------------------------------------------------
+
+cdef Client *to_cancel(Worker *w, const Mail *mail) noexcept nogil:
+    """The client whose key this is, if it runs anything; else NULL."""
+    cdef Client *client = client_at(w, slot_of_pid(mail.pid))
+    cdef uint32_t size
+    if client == NULL or client.cancel_pid != mail.pid or client.state != CLIENT_ACTIVE:
+        return NULL
+    size = SECRET_SIZE if client.version >= PROTOCOL_3_2 else 4
+    if mail.size != size or not same_secret(client.secret, mail.secret, size):
+        return NULL
+    # Not while a query of ours runs for it: settings, BEGIN.
+    if (all_replied(&client.server.replies)
+            or first_expected(&client.server.replies) == EXPECT_QUERY | EXPECT_SWALLOW):
+        return NULL
+    return client
+
+
+cdef void answer(Worker *w, Mail *mail) noexcept nogil:
+    """The client that asked may go: its connection is closed."""
+    mail.kind = MAIL_CANCEL_DONE
+    mail_send(&w.shared.workers[mail.from_worker], mail)
+
+
+cdef void answer_all(Worker *w, Mail *mail) noexcept nogil:
+    cdef Mail *next_mail
+    while mail != NULL:
+        next_mail = mail.next
+        answer(w, mail)
+        mail = next_mail
+
+
+cdef void cancel_asked(Worker *w, Mail *mail) noexcept nogil:
+    """A MAIL_CANCEL, which is ours from here on: somebody holds the key of a client of this worker."""
+    cdef Client *client = to_cancel(w, mail)
+    cdef Server *target
+    if client == NULL:
+        answer(w, mail)
+        return
+    target = client.server
+    mail.since_us = w.now_us
+    mail.request_us = client.request_us
+    mail.next = NULL
+    if target.first_asker == NULL:
+        target.first_asker = mail
+    else:
+        target.last_asker.next = mail
+    target.last_asker = mail
+    store_i32(&target.cancels_waiting, target.cancels_waiting + 1)
+    if target.cancels == 0:
+        serve_askers(w, target)
+
+
+cdef bint still_wanted(Worker *w, const Server *target, const Mail *mail) noexcept nogil:
+    """Does the client still run on `target` what was to be cancelled, and is the request not too old?"""
+    cdef Client *client = to_cancel(w, mail)
+    cdef uint64_t limit = w.plan.cancel_wait_timeout_us
+    return (client != NULL and client.server == target and client.request_us == mail.request_us
+            and (limit == 0 or w.now_us < mail.since_us + limit))
+
+
+cdef void serve_askers(Worker *w, Server *target) noexcept nogil:
+    """No request is on its way to `target`: one for all who have waited, if any of them still wants it."""
+    cdef Mail *mail = target.first_asker
+    cdef Mail *next_mail
+    cdef Mail *wanted = NULL
+    cdef int count = 0
+    target.first_asker = target.last_asker = NULL
+    store_i32(&target.cancels_waiting, 0)
+    while mail != NULL:
+        next_mail = mail.next
+        if still_wanted(w, target, mail):
+            mail.next = wanted
+            wanted = mail
+            count += 1
+        else:
+            answer(w, mail)
+        mail = next_mail
+    if wanted != NULL and not begin(w, target, wanted):
+        answer_all(w, wanted)
+    elif wanted != NULL:
+        store_i32(&target.cancels_asked, count)
+
+
+# ---- the request ---------------------------------------------------------------------------------------------------
+
+cdef bint cancel_start(Worker *w, Server *target) noexcept nogil:
+    """Begin to cancel what `target` runs, for nobody; one that is on its way does for that.  False: it cannot be."""
+    return target.cancels > 0 or begin(w, target, NULL)
+
+
+cdef bint begin(Worker *w, Server *target, Mail *askers) noexcept nogil:
+    """False: no key, no socket; the askers are still the caller's to answer."""
     cdef sockaddr *address = <sockaddr *>target.sockaddr
     cdef Cancel *cancel
     cdef int fd
@@ -66,13 +165,11 @@ cdef bint cancel_start(Worker *w, Server *target, Client *asker, unsigned long a
         conn_init(&cancel.conn, fd, CONN_CANCEL)
         cancel.worker = w
         cancel.target = target
-        cancel.asker = asker
-        cancel.asker_id = asker_id
-        cancel.asker_worker = asker_worker
+        cancel.askers = askers
         cancel.timer.owner = cancel
         if connect(fd, address, target.sockaddr_size) == 0 or errno == EINPROGRESS:
             if conn_watch(w.epoll_fd, &cancel.conn, EPOLLOUT):
-                target.cancels += 1
+                store_i32(&target.cancels, 1)
                 timer_arm(&w.wheel, &cancel.timer, w.now_us + LIMIT_US)
                 return True
     close(fd)
@@ -136,17 +233,13 @@ cdef CancelVerdict send_request(Worker *w, Cancel *cancel) noexcept nogil:
 
 
 cdef Server *cancel_end(Worker *w, Cancel *cancel) noexcept nogil:
-    """Close it, tell who asked, and give the target, which has one cancel fewer to wait for."""
+    """Close it, answer who asked, and give the target; the next one is on its way to that now if any is wanted."""
     cdef Server *target = cancel.target
-    cdef Mail *mail
-    if cancel.asker != NULL:
-        mail = mail_new(MAIL_CANCEL_DONE)
-        if mail != NULL:
-            mail.client = cancel.asker
-            mail.client_id = cancel.asker_id
-            mail_send(&w.shared.workers[cancel.asker_worker], mail)
+    answer_all(w, cancel.askers)
     timer_disarm(&cancel.timer)
     conn_close(&w.slab, &cancel.conn)
     free(cancel)
-    target.cancels -= 1
+    store_i32(&target.cancels, 0)
+    store_i32(&target.cancels_asked, 0)
+    serve_askers(w, target)
     return target

@@ -35,9 +35,10 @@ from howdah.dataplane.parties cimport (
     Client,
     ClientState,
     Login,
+    Server,
     Worker,
 )
-from howdah.dataplane.reply_queue cimport all_replied
+from howdah.dataplane.reply_queue cimport all_replied, ends_with_ready
 from howdah.dataplane.session_state cimport settings_drop
 from howdah.dataplane.statements cimport names_clear, names_init
 from howdah.dataplane.timers cimport timer_arm_sooner, timer_disarm
@@ -51,14 +52,17 @@ cdef extern from "<stdio.h>" nogil:
     int snprintf(char *to, size_t size, const char *format, ...) noexcept
 
 cdef enum:
-    CANCEL_LIMIT_US = 10 * 1000000
     GOODBYE_LIMIT_US = 5 * 1000000  # for work that nobody waits for any more; then it is cancelled
     CLOSING_LIMIT_US = 2 * 1000000
 
 cdef int LOGIN_TIMEOUT = NUMBERS["client_login_timeout"]
 cdef int WAIT_TIMEOUT = NUMBERS["query_wait_timeout"]
 cdef int IDLE_TIMEOUT = NUMBERS["client_idle_timeout"]
-cdef int TRANSACTION_TIMEOUT = NUMBERS["idle_transaction_timeout"]
+cdef int WAIT_NOTIFY = NUMBERS["query_wait_notify"]
+cdef int QUERY_TIMEOUT = NUMBERS["query_timeout"]
+cdef int TRANSACTION_TIMEOUT = NUMBERS["transaction_timeout"]
+cdef int IDLE_TRANSACTION_TIMEOUT = NUMBERS["idle_transaction_timeout"]
+cdef int CANCEL_WAIT_TIMEOUT = NUMBERS["cancel_wait_timeout"]
 cdef int PASSWORD_FAILED = NUMBERS["password_failed"]
 cdef int NONE = NUMBERS["none"]
 
@@ -132,7 +136,7 @@ cdef Client *client_new(Worker *w, int fd) noexcept nogil:
     client.held = NULL
     client.remain = 0
     client.remain_drop = client.is_ready = client.counted = client.owed = False
-    client.asked_ssl = client.asked_gssenc = client.goodbye = client.stalled = False
+    client.asked_ssl = client.asked_gssenc = client.goodbye = client.stalled = client.notified = False
     client.group_ends = client.curing = client.cured = client.unnamed_drops = False
     client.unnamed = UNNAMED_NONE
     client.unnamed_parse = client.begin = client.group = NULL
@@ -214,51 +218,60 @@ cdef bint logging_in(const Client *client) noexcept nogil:
     return LOGGING_IN >> client.state & 1
 
 
-cdef uint64_t client_deadline(const Client *client, int *reason) noexcept nogil:
-    """When the client's state must end, and why; 0: never."""
-    cdef uint64_t limit = 0
-    cdef uint64_t since = client.connected_us
-    reason[0] = NONE
+cdef void no_later(Deadline *deadline, uint64_t since_us, uint64_t limit_us, int reason) noexcept nogil:
+    """`limit_us` after `since_us`, unless something is due before that; a limit of 0 is none."""
+    if limit_us and (deadline.at_us == 0 or since_us + limit_us < deadline.at_us):
+        deadline.at_us = since_us + limit_us
+        deadline.reason = reason
+
+
+cdef Deadline client_deadline(const Client *client) noexcept nogil:
+    """When the client's state must end, or with WAIT_NOTIFY be told of, and why."""
+    cdef Deadline deadline
+    deadline.at_us = 0
+    deadline.reason = NONE
     if client.state == CLIENT_DELAYED:
-        limit = client.query_us - since
-        reason[0] = PASSWORD_FAILED
+        no_later(&deadline, client.connected_us, client.query_us - client.connected_us, PASSWORD_FAILED)
     elif logging_in(client) or client.state == CLIENT_LOGIN_ACTIVE:
-        limit = client.worker.plan.client_login_timeout_us
-        reason[0] = LOGIN_TIMEOUT
+        no_later(&deadline, client.connected_us, client.worker.plan.client_login_timeout_us, LOGIN_TIMEOUT)
     elif client.state == CLIENT_WAITING or client.state == CLIENT_LOGIN_WAITING:
-        limit = client.limits.query_wait_us
-        since = client.line.since_us
-        reason[0] = WAIT_TIMEOUT
+        no_later(&deadline, client.line.since_us, client.limits.query_wait_us, WAIT_TIMEOUT)
+        if client.state == CLIENT_WAITING and not client.notified:
+            no_later(&deadline, client.line.since_us, client.worker.plan.query_wait_notify_us, WAIT_NOTIFY)
     elif client.state == CLIENT_IDLE and client.begin != NULL:
-        limit = client.limits.idle_transaction_us
-        since = client.request_us
-        reason[0] = TRANSACTION_TIMEOUT
+        no_later(&deadline, client.request_us, client.limits.idle_transaction_us, IDLE_TRANSACTION_TIMEOUT)
+        no_later(&deadline, client.request_us, client.limits.transaction_us, TRANSACTION_TIMEOUT)
     elif client.state == CLIENT_IDLE:
-        limit = client.limits.idle_us
-        since = client.request_us
-        reason[0] = IDLE_TIMEOUT
+        no_later(&deadline, client.request_us, client.limits.idle_us, IDLE_TIMEOUT)
     elif client.state == CLIENT_ACTIVE:
-        if client.goodbye:
-            limit = GOODBYE_LIMIT_US
-            since = client.query_us
-        elif client.server.status != IDLE and all_replied(&client.server.replies):
-            limit = client.limits.idle_transaction_us
-            since = client.query_us
-            reason[0] = TRANSACTION_TIMEOUT
+        active_deadline(client, &deadline)
     elif client.state == CLIENT_CANCEL:
-        limit = CANCEL_LIMIT_US
+        no_later(&deadline, client.connected_us, client.worker.plan.cancel_wait_timeout_us, CANCEL_WAIT_TIMEOUT)
     elif client.state == CLIENT_CLOSING:
-        limit = CLOSING_LIMIT_US
-        since = client.query_us
-    return since + limit if limit else 0
+        no_later(&deadline, client.query_us, CLOSING_LIMIT_US, NONE)
+    return deadline
+
+
+cdef void active_deadline(const Client *client, Deadline *deadline) noexcept nogil:
+    """Of a client that is linked: its server works for it, or it is idle, inside a transaction or (a pin) outside."""
+    cdef const Server *server = client.server
+    if client.goodbye:
+        no_later(deadline, client.query_us, GOODBYE_LIMIT_US, NONE)
+        return
+    if not all_replied(&server.replies):
+        no_later(deadline, client.query_us, client.limits.query_us, QUERY_TIMEOUT)
+    elif server.status != IDLE:
+        no_later(deadline, client.query_us, client.limits.idle_transaction_us, IDLE_TRANSACTION_TIMEOUT)
+    elif ends_with_ready(&server.replies):
+        return
+    no_later(deadline, client.request_us, client.limits.transaction_us, TRANSACTION_TIMEOUT)
 
 
 cdef void client_watch_deadline(Client *client) noexcept nogil:
     """See that the timer fires when the state's deadline comes; it may fire sooner and is then armed again."""
-    cdef int reason
-    cdef uint64_t deadline = client_deadline(client, &reason)
-    if deadline:
-        timer_arm_sooner(&client.worker.wheel, &client.timer, deadline)
+    cdef Deadline deadline = client_deadline(client)
+    if deadline.at_us:
+        timer_arm_sooner(&client.worker.wheel, &client.timer, deadline.at_us)
 
 
 cdef void set_ready(Client *client) noexcept nogil:

@@ -38,7 +38,7 @@ cdef Step query_without_server(Worker *w, Client *client, const Frame *frame, co
     """A Query of a client that has no server: answered here (STEP_DROP), or for a server (STEP_FORWARD)."""
     cdef TransactionCommand command
     cdef bint plain = True
-    if client.pool.mode != TRANSACTION_MODE or not w.plan.deferred_begin or not readable(frame, message):
+    if load_i32(&client.pool.mode) != TRANSACTION_MODE or not w.plan.deferred_begin or not readable(frame, message):
         return STEP_FORWARD
     command = transaction_command(message + HEADER, frame.size - HEADER - 1, &plain)
     if command == COMMAND_OTHER:

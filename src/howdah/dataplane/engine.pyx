@@ -39,6 +39,7 @@ from howdah.dataplane.parties cimport (
     SERVER_ACTIVE,
     SERVER_CLOSING,
     SERVER_HELD,
+    SERVER_IDLE,
     SERVER_RECYCLING,
     Client,
     ClientState,
@@ -51,10 +52,12 @@ from howdah.dataplane.parties cimport (
 )
 from howdah.dataplane.pool cimport (
     JOIN_DONE,
+    PLACE_IDLE,
     Limit,
     Pool,
     PooledServer,
     PoolTerms,
+    doubtful,
     pool_join,
     pool_quit,
     pool_terms,
@@ -254,6 +257,9 @@ cdef class Engine:
             self.shared.pools.login_retry_us = plan.server_login_retry_us
             self.shared.pools.idle_timeout_us = plan.server_idle_timeout_us
             self.shared.pools.fallback_timeout_us = plan.fallback_timeout_us
+            self.shared.pools.round_robin = plan.server_round_robin
+            self.shared.pools.checks = plan.server_check_query != NULL
+            self.shared.pools.check_delay_us = plan.server_check_delay_us
             pool = self.shared.pools.first
             while pool != NULL:
                 found = find_route(plan, pool.database)
@@ -412,14 +418,14 @@ cdef class Engine:
         cdef Pool *pool
         cdef PooledServer *pooled
         cdef Server *server
-        cdef int held, pinned, tested, state, own, own_login
+        cdef int held, pinned, tested, used, cancels, asked, waiting, state, own, own_login
         cdef uint64_t now = clock_us(CLOCK_MONOTONIC)
         rows = []
         pthread_mutex_lock(&self.shared.pools.lock)
         try:
             pool = self.shared.pools.first
             while pool != NULL:
-                held = pinned = tested = own = own_login = 0
+                held = pinned = tested = used = cancels = asked = waiting = own = own_login = 0
                 pooled = pool.servers
                 while pooled != NULL:
                     server = <Server *>pooled.owner
@@ -429,12 +435,16 @@ cdef class Engine:
                     own += pooled.dedicated and state == SERVER_ACTIVE
                     own_login += pooled.dedicated and state != SERVER_ACTIVE and state != SERVER_CLOSING
                     pinned += server.pins != 0 and not pooled.dedicated and pool.mode != SESSION_MODE
+                    used += pooled.place == PLACE_IDLE and doubtful(&self.shared.pools, pooled, now)
+                    cancels += load_i32(&server.cancels)
+                    asked += load_i32(&server.cancels_asked)
+                    waiting += load_i32(&server.cancels_waiting)
                     pooled = pooled.all_next
                 rows.append(PoolRow(
                     text(pool.database), text(pool.user), PoolMode(pool.mode).name.lower(),
-                    pool.clients - pool.waiting - pool.alone_waiting, pool.waiting + pool.alone_waiting, 0, 0,
-                    max(pool.out - held - tested, 0) + own, 0, held, pool.idle_count, 0, tested,
-                    pool.opening + own_login,
+                    pool.clients - pool.waiting - pool.alone_waiting, pool.waiting + pool.alone_waiting, asked,
+                    waiting, max(pool.out - held - tested, 0) + own, cancels, held, pool.idle_count - used, used,
+                    tested, pool.opening + own_login,
                     now - pool.first.since_us if pool.first != NULL else 0, pool.size, pinned))
                 pool = pool.next
         finally:
@@ -477,6 +487,7 @@ cdef class Engine:
         cdef Pool *pool
         cdef PooledServer *pooled
         cdef Server *server
+        cdef uint64_t now = clock_us(CLOCK_MONOTONIC)
         rows = []
         pthread_mutex_lock(&self.shared.pools.lock)
         try:
@@ -485,7 +496,7 @@ cdef class Engine:
                 pooled = pool.servers
                 while pooled != NULL:
                     server = <Server *>pooled.owner
-                    rows.append(server_row(self.shared, pool, server))
+                    rows.append(server_row(self.shared, pool, server, now))
                     pooled = pooled.all_next
                 pool = pool.next
         finally:
@@ -542,18 +553,20 @@ cdef void zero(Tally *sum) noexcept nogil:
         (<uint64_t *>sum)[i] = 0
 
 
-cdef object server_row(Shared *shared, Pool *pool, Server *server):
+cdef object server_row(Shared *shared, Pool *pool, Server *server, uint64_t now):
     """A row from a server that its worker may be changing: only what can be read at any moment."""
     cdef Client *client = server.client
     cdef char[64] local
     cdef uint16_t local_port = 0
+    cdef int32_t state = load_i32(&server.state)
+    cdef bint used = state == SERVER_IDLE and doubtful(&shared.pools, &server.pooled, now)
     local_end(server.conn.fd, local, sizeof(local), &local_port)
     address, _, port = text(server.endpoint).rpartition(":")
     if not port.isdigit():
         address, port = text(server.endpoint), "0"
     return ServerRow(
         server.id, text(pool.server_user), text(pool.server_database),
-        SERVER_STATES.get(load_i32(&server.state), ""),
+        "used" if used else SERVER_STATES.get(state, ""),
         address.strip("[]"), int(port), text(local), local_port,
         server.connected_us + shared.wall_offset_us, server.request_us + shared.wall_offset_us,
         int(server.pooled.generation != pool.generation), client.id if client != NULL else 0,

@@ -12,6 +12,7 @@ from howdah.cdefs.atomics cimport relaxed_add_u64
 from howdah.cdefs.sockets cimport AF_INET6, AF_UNIX
 from howdah.cdefs.threads cimport pthread_mutex_lock, pthread_mutex_unlock
 from howdah.dataplane.cancels cimport cancel_pid, new_secret
+from howdah.dataplane.assignment cimport take_living
 from howdah.dataplane.client cimport (
     client_move,
     client_watch_deadline,
@@ -20,7 +21,7 @@ from howdah.dataplane.client cimport (
     print_address,
     set_ready,
 )
-from howdah.dataplane.conn cimport SEND_ERROR, conn_send, conn_unwatch
+from howdah.dataplane.conn cimport SEND_ERROR, conn_send
 from howdah.dataplane.mailbox cimport tell_client
 from howdah.dataplane.parties cimport (
     CLIENT_CONSOLE,
@@ -47,7 +48,6 @@ from howdah.dataplane.pool cimport (
     TakeVerdict,
     pool_join,
     pool_secret,
-    take,
 )
 from howdah.dataplane.recycle cimport (
     adopt,
@@ -83,14 +83,13 @@ from howdah.wire.compose cimport (
     compose_parameter_status,
     compose_ready,
 )
-from howdah.wire.startup cimport Startup, next_option, next_parameter, replication_name
+from howdah.wire.startup cimport PROTOCOL_3_2, Startup, next_option, next_parameter, replication_name
 
 from howdah import __version__
 from howdah.dataplane.rows import EventKind
 from howdah.reasons import NUMBERS
 
 cdef enum:
-    PROTOCOL_3_2 = 196610
     LARGEST_STARTUP = 10000
     LARGEST_WELCOME = 16384
     LARGEST_CHANGE = 98304  # the query that applies a client's settings
@@ -337,15 +336,12 @@ cdef void wait_for_welcome(Worker *w, Client *client) noexcept nogil:
     cdef TakeVerdict verdict
     cdef Pool *pool = client.pool
     client_move(client, CLIENT_LOGIN_WAITING)
-    verdict = take(&w.shared.pools, pool, &client.line, w.now_us)
+    verdict = take_living(w, client)
     if verdict == TAKE_REFUSED:
         client_refused_by_pool(w, client)
         return
     client.owed = True
     if verdict == TAKE_GOT:
-        if client.line.moved_from != w.index:
-            conn_unwatch(w.shared.workers[client.line.moved_from].epoll_fd,
-                         &(<Server *>client.line.granted.owner).conn)
         set_ready(client)
         return
     watch_client(w, client)

@@ -6,11 +6,11 @@ link's, `unlink` parts them.  Called by `relay` and `preparing`.
 
 from libc.stdint cimport uint8_t
 
-from howdah.cdefs.atomics cimport relaxed_add_u64
+from howdah.cdefs.atomics cimport load_i32, relaxed_add_u64
 from howdah.cdefs.epoll cimport EPOLLIN
+from howdah.dataplane.assignment cimport take_living
 from howdah.dataplane.buffers cimport block_data, block_drop
 from howdah.dataplane.client cimport client_move, client_watch_deadline, set_ready
-from howdah.dataplane.conn cimport conn_unwatch
 from howdah.dataplane.handshake cimport apply_settings, client_refused_by_pool
 from howdah.dataplane.parties cimport (
     CLIENT_ACTIVE,
@@ -25,7 +25,7 @@ from howdah.dataplane.parties cimport (
     Server,
     Worker,
 )
-from howdah.dataplane.pool cimport TAKE_GOT, TAKE_OPEN, TAKE_REFUSED, TakeVerdict, take
+from howdah.dataplane.pool cimport TAKE_GOT, TAKE_OPEN, TAKE_REFUSED, TakeVerdict
 from howdah.dataplane.recycle cimport watch_client, watch_server
 from howdah.dataplane.reply_queue cimport (
     EXPECT_QUERY,
@@ -68,7 +68,8 @@ cdef Step get_server(Worker *w, Client *client, Turn *turn) noexcept nogil:
         step = take_server(w, client)
     if step != STEP_FORWARD:
         return step
-    if client.server.status == IDLE and all_replied(&client.server.replies):
+    if (client.server.status == IDLE and all_replied(&client.server.replies)
+            and ends_with_ready(&client.server.replies)):
         client.request_us = w.now_us  # a transaction begins
     return STEP_FORWARD if client.begin == NULL else begin_first(w, client, turn)
 
@@ -109,14 +110,12 @@ cdef Step note_owed(Client *client, uint8_t expected, uint8_t change, Naming *na
 
 cdef Step take_server(Worker *w, Client *client) noexcept nogil:
     """One from the pool, or a place in the line."""
-    cdef TakeVerdict verdict = take(&w.shared.pools, client.pool, &client.line, w.now_us)
+    cdef TakeVerdict verdict = take_living(w, client)
     cdef Server *server
     client.request_us = w.now_us
     if verdict == TAKE_GOT:
         server = <Server *>client.line.granted.owner
         client.line.granted = NULL
-        if client.line.moved_from != w.index:
-            move_here(w, server, client.line.moved_from)
         if not link(w, client, server):
             return STEP_GONE
         return STEP_WAIT if settling(client) else STEP_FORWARD
@@ -125,16 +124,11 @@ cdef Step take_server(Worker *w, Client *client) noexcept nogil:
         client_refused_by_pool(w, client)
         return STEP_GONE
     client.owed = True
+    client.notified = False
     client_watch_deadline(client)
     if verdict == TAKE_OPEN:
         open_server(w, client.pool)
     return STEP_WAIT if client.state == CLIENT_WAITING else STEP_GONE
-
-
-cdef void move_here(Worker *w, Server *server, int from_worker) noexcept nogil:
-    """An idle server that last ran on another worker: from its epoll to ours."""
-    conn_unwatch(w.shared.workers[from_worker].epoll_fd, &server.conn)
-    watch_server(w, server)
 
 
 cdef bint link(Worker *w, Client *client, Server *server) noexcept nogil:
@@ -149,8 +143,9 @@ cdef bint link(Worker *w, Client *client, Server *server) noexcept nogil:
     server.client = client
     server.request_us = client.query_us = w.now_us
     server.fatal_sent = False
+    server.reset_wanted = w.plan.server_reset_query_always
     relaxed_add_u64(&client.pool.tallies[w.index].server_assignments, 1)
-    if client.pool.mode == SESSION_MODE:
+    if load_i32(&client.pool.mode) == SESSION_MODE:
         server.pins |= PIN_SESSION_MODE
     return server.settings == client.settings or apply_settings(w, client, server)
 
@@ -195,7 +190,7 @@ cdef void unlink(Worker *w, Server *server) noexcept nogil:
         return
     if client.limits.idle_us:
         client_watch_deadline(client)
-    if client.held != NULL or w.draining or client.pool.removed:
+    if client.held != NULL or w.draining or load_i32(&client.pool.removed):
         set_ready(client)
     if server.conn.out.size or not client.conn.interest & EPOLLIN:
         watch_client(w, client)

@@ -7,6 +7,7 @@ bounded number, so that a storm of new clients leaves time for those who are in.
 from libc.errno cimport EAGAIN, ECONNABORTED, EINTR, EINVAL, errno
 from libc.string cimport memcpy
 
+from howdah.cdefs.atomics cimport load_i32
 from howdah.cdefs.epoll cimport EPOLLEXCLUSIVE, EPOLLIN
 from howdah.cdefs.sockets cimport (
     AF_INET,
@@ -93,7 +94,7 @@ cdef void welcome_client(Worker *w, int fd, const sockaddr_storage *address, bin
     fill_peer(&client.peer, address)
     client_watch_deadline(client)
     # Who is in is counted later, where the limit can be told in TLS, too; this is for those who never get so far.
-    if w.shared.connected > 2 * w.plan.max_client_conn + MOST_STRANGERS:
+    if load_i32(&w.shared.connected) > 2 * w.plan.max_client_conn + MOST_STRANGERS:
         client_refuse(w, client, TOO_MANY, b"")
         return
     client_startup(w, client)  # its first packet is usually there already

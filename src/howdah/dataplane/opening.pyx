@@ -9,7 +9,7 @@ from libc.stdint cimport uint8_t
 from libc.stdlib cimport calloc
 from libc.string cimport memcmp, memcpy, strcmp, strlen
 
-from howdah.cdefs.atomics cimport add_i32
+from howdah.cdefs.atomics cimport add_i32, load_i32
 from howdah.cdefs.epoll cimport EPOLLIN, EPOLLOUT, EPOLLRDHUP
 from howdah.cdefs.sockets cimport AF_INET, AF_INET6, AF_UNIX
 from howdah.dataplane.access cimport networks_have
@@ -300,7 +300,7 @@ cdef void take_up(Worker *w, Client *client, Startup *packet, const uint8_t *dat
         return
     elif w.plan.client_tls >= TLS_REQUIRE and client.peer.family != AF_UNIX and not conn_secure(&client.conn):
         client_refuse(w, client, TLS_REQUIRED, b"")
-    elif 0 < w.plan.max_concurrent_logins < w.shared.login_count:
+    elif 0 < w.plan.max_concurrent_logins < load_i32(&w.shared.login_count):
         client_refuse(w, client, TOO_MANY_LOGINS, b"")
     elif not count_client(w, client, packet):
         client_refuse(w, client, TOO_MANY, b"")

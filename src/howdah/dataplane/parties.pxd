@@ -76,6 +76,7 @@ cpdef enum EntryStep:
     ENTRY_TLS_ANSWER  # to our SSLRequest
     ENTRY_HANDSHAKE
     ENTRY_MESSAGES
+    ENTRY_CONNECT_QUERY  # logged in; `connect_query` runs
 
 cpdef enum MailKind:
     MAIL_GRANT  # client: a server is yours
@@ -103,6 +104,8 @@ cdef struct Mail:
     bint flag
     void *data
     uint8_t[SECRET_SIZE] secret
+    uint64_t since_us  # of a MAIL_CANCEL that waits: since when,
+    uint64_t request_us  # and when that began which is to be cancelled
 
 # An event on its way to the control plane.  Made by the worker that tells it, freed by `engine`.
 cdef struct Note:
@@ -188,6 +191,7 @@ cdef struct Client:
     bint direct_tls  # TLS without an SSLRequest
     bint asked_ssl  # SSLRequest and GSSENCRequest may come once each before the startup packet
     bint asked_gssenc
+    bint notified  # has been told that it waits; of this wait
     bint goodbye  # has sent Terminate; leaves when what it asked for before is answered
     bint stalled  # waits until it is known what is prepared, or until fewer answers are owed
     Names names  # its prepared statements, as far as they follow it
@@ -236,10 +240,17 @@ cdef struct Server:
     uint64_t unnamed_owner  # id of the client whose unnamed statement it has, 0: nobody's, or nobody knows whose
     bint reset_seen  # the command just completed was RESET or DISCARD ALL
     bint settings_refused  # the client is to be told with `Worker.refusal`
+    bint reset_wanted  # by the plan under which it was linked
+    bint under_check
+    bint ending  # has said its last words
     bint question_failed  # a query of ours that must not fail did: nobody knows what state the session is in
     bint settings_unsure  # a query that changes its settings failed
     uint64_t recover_by_us  # until when it may take to come back in step
-    int cancels  # cancel requests on their way to it
+    int32_t cancels  # cancel requests on their way to it: one at a time
+    int32_t cancels_asked  # clients that wait for that one to arrive
+    int32_t cancels_waiting  # ... and for the next
+    Mail *first_asker  # MAIL_CANCELs of the latter, in order; there are none while no request is on its way
+    Mail *last_asker
     uint64_t id
     uint64_t connected_us
     uint64_t request_us
@@ -266,9 +277,7 @@ cdef struct Cancel:
     Timer timer
     bint connected
     uint8_t step  # an EntryStep
-    Client *asker  # whose worker is told when it is done; NULL: nobody
-    uint64_t asker_id
-    int asker_worker
+    Mail *askers  # MAIL_CANCELs that are answered when it is done
 
 # One thread.  Touched by that thread alone, but for the inbox.
 cdef struct Worker:

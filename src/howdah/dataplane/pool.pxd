@@ -20,6 +20,7 @@ cpdef enum TakeVerdict:
     TAKE_GOT  # `granted` is yours
     TAKE_WAIT  # in line; a grant comes to the worker's mailbox
     TAKE_OPEN  # the same, and the caller must open a server for which room has been reserved
+    TAKE_CHECK  # the same, and the caller must see whether a server that has been idle for long still answers
     TAKE_REFUSED  # the pool's servers cannot log in: see `failure`
 
 cpdef enum ReleaseVerdict:
@@ -61,6 +62,7 @@ cdef struct PooledServer:
     uint64_t idle_since_us
     bint used  # has been linked since it was opened
     bint dedicated  # one client's own: in no idle list, and no pool's size limits it
+    bint checking  # is out to be checked, and somebody may wait for it
     Limit *made_room_for  # the limit it was evicted for
 
 # Lives inside a client.  Changes under the lock only, but for `granted`, which belongs to the client's worker once
@@ -74,7 +76,7 @@ cdef struct WaitingClient:
     bint in_line
     uint64_t since_us
     PooledServer *granted
-    int moved_from  # the worker that watches `granted` still, after TAKE_GOT
+    int moved_from  # the worker that watches `granted` (or the one to check) still, after TAKE_GOT and TAKE_CHECK
     bint alone  # wants a server of its own: stands in `Pools.first_alone`
     bint room  # has the room for it, which is reserved until `opened` or `room_not_used`
 
@@ -92,11 +94,11 @@ cdef struct Pool:
     int size
     int min_size
     int reserve
-    uint8_t mode
+    int32_t mode  # this one and `removed` may be read without the lock
     uint64_t server_lifetime_us
     uint32_t generation  # grows when servers opened before must go
     bint forced_user
-    bint removed
+    int32_t removed
     bint fallback  # of the "*" entry
     int32_t standby  # its last server said that it is one; may be read and written without the lock
     uint64_t unused_since_us
@@ -109,6 +111,7 @@ cdef struct Pool:
     int idle_count
     int opening
     int out
+    int checking  # of those that are out
     int closing
     int dedicated  # servers of one client each, from reserved to gone; in none of the four above
     int clients
@@ -140,12 +143,15 @@ cdef struct Pools:
     Limit *databases[LIMIT_SLOTS]
     Limit *users[LIMIT_SLOTS]
     PooledServer *unwanted  # idle ones of terms that no longer hold, linked by `next`; nobody gets them any more
-    int waiting
+    int32_t waiting  # in all lines; may be read without the lock
     WaitingClient *first_alone  # those who want a server of their own, over all pools
     WaitingClient *last_alone
     uint64_t reserve_timeout_us
     uint64_t login_retry_us
     uint64_t idle_timeout_us
+    bint round_robin
+    bint checks  # servers that have been idle for `check_delay_us` are checked
+    uint64_t check_delay_us
     uint64_t fallback_timeout_us
 
 # What the plan says of a pool.
@@ -176,7 +182,12 @@ cdef void pool_secret(Pools *pools, Pool *pool, Secret *secret, const uint8_t *c
 cdef Pool *prune(Pools *pools, uint64_t now_us) noexcept nogil
 cdef void pool_free(Pool *pool) noexcept nogil
 cdef void pool_terms(Pools *pools, Pool *pool, const PoolTerms *terms, bint replace_servers) noexcept nogil
-cdef TakeVerdict take(Pools *pools, Pool *pool, WaitingClient *client, uint64_t now_us) noexcept nogil
+cdef TakeVerdict take(Pools *pools, Pool *pool, WaitingClient *client, uint64_t now_us,
+                      PooledServer **doubtful_one) noexcept nogil
+cdef bint superseded(const PooledServer *server) noexcept nogil
+cdef bint doubtful(const Pools *pools, const PooledServer *server, uint64_t now_us) noexcept nogil
+cdef void stop_waiting_for(Pools *pools, PooledServer *server) noexcept nogil
+cdef PooledServer *next_to_check(Pools *pools) noexcept nogil
 cdef TakeVerdict take_room(Pools *pools, Pool *pool, WaitingClient *client, uint64_t now_us) noexcept nogil
 cdef WaitingClient *next_alone(Pools *pools, PooledServer **victim) noexcept nogil
 cdef void room_not_used(Pools *pools, WaitingClient *client) noexcept nogil

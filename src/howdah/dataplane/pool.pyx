@@ -8,7 +8,7 @@ another: they are compared as `now >= since + limit`, never subtracted.
 Holds no socket and calls no one: it gives verdicts, on which `handshake`, `relay`, `recycle` and `worker` act.
 """
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, strcmp, strdup, strlen
 
@@ -284,7 +284,7 @@ cdef void set_terms(Pool *pool, const PoolTerms *terms) noexcept nogil:
     pool.size = terms.size
     pool.min_size = terms.min_size
     pool.reserve = terms.reserve
-    pool.mode = terms.mode
+    store_i32(&pool.mode, terms.mode)
     pool.server_lifetime_us = terms.server_lifetime_us
     pool.database_limit.most = terms.max_db_connections
     pool.user_limit.most = terms.max_user_connections
@@ -303,9 +303,9 @@ cdef void give_up_idle(Pools *pools, Pool *pool) noexcept nogil:
 
 cdef void pool_terms(Pools *pools, Pool *pool, const PoolTerms *terms, bint replace_servers) noexcept nogil:
     """A new plan: its terms for this pool, or NULL where the database is gone.  The caller holds the lock."""
-    pool.removed = terms == NULL
+    store_i32(&pool.removed, terms == NULL)
     if replace_servers or terms == NULL:
-        pool.generation += 1
+        store_i32(<int32_t *>&pool.generation, <int32_t>(pool.generation + 1))
         give_up_idle(pools, pool)
         pool.failing = pool.refused = False
         pool.retry_at_us = 0
@@ -340,6 +340,9 @@ cdef void move(PooledServer *server, int place) noexcept nogil:
         server.prev.next = server.next
         server.next.prev = server.prev
         server.next = server.prev = NULL
+    if server.checking:
+        server.checking = False
+        server.pool.checking -= 1
     counter(server, server.place)[0] -= 1
     counter(server, place)[0] += 1
     store_i32(&server.place, place)
@@ -355,13 +358,15 @@ cdef void push_idle(PooledServer *server, uint64_t now_us) noexcept nogil:
     head.next = server
 
 
-cdef PooledServer *most_recent(Pools *pools, Pool *pool, int worker) noexcept nogil:
-    """The idle server used last, one of the own worker first: it need not move between threads."""
-    cdef PooledServer *best = pool.idle[worker].next
+cdef bint doubtful(const Pools *pools, const PooledServer *server, uint64_t now_us) noexcept nogil:
+    """Idle for so long that it may be gone unnoticed."""
+    return pools.checks and now_us >= server.idle_since_us + pools.check_delay_us
+
+
+cdef PooledServer *most_recent(Pools *pools, Pool *pool) noexcept nogil:
+    """The idle server used last."""
+    cdef PooledServer *best = NULL
     cdef PooledServer *other
-    if best != &pool.idle[worker]:
-        return best
-    best = NULL
     for i in range(pools.workers):
         other = pool.idle[i].next
         if other != &pool.idle[i] and (best == NULL or other.idle_since_us > best.idle_since_us):
@@ -369,9 +374,35 @@ cdef PooledServer *most_recent(Pools *pools, Pool *pool, int worker) noexcept no
     return best
 
 
+cdef PooledServer *least_recent(Pools *pools, Pool *pool) noexcept nogil:
+    """The server that has been idle longest; NULL: none is idle."""
+    cdef PooledServer *best = NULL
+    cdef PooledServer *other
+    for i in range(pools.workers):
+        other = pool.idle[i].prev
+        if other != &pool.idle[i] and (best == NULL or other.idle_since_us < best.idle_since_us):
+            best = other
+    return best
+
+
+cdef PooledServer *choose_idle(Pools *pools, Pool *pool, int worker, uint64_t now_us) noexcept nogil:
+    """The one used last, of the own worker if there is any: it need not move between threads.  Or each in turn."""
+    cdef PooledServer *own = pool.idle[worker].next
+    if pools.round_robin:
+        return least_recent(pools, pool)
+    if own != &pool.idle[worker] and not doubtful(pools, own, now_us):
+        return own
+    return most_recent(pools, pool)
+
+
+cdef bint superseded(const PooledServer *server) noexcept nogil:
+    """Opened under terms that no longer hold.  May be asked without the lock."""
+    return load_i32(<int32_t *>&server.pool.generation) != <int32_t>server.generation
+
+
 cdef bint outdated(const PooledServer *server, uint64_t now_us) noexcept nogil:
     """Too old, or opened under terms that no longer hold.  A lifetime of 0 (or 1 µs) means "use once"."""
-    return (server.generation != server.pool.generation
+    return (superseded(server)
             or ((server.used or server.pool.server_lifetime_us > 1)
                 and now_us >= server.opened_us + server.pool.server_lifetime_us))
 
@@ -386,7 +417,7 @@ cdef void opened(Pools *pools, Pool *pool, PooledServer *server, int worker, uin
     server.opened_us = now_us
     server.next = server.prev = NULL
     server.made_room_for = NULL
-    server.used = False
+    server.used = server.checking = False
     server.all_prev = NULL
     server.all_next = pool.servers
     if pool.servers != NULL:
@@ -444,7 +475,7 @@ cdef bint room_for_one(Pools *pools, const Pool *pool, uint64_t now_us) noexcept
 
 
 cdef bint wants_one(const Pool *pool, bint fill) noexcept nogil:
-    if pool.waiting > pool.opening:
+    if pool.waiting > pool.opening + pool.checking:
         return True
     return (fill and pool.idle_count + pool.opening + pool.out < pool.min_size
             and (pool.forced_user or pool.clients > pool.alone))
@@ -473,39 +504,94 @@ cdef bint reserve_one(Pools *pools, Pool *pool, uint64_t now_us) noexcept nogil:
     return True
 
 
-cdef TakeVerdict take(Pools *pools, Pool *pool, WaitingClient *client, uint64_t now_us) noexcept nogil:
-    """A client needs a server: an idle one at once, else a place in the line."""
-    cdef PooledServer *server
+cdef void take_out(PooledServer *server, WaitingClient *client) noexcept nogil:
+    """An idle server becomes one of the client's worker."""
+    move(server, PLACE_OUT)
+    client.moved_from = server.worker
+    store_i32(&server.worker, client.worker)
+
+
+cdef void set_checking(PooledServer *server) noexcept nogil:
+    server.checking = True
+    server.pool.checking += 1
+
+
+cdef void count_waiting(Pools *pools, int by) noexcept nogil:
+    """Under the lock, but read without."""
+    store_i32(&pools.waiting, pools.waiting + by)
+
+
+cdef void join_line(Pools *pools, Pool *pool, WaitingClient *client, uint64_t now_us) noexcept nogil:
+    client.since_us = now_us
+    client.in_line = True
+    client.next = NULL
+    client.prev = pool.last
+    if pool.last == NULL:
+        pool.first = client
+    else:
+        pool.last.next = client
+    pool.last = client
+    pool.waiting += 1
+    count_waiting(pools, 1)
+
+
+cdef TakeVerdict take(Pools *pools, Pool *pool, WaitingClient *client, uint64_t now_us,
+                      PooledServer **doubtful_one) noexcept nogil:
+    """A client needs a server: an idle one at once, else a place in the line.
+
+    Where only such servers are idle as may be gone unnoticed, each client brings one of them to be checked.
+    """
+    cdef PooledServer *server = NULL
     cdef TakeVerdict verdict = TAKE_WAIT
     pthread_mutex_lock(&pools.lock)
     client.pool = pool
     client.granted = NULL
-    if pool.waiting == 0 and pool.idle_count:
-        server = most_recent(pools, pool, client.worker)
-        move(server, PLACE_OUT)
+    if pool.idle_count:
+        server = choose_idle(pools, pool, client.worker, now_us)
+    if server != NULL and pool.waiting == 0 and not doubtful(pools, server, now_us):
+        take_out(server, client)
         server.used = True
         client.granted = server
-        client.moved_from = server.worker
-        store_i32(&server.worker, client.worker)
         verdict = TAKE_GOT
+    elif server != NULL:
+        join_line(pools, pool, client, now_us)
+        take_out(server, client)
+        set_checking(server)
+        doubtful_one[0] = server
+        verdict = TAKE_CHECK
     elif pool.refused and now_us < pool.retry_at_us and in_use(pool) == pool.opening:
         verdict = TAKE_REFUSED
     else:
-        client.since_us = now_us
-        client.in_line = True
-        client.next = NULL
-        client.prev = pool.last
-        if pool.last == NULL:
-            pool.first = client
-        else:
-            pool.last.next = client
-        pool.last = client
-        pool.waiting += 1
-        pools.waiting += 1
+        join_line(pools, pool, client, now_us)
         if wants_one(pool, False) and reserve_one(pools, pool, now_us):
             verdict = TAKE_OPEN
     pthread_mutex_unlock(&pools.lock)
     return verdict
+
+
+cdef void stop_waiting_for(Pools *pools, PooledServer *server) noexcept nogil:
+    """A check takes long: whoever waits shall have another server, if that can be."""
+    pthread_mutex_lock(&pools.lock)
+    if server.checking:
+        server.checking = False
+        server.pool.checking -= 1
+    pthread_mutex_unlock(&pools.lock)
+
+
+cdef PooledServer *next_to_check(Pools *pools) noexcept nogil:
+    """Clients wait and servers are idle: a check has failed or takes long.  The next one to check; NULL: none."""
+    cdef PooledServer *found = NULL
+    cdef Pool *pool
+    pthread_mutex_lock(&pools.lock)
+    pool = pools.first if pools.waiting else NULL
+    while pool != NULL and found == NULL:
+        if pool.idle_count and wants_one(pool, False):
+            found = most_recent(pools, pool)
+            move(found, PLACE_OUT)
+            set_checking(found)
+        pool = pool.next
+    pthread_mutex_unlock(&pools.lock)
+    return found
 
 
 cdef void remove_from_line(Pools *pools, WaitingClient *client) noexcept nogil:
@@ -522,7 +608,7 @@ cdef void remove_from_line(Pools *pools, WaitingClient *client) noexcept nogil:
         client.next.prev = client.prev
     client.next = client.prev = NULL
     client.in_line = False
-    pools.waiting -= 1
+    count_waiting(pools, -1)
     if client.alone:
         pool.alone_waiting -= 1
     else:
@@ -624,7 +710,7 @@ cdef TakeVerdict take_room(Pools *pools, Pool *pool, WaitingClient *client, uint
             pools.last_alone.next = client
         pools.last_alone = client
         pool.alone_waiting += 1
-        pools.waiting += 1
+        count_waiting(pools, 1)
     pthread_mutex_unlock(&pools.lock)
     return verdict
 
@@ -693,7 +779,7 @@ cdef WaitingClient *open_failed(Pools *pools, Pool *pool, int reason, bint refus
         client = line
         while client != NULL:
             client.in_line = False
-            pools.waiting -= 1
+            count_waiting(pools, -1)
             client = client.next
         pool.first = pool.last = NULL
         pool.waiting = 0
@@ -708,10 +794,9 @@ cdef PooledServer *longest_idle(Pools *pools, const Limit *limit) noexcept nogil
     cdef Pool *pool = pools.first
     while pool != NULL:
         if pool.database_limit == limit or pool.user_limit == limit:
-            for i in range(pools.workers):
-                oldest = pool.idle[i].prev
-                if oldest != &pool.idle[i] and (best == NULL or oldest.idle_since_us < best.idle_since_us):
-                    best = oldest
+            oldest = least_recent(pools, pool)
+            if oldest != NULL and (best == NULL or oldest.idle_since_us < best.idle_since_us):
+                best = oldest
         pool = pool.next
     return best
 

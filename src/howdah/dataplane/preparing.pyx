@@ -9,6 +9,7 @@ it waits for the answer (`stall`).  What has no name is `unnamed`'s.  Called by 
 
 from libc.stdint cimport uint8_t, uint32_t
 
+from howdah.cdefs.atomics cimport load_i32
 from howdah.dataplane.curing cimport may_begin_group
 from howdah.dataplane.linking cimport forward_with, get_server, note_owed
 from howdah.dataplane.mailbox cimport tell_client
@@ -195,7 +196,7 @@ cdef Step stall(Worker *w, Client *client, Turn *turn) noexcept nogil:
 
 cdef bint follows(const Worker *w, const Client *client) noexcept nogil:
     """Do the client's named statements follow it from server to server, or are they the server's own?"""
-    return (client.pool.mode != SESSION_MODE and w.plan.max_prepared_statements > 0
+    return (load_i32(&client.pool.mode) != SESSION_MODE and w.plan.max_prepared_statements > 0
             and not client.server.pins & (PIN_NAMED_STATEMENT | PIN_SESSION_MODE))
 
 

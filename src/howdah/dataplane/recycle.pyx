@@ -8,9 +8,10 @@ end of a connection that is being closed.  Called by `handshake`, `relay` and `w
 
 from libc.errno cimport EPROTO
 from libc.stdint cimport uint8_t, uint32_t
+from libc.stdlib cimport free, malloc
 from libc.string cimport strlen
 
-from howdah.cdefs.atomics cimport add_i32, store_i32
+from howdah.cdefs.atomics cimport add_i32, load_i32, store_i32
 from howdah.cdefs.epoll cimport EPOLLIN, EPOLLOUT, EPOLLRDHUP
 from howdah.dataplane.canceller cimport cancel_start
 from howdah.dataplane.client cimport client_free, client_move, client_watch_deadline, login_free, set_ready
@@ -60,6 +61,7 @@ from howdah.dataplane.pool cimport (
     release,
     room_not_used,
     set_closing,
+    stop_waiting_for,
 )
 from howdah.dataplane.reply_queue cimport (
     EXPECT_COPY_END,
@@ -97,7 +99,9 @@ cdef enum:
     RECOVERY_LIMIT_US = 5 * 1000000  # for an abandoned server to come back in step
     CANCEL_AGAIN_US = 250 * 1000  # a cancel that comes before its query has begun does nothing
     CLOSING_LIMIT_US = 5 * 1000000  # for PostgreSQL to close a connection it was told to
-    LARGEST_QUERY = 4096
+    CHECK_PATIENCE_US = 500 * 1000  # for an idle server to answer before another one is sought
+    SHORT_QUERY = 1024
+    QUERY_OVERHEAD = 6  # tag, length and the NUL at the end
 
 cdef uint8_t CLIENT_CLOSED = EventKind.CLIENT_CLOSED
 cdef uint8_t SERVER_CLOSED = EventKind.SERVER_CLOSED
@@ -107,6 +111,8 @@ cdef int CLIENT_RESET = NUMBERS["client_reset"]
 cdef int TLS_FAILED = NUMBERS["tls_failed"]
 cdef int SERVER_LIFETIME = NUMBERS["server_lifetime"]
 cdef int REPLICATION_OVER = NUMBERS["replication_over"]
+cdef int SERVER_IDLE_CLOSED = NUMBERS["server_idle_closed"]
+cdef int CHECK_FAILED = NUMBERS["server_check_failed"]
 cdef int ABANDONED = NUMBERS["abandoned_transaction"]
 cdef int UNRECOVERABLE = NUMBERS["abandoned_unrecoverable"]
 
@@ -156,16 +162,32 @@ cdef void send_to_server(Worker *w, Server *server, const void *data, size_t siz
 
 cdef bint ask(Worker *w, Server *server, const char *query) noexcept nogil:
     """Send a query of ours whose answer no client sees."""
-    cdef uint8_t[LARGEST_QUERY] data
-    cdef Writer message = writer(data, LARGEST_QUERY)
-    compose_query(&message, query)
-    if not message.ok or not expect(&server.replies, EXPECT_QUERY | EXPECT_SWALLOW):
-        return False
-    server.unnamed_owner = 0  # a Query ends it
-    server.recover_by_us = w.now_us + RECOVERY_LIMIT_US
-    timer_arm(&w.wheel, &server.timer, server.recover_by_us)
-    send_to_server(w, server, data, message.used)
-    return True
+    cdef uint8_t[SHORT_QUERY] room
+    cdef size_t size = strlen(query) + QUERY_OVERHEAD
+    cdef uint8_t *long_one = <uint8_t *>malloc(size) if size > SHORT_QUERY else NULL
+    cdef Writer message = writer(<uint8_t *>room if size <= SHORT_QUERY else long_one, size)
+    cdef bint sent = (size <= SHORT_QUERY or long_one != NULL) and expect(
+        &server.replies, EXPECT_QUERY | EXPECT_SWALLOW)
+    if sent:
+        compose_query(&message, query)
+        server.unnamed_owner = 0  # a Query ends it
+        server.recover_by_us = w.now_us + RECOVERY_LIMIT_US
+        timer_arm(&w.wheel, &server.timer, server.recover_by_us)
+        send_to_server(w, server, message.start, message.used)
+    free(long_one)
+    return sent
+
+
+cdef void check(Worker *w, Server *server) noexcept nogil:
+    """Ask a server that was idle whether it is still there: `recycle` goes on with the answer."""
+    server_move(server, SERVER_RECYCLING)
+    if w.plan.server_check_query == NULL:  # under a plan that came a moment ago
+        recycle(w, server)
+    elif ask(w, server, w.plan.server_check_query):
+        server.under_check = True
+        timer_arm(&w.wheel, &server.timer, w.now_us + CHECK_PATIENCE_US)
+    else:
+        server_close(w, server, UNRECOVERABLE)
 
 
 cdef void settings_are_the_servers_own(Server *server) noexcept nogil:
@@ -179,6 +201,9 @@ cdef void recycle(Worker *w, Server *server) noexcept nogil:
     """The next step towards the pool for a server without a client; called again when that step is answered."""
     if server.state != SERVER_RECYCLING:
         server_move(server, SERVER_RECYCLING)
+    if server.ending:
+        server_close(w, server, last_words_of(server))
+        return
     if not all_replied(&server.replies):
         return
     if server.conn.out.size:
@@ -191,14 +216,16 @@ cdef void recycle(Worker *w, Server *server) noexcept nogil:
         server_move(server, SERVER_HELD)  # it must hit neither our questions nor the next client's
         return
     if server.question_failed or server.replies.unsure:
-        server_close(w, server, UNRECOVERABLE)
+        server_close(w, server, CHECK_FAILED if server.under_check else UNRECOVERABLE)
         return
+    server.under_check = False
     if server.status != IDLE:
         if not ask(w, server, "ROLLBACK"):
             server_close(w, server, UNRECOVERABLE)
         return
-    if server.pins & ~<uint8_t>PIN_UNNAMED_STATEMENT:
+    if server.pins & ~<uint8_t>PIN_UNNAMED_STATEMENT or server.reset_wanted:
         server.pins = 0
+        server.reset_wanted = False
         server.settings_unsure = strcasecmp(w.plan.server_reset_query, "DISCARD ALL") != 0
         settings_are_the_servers_own(server)
         if w.plan.server_reset_query[0]:
@@ -225,6 +252,13 @@ cdef void recycle(Worker *w, Server *server) noexcept nogil:
         pass_on(w, server)
 
 
+cdef int last_words_of(const Server *server) noexcept nogil:
+    """What it means that a server without a client has said its last words."""
+    if server.under_check:
+        return CHECK_FAILED
+    return SERVER_IDLE_CLOSED if all_replied(&server.replies) else UNRECOVERABLE
+
+
 cdef void pass_on(Worker *w, Server *server) noexcept nogil:
     """To the longest-waiting client, on whichever worker it is, else to the idle list."""
     cdef WaitingClient *next_client = NULL
@@ -236,7 +270,7 @@ cdef void pass_on(Worker *w, Server *server) noexcept nogil:
     if verdict == RELEASE_CLOSE:
         server_close(w, server, SERVER_LIFETIME)
     elif verdict == RELEASE_IDLE:
-        w.open_wanted = w.open_wanted or w.shared.pools.waiting > 0  # it may stand in another pool's way
+        w.open_wanted = w.open_wanted or load_i32(&w.shared.pools.waiting) > 0  # it may stand in another pool's way
     elif verdict == RELEASE_GRANTED:
         client = <Client *>next_client.owner
         if next_client.worker == w.index:
@@ -270,7 +304,7 @@ cdef void close_dedicated(Worker *w, Server *server) noexcept nogil:
         server_lost(w, server, NONE, b"")
         return
     if not w.stopping and not all_replied(&server.replies) and not is_streaming(&server.replies):
-        cancel_start(w, server, NULL, 0, 0)
+        cancel_start(w, server)
     server_close(w, server, NONE if w.stopping else REPLICATION_OVER)
 
 
@@ -300,7 +334,7 @@ cdef void abandon(Worker *w, Client *client) noexcept nogil:
             compose_copy_fail(&message, "client left in the middle of COPY")
             expect(&server.replies, EXPECT_COPY_END)
         if not server.copying_in:
-            cancel_start(w, server, NULL, 0, 0)
+            cancel_start(w, server)
     if not ends_with_ready(&server.replies):
         # A Sync alone would commit what the client never finished: an error in front of it rolls it back.
         compose_execute(&message, "of a client that left before its Sync")
@@ -316,10 +350,15 @@ cdef void abandon(Worker *w, Client *client) noexcept nogil:
 cdef void recovery_due(Worker *w, Server *server) noexcept nogil:
     """A recycling server has not answered for a while: cancel what it runs once more, or give it up."""
     if w.now_us >= server.recover_by_us:
-        server_lost(w, server, UNRECOVERABLE, b"")
+        server_lost(w, server, CHECK_FAILED if server.under_check else UNRECOVERABLE, b"")
         return
-    if server.cancels == 0 and not all_replied(&server.replies):
-        cancel_start(w, server, NULL, 0, 0)
+    if server.under_check:
+        stop_waiting_for(&w.shared.pools, &server.pooled)
+        w.open_wanted = True
+        timer_arm(&w.wheel, &server.timer, server.recover_by_us)
+        return
+    if not all_replied(&server.replies):
+        cancel_start(w, server)
     timer_arm(&w.wheel, &server.timer, min(w.now_us + CANCEL_AGAIN_US, server.recover_by_us))
 
 

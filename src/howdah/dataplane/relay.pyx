@@ -8,7 +8,7 @@ straight from the read buffer.  Called by `worker`.
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcmp, strcmp
 
-from howdah.cdefs.atomics cimport relaxed_add_u64
+from howdah.cdefs.atomics cimport load_i32, relaxed_add_u64
 from howdah.cdefs.epoll cimport EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP
 from howdah.dataplane.buffers cimport Block, block_data, hold, unhold
 from howdah.dataplane.client cimport client_watch_deadline, set_ready
@@ -34,10 +34,12 @@ from howdah.dataplane.parties cimport (
     CLIENT_LOGIN_WAITING,
     CLIENT_WAITING,
     READ_SIZE,
+    SERVER_RECYCLING,
     Client,
     Server,
     Worker,
 )
+from howdah.dataplane.pool cimport superseded
 from howdah.dataplane.preparing cimport (
     bind,
     close_target,
@@ -78,6 +80,7 @@ from howdah.dataplane.reply_queue cimport (
     reply_came,
     work_to_do,
 )
+from howdah.dataplane.routes cimport STATEMENT_MODE
 from howdah.dataplane.server cimport remember_parameter
 from howdah.dataplane.session_state cimport (
     Draft,
@@ -144,8 +147,11 @@ cdef int MESSAGE_LENGTH = NUMBERS["message_length"]
 cdef int MESSAGE_TOO_LARGE = NUMBERS["message_too_large"]
 cdef int MESSAGE_MALFORMED = NUMBERS["message_malformed"]
 cdef int MESSAGE_TYPE = NUMBERS["message_type"]
+cdef int PQEXEC_DISALLOWED = NUMBERS["pqexec_disallowed"]
+cdef int STATEMENT_MODE_TRANSACTION = NUMBERS["statement_mode_transaction"]
 cdef int OUT_OF_MEMORY = NUMBERS["out_of_memory"]
 cdef int SERVER_CLOSED = NUMBERS["server_closed"]
+cdef int SERVER_CHECK_FAILED = NUMBERS["server_check_failed"]
 cdef int SERVER_IDLE_CLOSED = NUMBERS["server_idle_closed"]
 cdef int SERVER_TERMINATED = NUMBERS["server_terminated"]
 cdef int SERVER_PROTOCOL = NUMBERS["server_protocol"]
@@ -318,6 +324,8 @@ cdef Step request(Worker *w, Client *client, const Frame *frame, const uint8_t *
     if linked and client.server.replies.count >= MOST_IN_FLIGHT:
         return stall(w, client, turn)
     if tag == tags.QUERY:
+        if w.plan.disable_pqexec and not client.replication:
+            return refuse(turn, PQEXEC_DISALLOWED)
         step = STEP_FORWARD if linked else query_without_server(w, client, frame, message)
         return query_begins(w, client, frame, message, turn) if step == STEP_FORWARD else step
     if tag == tags.PARSE:
@@ -397,6 +405,8 @@ cdef void server_went(Worker *w, Server *server, bint closed) noexcept nogil:
         detail = conn_problem(&server.conn)
     if server.fatal_sent:
         server_lost(w, server, SERVER_TERMINATED, detail)
+    elif server.under_check:
+        server_lost(w, server, SERVER_CHECK_FAILED, detail)
     elif server.client != NULL or not all_replied(&server.replies):
         server_lost(w, server, SERVER_CLOSED, detail)
     else:
@@ -437,6 +447,12 @@ cdef void relay_reply(Worker *w, Server *server, const uint8_t *data, size_t siz
             return
         if step == STEP_MORE:
             break
+        if step == STEP_REFUSE:
+            forward_reply(w, server, &turn)
+            client_refuse(w, server.client, STATEMENT_MODE_TRANSACTION, b"")
+            if server.state != SERVER_RECYCLING:
+                return
+            step = STEP_DROP
         server.remain = frame.size - frame.here
         server.remain_drop = step == STEP_DROP
         if step == STEP_DROP:
@@ -469,7 +485,7 @@ cdef bint may_go_on(Worker *w, Server *server) noexcept nogil:
         return not work_to_do(replies)
     return all_replied(replies) and (
         client.held != NULL or client.state == CLIENT_LOGIN_ACTIVE or w.draining
-        or not client.conn.interest & EPOLLIN)
+        or not client.conn.interest & EPOLLIN or (w.plan.server_fast_close and superseded(&server.pooled)))
 
 
 cdef size_t run_of_rows(Server *server, const uint8_t *data, size_t size) noexcept nogil:
@@ -520,6 +536,9 @@ cdef Step reply(Worker *w, Server *server, const Frame *frame, const uint8_t *me
     naming_drop(answered.naming)
     if visible == STEP_FORWARD:
         answer_seen(w, server, tag)
+        if (tag == tags.READY_FOR_QUERY and server.status != tags.IDLE
+                and load_i32(&server.client.pool.mode) == STATEMENT_MODE):
+            return STEP_REFUSE
     elif tag == tags.READY_FOR_QUERY and server.client != NULL and server.client.curing:
         cured(server.client)
     return visible
@@ -620,6 +639,7 @@ cdef Step error_came(Worker *w, Server *server, const Frame *frame, const uint8_
     if whole and read_error(message + 5, frame.size - 5, &error):
         if strcmp(error.severity, "FATAL") == 0 or strcmp(error.severity, "PANIC") == 0:
             server.fatal_sent = visible
+            server.ending = True
         elif expected == (EXPECT_QUERY | EXPECT_SWALLOW):
             question_failed(w, server, &error)
         elif tells_of_stale(server, naming, &error) and cure(w, server):

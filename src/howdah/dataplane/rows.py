@@ -22,6 +22,7 @@ class EventKind(IntEnum):
     WORKER_FAILED = 10  # a worker met something it cannot go on from; detail says what
     AUTH_WANTED = 11  # a login needs an answer of the outside world; detail is an AuthRequest
     AUTH_STALE = 12  # a login failed although auth_query had an answer: what is cached for database and user is to go
+    SERVER_QUERY_FAILED = 13  # a query of ours did, which the server outlives; reason says which, detail why
 
 
 class AuthAsk(IntEnum):

@@ -95,15 +95,17 @@ cdef Server *server_new(Worker *w) noexcept nogil:
     server.held = NULL
     server.remain = 0
     server.remain_drop = server.fatal_sent = server.copying_in = False
-    server.settings_unsure = server.unsettled = server.question_failed = False
+    server.settings_unsure = server.unsettled = server.question_failed = server.ending = False
+    server.reset_wanted = server.under_check = False
     server.settings_refused = server.reset_seen = server.settling = False
     shelf_init(&server.shelf)
     server.unnamed_owner = 0
     server.status = IDLE
     server.pins = 0
     server.replication = REPLICATION_NONE
-    server.cancels = 0
     server.attempts = 0
+    server.cancels = server.cancels_asked = server.cancels_waiting = 0
+    server.first_asker = server.last_asker = NULL
     server.backend_pid = 0
     server.backend_secret = NULL
     server.backend_secret_size = 0

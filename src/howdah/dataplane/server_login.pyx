@@ -8,7 +8,7 @@ made the other way; above, there is no way around TLS.  Called by `worker`, `han
 
 from libc.errno cimport EINPROGRESS, EPROTO, errno
 from libc.stdint cimport uint8_t, uint32_t
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, strcmp, strdup, strerror, strlen, strncmp
 
 from howdah.cdefs.crypto cimport OPENSSL_cleanse
@@ -43,6 +43,7 @@ from howdah.cdefs.sockets cimport (
 )
 from howdah.cdefs.threads cimport pthread_mutex_lock, pthread_mutex_unlock
 from howdah.dataplane.buffers cimport hold, unhold
+from howdah.dataplane.canceller cimport cancel_start
 from howdah.dataplane.certificates cimport LARGEST_END_POINT, end_point
 from howdah.dataplane.client cimport set_ready
 from howdah.dataplane.conn cimport (
@@ -63,6 +64,7 @@ from howdah.dataplane.conn cimport (
 from howdah.dataplane.credentials cimport Secret, secret_hold, secret_md5
 from howdah.dataplane.mailbox cimport mail_send, tell_server
 from howdah.dataplane.parties cimport (
+    ENTRY_CONNECT_QUERY,
     ENTRY_HANDSHAKE,
     ENTRY_MESSAGES,
     ENTRY_TLS_ANSWER,
@@ -108,6 +110,7 @@ from howdah.wire.bytes cimport (
 )
 from howdah.wire.compose cimport (
     compose_password,
+    compose_query,
     compose_sasl_initial,
     compose_sasl_response,
     compose_ssl_request,
@@ -133,6 +136,7 @@ from howdah.reasons import NUMBERS
 cdef enum:
     LARGEST_STARTUP = 10000
     LARGEST_PROOF = 66000
+    QUERY_OVERHEAD = 6  # tag, length and the NUL at the end
     # AuthenticationXXX
     AUTHENTICATION_OK = 0
     CLEARTEXT = 3
@@ -145,6 +149,7 @@ cdef extern from "<stdio.h>" nogil:
     int snprintf(char *to, size_t size, const char *format, ...) noexcept
 
 cdef uint8_t EVENT_SERVER_LOGIN = EventKind.SERVER_LOGIN
+cdef uint8_t EVENT_SERVER_QUERY_FAILED = EventKind.SERVER_QUERY_FAILED
 cdef uint8_t EVENT_SERVER_REFUSED = EventKind.SERVER_REFUSED
 cdef int NONE = NUMBERS["none"]
 cdef int OUT_OF_MEMORY = NUMBERS["out_of_memory"]
@@ -156,6 +161,7 @@ cdef int SERVER_PROTOCOL = NUMBERS["server_protocol"]
 cdef int TLS_REFUSED = NUMBERS["server_tls_refused"]
 cdef int TLS_FAILED = NUMBERS["server_tls_failed"]
 cdef int NO_PASSWORD = NUMBERS["server_no_password"]
+cdef int CONNECT_QUERY_FAILED = NUMBERS["connect_query_failed"]
 cdef int FALSE_PROOF = NUMBERS["server_proof"]
 
 
@@ -339,6 +345,12 @@ cdef bint elsewhere(Worker *w, Server *server) noexcept nogil:
         server_move(server, SERVER_CONNECTING)
     begin_opening(w, server)
     return True
+cdef void server_login_late(Worker *w, Server *server) noexcept nogil:
+    """server_connect_timeout is over."""
+    if server.entry.step == ENTRY_CONNECT_QUERY:
+        cancel_start(w, server)  # it would run on, with nobody to hear of it
+    server_login_failed(w, server, CONNECT_TIMEOUT, False, b"08001",
+                        b"PostgreSQL did not answer within server_connect_timeout")
 
 
 cdef void server_login(Worker *w, Server *server, unsigned int events) noexcept nogil:
@@ -546,11 +558,20 @@ cdef void take_secret(Worker *w, Entry *entry, Pool *pool, const Route *found) n
 
 cdef void login_messages(Worker *w, Server *server, const uint8_t *data, size_t size) noexcept nogil:
     cdef size_t pos = 0
+    cdef size_t part
     cdef bint ready = False
     cdef Frame frame
     cdef FrameVerdict verdict
     while pos < size:
+        if server.remain:
+            part = min(<size_t>server.remain, size - pos)
+            server.remain -= <uint32_t>part
+            pos += part
+            continue
         verdict = next_frame(data + pos, size - pos, &frame)
+        if verdict == FRAME_PART and frame.size > READ_SIZE and server.entry.step == ENTRY_CONNECT_QUERY:
+            server.remain = frame.size
+            continue  # a large row of its result
         if verdict == FRAME_NEED_HEADER or (verdict == FRAME_PART and frame.size <= READ_SIZE):
             break
         if verdict != FRAME_WHOLE:
@@ -559,13 +580,56 @@ cdef void login_messages(Worker *w, Server *server, const uint8_t *data, size_t 
         pos += frame.size
         if frame.tag == tags.READY_FOR_QUERY:
             ready = True
+            server.status = data[pos - 1]
             break  # what is behind it is for the relay
         if not login_message(w, server, frame.tag, data + pos - frame.size + 5, frame.size - 5):
             return
     if not hold(&w.slab, &server.held, data + pos, size - pos):
         server_login_failed(w, server, OUT_OF_MEMORY, False, b"53200", b"out of memory")
-    elif ready:
+    elif ready and (server.entry.step == ENTRY_CONNECT_QUERY or not run_connect_query(w, server)):
         server_ready(w, server)
+
+
+cdef bint run_connect_query(Worker *w, Server *server) noexcept nogil:
+    """Send the database's `connect_query`, whose answer is the last part of the login; False: there is none."""
+    cdef Pool *pool = server.pooled.pool
+    cdef Route *found
+    cdef uint8_t *data = NULL
+    cdef size_t size = 0
+    cdef Writer message
+    pthread_mutex_lock(&w.shared.pools.lock)  # a new plan may be on its way
+    found = <Route *>pool.route
+    if found != NULL and found.connect_query[0]:
+        size = strlen(found.connect_query) + QUERY_OVERHEAD
+        data = <uint8_t *>malloc(size)
+        message = writer(data, size if data != NULL else 0)
+        compose_query(&message, found.connect_query)
+    pthread_mutex_unlock(&w.shared.pools.lock)
+    if size == 0:
+        return False
+    server.entry.step = ENTRY_CONNECT_QUERY
+    if data == NULL:
+        server_login_failed(w, server, OUT_OF_MEMORY, False, b"53200", b"out of memory")
+    else:
+        send_login(w, server, data, message.used)
+    free(data)
+    return True
+
+
+cdef bint connect_query_message(Worker *w, Server *server, uint8_t tag, const uint8_t *body,
+                                size_t size) noexcept nogil:
+    """What comes of `connect_query`: only what it reports and its errors matter.  False: the server is gone."""
+    cdef ErrorFields error
+    cdef const char *name = NULL
+    cdef const char *value = NULL
+    if tag == tags.PARAMETER_STATUS and read_parameter_status(body, size, &name, &value):
+        remember_parameter(server, name, value)
+    elif tag == tags.ERROR_RESPONSE and read_error(body, size, &error):
+        if strcmp(error.severity, "FATAL") == 0:
+            server_login_failed(w, server, LOGIN_FAILED, False, b"08006", error.message)
+            return False
+        tell_server(w, EVENT_SERVER_QUERY_FAILED, server, CONNECT_QUERY_FAILED, error.message, strlen(error.message))
+    return True
 
 
 cdef bint login_message(Worker *w, Server *server, uint8_t tag, const uint8_t *body, size_t size) noexcept nogil:
@@ -578,6 +642,8 @@ cdef bint login_message(Worker *w, Server *server, uint8_t tag, const uint8_t *b
     cdef uint32_t pid = 0
     cdef uint32_t secret_size = 0
     cdef char[64] text
+    if server.entry.step == ENTRY_CONNECT_QUERY:
+        return connect_query_message(w, server, tag, body, size)
     if tag == tags.AUTHENTICATION:
         r = reader(body, size)
         return asked_for_proof(w, server, read_u32(&r), &r)

@@ -11,6 +11,7 @@ from libc.string cimport memcpy
 
 from howdah.cdefs.atomics cimport relaxed_add_u64
 from howdah.cdefs.sockets cimport SHUT_RDWR, shutdown
+from howdah.dataplane.client cimport client_watch_deadline
 from howdah.dataplane.conn cimport (
     SEND_ALL,
     SEND_ERROR,
@@ -103,6 +104,8 @@ cdef bint send_request(Worker *w, Client *client, const uint8_t *data, size_t si
     if server == NULL or (size == 0 and server.conn.out.size == 0):
         return True
     client.query_us = w.now_us
+    if client.limits.query_us or client.limits.transaction_us:
+        client_watch_deadline(client)
     verdict = conn_send(&w.slab, &server.conn, data, size)
     if verdict == SEND_PART:
         verdict = conn_flush(&w.slab, &server.conn)

@@ -26,10 +26,17 @@ from howdah.cdefs.threads cimport (
     pthread_mutex_lock,
     pthread_mutex_unlock,
 )
+from howdah.dataplane.assignment cimport check_idle
 from howdah.dataplane.buffers cimport slab_clear
-from howdah.dataplane.canceller cimport CANCEL_ENDED, cancel_end, cancel_event, cancel_start
-from howdah.dataplane.cancels cimport same_secret, slot_of_pid
-from howdah.dataplane.client cimport client_at, client_deadline, client_watch_deadline, logging_in, next_ready
+from howdah.dataplane.canceller cimport CANCEL_ENDED, cancel_asked, cancel_end, cancel_event
+from howdah.dataplane.client cimport (
+    Deadline,
+    client_at,
+    client_deadline,
+    client_watch_deadline,
+    logging_in,
+    next_ready,
+)
 from howdah.dataplane.conn cimport (
     CONN_CANCEL,
     CONN_CLIENT,
@@ -55,7 +62,7 @@ from howdah.dataplane.handshake cimport (
     login_granted,
 )
 from howdah.dataplane.listener cimport accept_clients, tune_listeners, watch_listeners
-from howdah.dataplane.mailbox cimport mail_fetch, mail_free, mail_new, mail_send
+from howdah.dataplane.mailbox cimport mail_fetch, mail_free, mail_send, tell_client
 from howdah.dataplane.opening cimport client_startup
 from howdah.dataplane.parties cimport (
     CLIENT_ACTIVE,
@@ -102,9 +109,11 @@ from howdah.dataplane.pool cimport (
     claim,
     next_alone,
     next_outdated,
+    next_to_check,
     next_to_open,
     pool_free,
     prune,
+    superseded,
 )
 from howdah.dataplane.proof cimport outside_answered, proof_came, proof_held, refuse_password
 from howdah.dataplane.recycle cimport (
@@ -121,24 +130,19 @@ from howdah.dataplane.recycle cimport (
 )
 from howdah.dataplane.relay cimport console_held, relay_client, relay_console, relay_granted, relay_held, relay_server
 from howdah.dataplane.replication cimport replication_login
-from howdah.dataplane.reply_queue cimport (
-    EXPECT_QUERY,
-    EXPECT_SWALLOW,
-    all_replied,
-    ends_with_ready,
-    first_expected,
-    is_streaming,
-    work_to_do,
-)
+from howdah.dataplane.reply_queue cimport all_replied, ends_with_ready, is_streaming, work_to_do
 from howdah.dataplane.routes cimport CPlan, Route, find_route, find_time_limits
 from howdah.dataplane.server cimport server_move
-from howdah.dataplane.server_login cimport open_server, server_login, server_login_failed
+from howdah.dataplane.server_login cimport open_server, server_login, server_login_late
 from howdah.dataplane.snapshot cimport Snapshot, take_snapshot
 from howdah.dataplane.turn cimport STAGE_SIZE
 from howdah.dataplane.timers cimport Timer, next_expired, timer_arm, wait_ms, wheel_init
 from howdah.dataplane.welcome cimport welcomes_free
+from howdah.wire.bytes cimport Writer, writer
+from howdah.wire.compose cimport LARGEST_ERROR, compose_notice
 from howdah.wire.tags cimport IDLE
 
+from howdah.dataplane.rows import EventKind
 from howdah.reasons import NUMBERS
 
 cdef enum:
@@ -148,14 +152,16 @@ cdef enum:
     HOUSEKEEPING_US = 100000
     HELD_ROOM = 2 * READ_SIZE  # the most a client can have held back
 
+cdef uint8_t CLIENT_CLOSED = EventKind.CLIENT_CLOSED
 cdef int NONE = NUMBERS["none"]
 cdef int CLIENT_EOF = NUMBERS["client_eof"]
 cdef int CLIENT_TERMINATE = NUMBERS["client_terminate"]
 cdef int SHUTDOWN = NUMBERS["shutdown"]
 cdef int DATABASE_REMOVED = NUMBERS["database_removed"]
+cdef int FAST_CLOSE = NUMBERS["server_fast_close"]
 cdef int CONSOLE_CLOSED = NUMBERS["console_closed"]
+cdef int WAIT_NOTIFY = NUMBERS["query_wait_notify"]
 cdef int WAIT_TIMEOUT = NUMBERS["query_wait_timeout"]
-cdef int CONNECT_TIMEOUT = NUMBERS["server_connect_timeout"]
 cdef int REMOVED = NUMBERS["server_removed"]
 cdef int IDLE_TIMEOUT = NUMBERS["server_idle_timeout"]
 cdef int EVICTED = NUMBERS["server_evicted"]
@@ -342,8 +348,10 @@ cdef void go_on(Worker *w) noexcept nogil:
             client_leave(w, client, CLIENT_TERMINATE, b"")
         elif w.draining and between_transactions(client):
             client_refuse(w, client, SHUTDOWN, b"")
-        elif client.state == CLIENT_IDLE and client.pool.removed:
+        elif client.state == CLIENT_IDLE and load_i32(&client.pool.removed):
             client_refuse(w, client, DATABASE_REMOVED, b"")
+        elif must_part(w, client):
+            client_refuse(w, client, FAST_CLOSE, b"")
         elif client.state == CLIENT_IDLE or client.state == CLIENT_ACTIVE:
             watch_client(w, client)
             relay_held(w, client)
@@ -359,6 +367,12 @@ cdef bint between_transactions(const Client *client) noexcept nogil:
         return False
     return is_streaming(&client.server.replies) or (
         all_replied(&client.server.replies) and ends_with_ready(&client.server.replies))
+
+
+cdef bint must_part(const Worker *w, const Client *client) noexcept nogil:
+    """Does server_fast_close end this session between two transactions, because its server must go?"""
+    return (w.plan.server_fast_close and client.state == CLIENT_ACTIVE and superseded(&client.server.pooled)
+            and between_transactions(client))
 
 
 # ---- time ----------------------------------------------------------------------------------------------------------
@@ -381,34 +395,52 @@ cdef void expire(Worker *w) noexcept nogil:
 
 cdef void client_expired(Worker *w, Client *client) noexcept nogil:
     """The timer fired; the state says what the true deadline is."""
-    cdef int reason = NONE
-    cdef uint64_t deadline = client_deadline(client, &reason)
-    cdef bint failing
-    if deadline == 0 or client.conn.fd < 0:
+    cdef Deadline deadline = client_deadline(client)
+    if deadline.at_us == 0 or client.conn.fd < 0:
         return
-    if deadline > w.now_us:
-        timer_arm(&w.wheel, &client.timer, deadline)
-        return
-    if reason == NONE:
+    if deadline.at_us > w.now_us:
+        timer_arm(&w.wheel, &client.timer, deadline.at_us)
+    elif deadline.reason == WAIT_NOTIFY:
+        tell_waiting(w, client)
+    elif deadline.reason == NONE:
         client_leave(w, client, NONE, b"")
-        return
-    if client.state == CLIENT_DELAYED:
+    elif client.state == CLIENT_CANCEL:
+        tell_client(w, CLIENT_CLOSED, client, deadline.reason, NULL, 0)
+        client_leave(w, client, NONE, b"")  # a cancel request is never answered
+    elif client.state == CLIENT_DELAYED:
         refuse_password(w, client)
+    elif deadline.reason == WAIT_TIMEOUT and not client.replication and pool_fails(w, client):
+        client_refused_by_pool(w, client)
+    else:
+        client_refuse(w, client, deadline.reason, b"")
+
+
+cdef bint pool_fails(Worker *w, const Client *client) noexcept nogil:
+    """Has the client waited because no server can be opened?"""
+    cdef bint failing
+    pthread_mutex_lock(&w.shared.pools.lock)
+    failing = client.pool.failing
+    pthread_mutex_unlock(&w.shared.pools.lock)
+    return failing
+
+
+cdef void tell_waiting(Worker *w, Client *client) noexcept nogil:
+    """A notice; a client that waits has been sent whole messages only, so nothing is torn by it."""
+    cdef uint8_t[LARGEST_ERROR] data
+    cdef Writer message = writer(data, LARGEST_ERROR)
+    client.notified = True
+    compose_notice(&message, WAIT_NOTIFY)
+    if conn_send(&w.slab, &client.conn, data, message.used) == SEND_ERROR:
+        client_lost(w, client)
         return
-    if reason == WAIT_TIMEOUT and not client.replication:
-        pthread_mutex_lock(&w.shared.pools.lock)
-        failing = client.pool.failing
-        pthread_mutex_unlock(&w.shared.pools.lock)
-        if failing:
-            client_refused_by_pool(w, client)
-            return
-    client_refuse(w, client, reason, b"")
+    if client.conn.out.size:
+        watch_client(w, client)
+    client_watch_deadline(client)
 
 
 cdef void server_expired(Worker *w, Server *server) noexcept nogil:
     if server.state == SERVER_CONNECTING or server.state == SERVER_LOGIN:
-        server_login_failed(w, server, CONNECT_TIMEOUT, False, b"08001",
-                            b"PostgreSQL did not answer within server_connect_timeout")
+        server_login_late(w, server)
     elif server.state == SERVER_RECYCLING:
         recovery_due(w, server)
     elif server.state == SERVER_CLOSING:
@@ -420,7 +452,7 @@ cdef void housekeeping(Worker *w) noexcept nogil:
     cdef PooledServer *pooled = next_outdated(&w.shared.pools, w.now_us)
     w.housekeeping_us = w.now_us + HOUSEKEEPING_US
     while pooled != NULL:
-        close_idle(w, pooled, IDLE_TIMEOUT if pooled.generation == pooled.pool.generation else REMOVED)
+        close_idle(w, pooled, REMOVED if superseded(pooled) else IDLE_TIMEOUT)
         pooled = next_outdated(&w.shared.pools, w.now_us)
     free_unused(w)
     open_servers(w, True)
@@ -448,7 +480,12 @@ cdef void close_idle(Worker *w, PooledServer *pooled, int reason) noexcept nogil
 
 cdef void open_servers(Worker *w, bint fill) noexcept nogil:
     cdef PooledServer *victim = NULL
-    cdef Pool *pool = next_to_open(&w.shared.pools, fill, w.now_us, &victim)
+    cdef PooledServer *doubtful = next_to_check(&w.shared.pools)
+    cdef Pool *pool
+    while doubtful != NULL:
+        check_idle(w, doubtful, load_i32(&doubtful.worker))
+        doubtful = next_to_check(&w.shared.pools)
+    pool = next_to_open(&w.shared.pools, fill, w.now_us, &victim)
     while pool != NULL or victim != NULL:
         if pool != NULL:
             open_server(w, pool)
@@ -497,8 +534,9 @@ cdef void deliver(Worker *w, Mail *mail) noexcept nogil:
         snapshot_here(w, mail)
         return
     if kind == MAIL_CANCEL:
-        cancel_wanted(w, mail)
-    elif kind == MAIL_CANCEL_DONE:
+        cancel_asked(w, mail)
+        return
+    if kind == MAIL_CANCEL_DONE:
         if mail.client.id == mail.client_id and mail.client.state == CLIENT_CANCEL:
             client_leave(w, mail.client, NONE, b"")
     elif kind == MAIL_CONSOLE:
@@ -531,28 +569,6 @@ cdef void refused(Worker *w, Client *client) noexcept nogil:
         client_refused_by_pool(w, client)
     else:
         grant_not_wanted(w, client)
-
-
-cdef void cancel_wanted(Worker *w, Mail *mail) noexcept nogil:
-    """Somebody holds the key of a client of this worker: cancel what it runs, if it runs anything."""
-    cdef Client *client = client_at(w, slot_of_pid(mail.pid))
-    cdef uint32_t size
-    cdef bint begun = False
-    cdef Mail *answer
-    if client != NULL and client.cancel_pid == mail.pid and client.state == CLIENT_ACTIVE:
-        size = 32 if client.version >= 196610 else 4
-        if mail.size == size and same_secret(client.secret, mail.secret, size):
-            # Not while a query of ours runs for it: settings, BEGIN.
-            if (not all_replied(&client.server.replies)
-                    and first_expected(&client.server.replies) != EXPECT_QUERY | EXPECT_SWALLOW):
-                begun = cancel_start(w, client.server, mail.client, mail.client_id, mail.from_worker)
-    if begun:
-        return
-    answer = mail_new(MAIL_CANCEL_DONE)
-    if answer != NULL:
-        answer.client = mail.client
-        answer.client_id = mail.client_id
-        mail_send(&w.shared.workers[mail.from_worker], answer)
 
 
 cdef void console_answer(Worker *w, Mail *mail) noexcept nogil:
@@ -590,8 +606,11 @@ cdef void new_plan(Worker *w, CPlan *plan, int32_t *left) noexcept nogil:
     add_i32(left, -1)
     while client != NULL:
         next_client = client.next
-        if client.pool != NULL and client.pool.removed and client.server == NULL and client.state != CLIENT_CLOSING:
+        if (client.pool != NULL and load_i32(&client.pool.removed) and client.server == NULL
+                and client.state != CLIENT_CLOSING):
             client_refuse(w, client, DATABASE_REMOVED, b"")
+        elif client.pool != NULL and must_part(w, client):
+            client_refuse(w, client, FAST_CLOSE, b"")
         elif client.pool != NULL:
             new_limits(w, client)
         client = next_client

@@ -74,8 +74,17 @@ cdef void write_filled(Writer *w, const char *message, const char *detail) noexc
 
 cdef void compose_error(Writer *w, int reason, const char *detail) noexcept nogil:
     """ErrorResponse for one of `howdah.reasons.REASONS`, by number."""
+    compose_reason(w, tags.ERROR_RESPONSE, reason, detail)
+
+
+cdef void compose_notice(Writer *w, int reason) noexcept nogil:
+    """NoticeResponse for one of them: the client stays."""
+    compose_reason(w, tags.NOTICE_RESPONSE, reason, b"")
+
+
+cdef void compose_reason(Writer *w, uint8_t tag, int reason, const char *detail) noexcept nogil:
     cdef ErrorText *text = &errors[reason]
-    cdef size_t mark = begin_message(w, tags.ERROR_RESPONSE)
+    cdef size_t mark = begin_message(w, tag)
     write_field(w, c'S', text.severity)
     write_field(w, c'V', text.severity)
     write_field(w, c'C', text.sqlstate)

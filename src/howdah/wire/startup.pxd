@@ -2,6 +2,9 @@
 
 from libc.stdint cimport uint8_t, uint32_t
 
+cpdef enum:
+    PROTOCOL_3_2 = 196610  # the first version with long cancel keys
+
 cpdef enum StartupVerdict:
     STARTUP_NEED_MORE = 0
     STARTUP_SSL = 1

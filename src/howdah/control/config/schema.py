@@ -225,8 +225,8 @@ class DatabaseSettings(Table):
     query_wait_timeout: Seconds | None = setting(None, "Instead of the global `query_wait_timeout`.", shown="global")
     connect_query: Text | None = setting(
         None,
-        "SQL that is run on each new server connection before a client gets it. An error is logged, and the server is "
-        "used all the same.",
+        "SQL that is run on each new server connection, within `server_connect_timeout`, before a client gets it. An "
+        "error is logged, and the server is used all the same. `server_reset_query` undoes what it `SET`s.",
         shown="none",
     )
     client_encoding: Text | None = setting(

@@ -43,7 +43,7 @@ def test_query_timeout(pooler: Pooler, sent: bytes, in_transaction: bool) -> Non
     with pooler.client() as client:
         pid = client.query("SELECT pg_backend_pid()").value
         if in_transaction:
-            client.query("BEGIN")
+            client.begin()
         client.send(sent)
         error = ends_after(client, 0.5).error
     assert (error.fields["M"], error.fields["S"], error.sqlstate) == ("query timeout", "FATAL", "57014")
@@ -54,7 +54,7 @@ def test_query_timeout(pooler: Pooler, sent: bytes, in_transaction: bool) -> Non
 def test_query_timeout_counts_each_query_anew(pooler: Pooler) -> None:
     pooler.run_with(query_timeout=0.6)
     with pooler.client() as client:
-        client.query("BEGIN")
+        client.begin()
         for _ in range(4):
             assert not client.query("SELECT pg_sleep(0.3)").errors
         assert not client.has_input()
@@ -65,7 +65,7 @@ def test_query_timeout_counts_each_query_anew(pooler: Pooler) -> None:
 def test_query_timeout_is_not_for_idle_transactions_nor_for_waits(pooler: Pooler) -> None:
     pooler.run_with(query_timeout=0.4, default_pool_size=1)
     with pooler.client() as holder, pooler.client() as waiting:
-        holder.query("BEGIN")
+        holder.begin()
         waiting.send(wire.query("SELECT 'at last'"))
         pooler.wait_for_pool(cl_waiting=1)
         wait_until(lambda: pooler.pool()["maxwait_us"] > 700_000, "a wait longer than the limit")
@@ -103,7 +103,7 @@ def test_transaction_timeout(pooler: Pooler, postgres: Postgres, then: bytes) ->
     pooler.run_with(transaction_timeout=0.6, default_pool_size=1)
     with pooler.client() as client:
         pid = client.query("SELECT pg_backend_pid()").value
-        client.query("BEGIN")
+        client.begin()
         client.send(then)
         error = ends_after(client, 0.6).error
     assert (error.fields["M"], error.fields["S"], error.sqlstate) == ("transaction timeout", "FATAL", "25P04")
@@ -117,7 +117,7 @@ def test_transaction_timeout_counts_from_the_beginning(pooler: Pooler) -> None:
         for _ in range(4):
             assert not client.query("BEGIN; SELECT pg_sleep(0.3); COMMIT").errors
         started = time.monotonic()
-        client.query("BEGIN")
+        client.begin()
         client.query("SELECT pg_sleep(0.3)")
         client.send(SLEEP)
         client.read_to_end()
@@ -136,7 +136,7 @@ def test_transaction_timeout_of_one_that_lacks_its_sync(pooler: Pooler) -> None:
 def test_the_shortest_limit_acts(pooler: Pooler) -> None:
     pooler.run_with(query_timeout=5, transaction_timeout=1.5, idle_transaction_timeout=0.4)
     with pooler.client() as idle, pooler.client() as busy:
-        idle.query("BEGIN")
+        idle.begin()
         assert ends_after(idle, 0.4).error.sqlstate == "25P03"
         busy.send(SLEEP)
         assert ends_after(busy, 1.5).error.fields["M"] == "transaction timeout"
@@ -176,7 +176,7 @@ def test_query_wait_timeout_by_database_and_user(pooler: Pooler) -> None:
     pooler.databases["app"]["query_wait_timeout"] = 0.6
     pooler.run_with(default_pool_size=1, max_db_connections=1)
     with pooler.client() as holder, pooler.client() as alice, pooler.client(user="bob") as bob:
-        holder.query("BEGIN")
+        holder.begin()
         for client in (alice, bob):
             client.send(wire.query("SELECT 1"))
         assert ends_after(bob, 0.3).error.sqlstate == "53300"
@@ -203,7 +203,7 @@ def test_a_waiting_client_is_told_once_for_each_wait(pooler: Pooler) -> None:
     pooler.run_with(default_pool_size=1, query_wait_notify=0.3)
     with pooler.client() as holder, pooler.client() as waiting:
         for _ in range(2):
-            holder.query("BEGIN")
+            holder.begin()
             waiting.send(wire.query("SELECT 1"))
             started = time.monotonic()
             notice = waiting.read()
@@ -231,7 +231,7 @@ def test_no_notice_without_a_wait_of_that_length_nor_at_login(pooler: Pooler) ->
 def test_no_notice_where_it_is_switched_off(pooler: Pooler) -> None:
     pooler.run_with(default_pool_size=1, query_wait_notify=0, query_wait_timeout=1)
     with pooler.client() as holder, pooler.client() as waiting:
-        holder.query("BEGIN")
+        holder.begin()
         waiting.send(wire.query("SELECT 1"))
         assert waiting.read_to_end().shape == "E"
 

@@ -113,7 +113,7 @@ def test_all_of_a_full_pool_may_have_died_silently(pooler_behind: Pooler, networ
     pooler_behind.run_with(server_check_delay=0.5, default_pool_size=4)
     clients = [pooler_behind.client() for _ in range(4)]
     for client in clients:
-        client.query("BEGIN")
+        client.begin()
     for client in clients:
         client.query("COMMIT")
     is_used(pooler_behind, 4)

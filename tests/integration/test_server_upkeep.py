@@ -21,7 +21,7 @@ def test_connect_query_comes_before_every_client(pooler: Pooler, postgres: Postg
     pooler.run_with(default_pool_size=3)
     clients = [pooler.client() for _ in range(3)]
     for client in clients:
-        client.query("BEGIN")
+        client.begin()
     for client in clients:
         assert client.query("SELECT count(*) FROM made_first").value == "0"
         assert client.query("SHOW work_mem").value == "3MB"
@@ -130,7 +130,7 @@ def test_server_round_robin_takes_the_one_that_was_idle_longest(pooler: Pooler, 
     pooler.run_with(server_round_robin=in_turn, default_pool_size=4, workers=workers)
     clients = [pooler.client() for _ in range(4)]
     for client in clients:
-        client.query("BEGIN")
+        client.begin()
     pids = [pid(client) for client in clients]
     for client in clients:
         client.query("COMMIT")
@@ -172,7 +172,7 @@ def test_server_fast_close_ends_idle_sessions_at_once(pooler: Pooler) -> None:
 def test_server_fast_close_waits_for_the_end_of_the_transaction(pooler: Pooler, postgres: Postgres) -> None:
     pooler.run_with(pool_mode="session", default_pool_size=2, server_fast_close=True)
     with pooler.client() as idle, pooler.client() as busy, pooler.client() as bystander:
-        idle.query("BEGIN")
+        idle.begin()
         busy.send(wire.query("SELECT pg_sleep(0.8)"))
         postgres.wait_for_backends(1, "state = 'active'")
         change_database(pooler)
@@ -189,7 +189,7 @@ def test_server_fast_close_leaves_clients_of_shared_servers_alone(pooler: Pooler
     pooler.run_with(default_pool_size=2, server_fast_close=True)
     with pooler.client() as client, pooler.client() as inside:
         client.query("SELECT 1")
-        inside.query("BEGIN")
+        inside.begin()
         change_database(pooler)
         wait_until(lambda: client.query("SHOW application_name").value == "another", "a new server")
         assert inside.query("COMMIT").statuses == "I"

@@ -69,7 +69,7 @@ def test_for_one_database_or_user_alone(pooler: Pooler, where: str) -> None:
 def test_an_open_transaction_ends_with_a_reload_to_statement_mode(pooler: Pooler, postgres: Postgres) -> None:
     pooler.run_with(default_pool_size=1)
     with pooler.client() as client:
-        client.query("BEGIN")
+        client.begin()
         pooler.reload_with(pool_mode="statement")
         assert client.query_to_end("SELECT 1")[-1].fields["M"] == REFUSAL
     postgres.wait_for_backends(0, "state LIKE 'idle in transaction%'")

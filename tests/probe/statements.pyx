@@ -1,6 +1,6 @@
 """Drives `howdah.dataplane.statements` and `howdah.dataplane.texts` from Python."""
 
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport int32_t, uint8_t, uint32_t
 
 from howdah.dataplane cimport statements, texts
 from howdah.dataplane.statements cimport Names, Shelf
@@ -44,11 +44,12 @@ cdef class ClientNames:
     def put(self, bytes name, Text text):
         """Only names that are not there yet."""
         cdef Naming *naming = texts.naming_new(name, <uint32_t>len(name), text.statement)
-        assert statements.names_put(&self.names, naming)
+        assert statements.names_put(&self.names, naming, 0)
 
     def find(self, bytes name):
         """The name at servers, or nothing."""
-        cdef Naming *naming = statements.names_find(&self.names, name, <uint32_t>len(name))
+        cdef int32_t edition
+        cdef Naming *naming = statements.names_find(&self.names, name, <uint32_t>len(name), &edition)
         return None if naming == NULL else naming.statement.name[:naming.statement.name_size]
 
     def take(self, bytes name):
@@ -76,7 +77,7 @@ cdef class ServerShelf:
         return self.shelf.count
 
     def find(self, Text text):
-        return ShelfVerdict(statements.shelf_find(&self.shelf, text.statement))
+        return ShelfVerdict(statements.shelf_find(&self.shelf, text.statement, 0))
 
     def put(self, Text text, int most):
         """The name of what had to make room, or nothing."""

@@ -4,8 +4,10 @@ After a change of the schema PostgreSQL refuses some prepared statements ("cache
 and only the one who prepared them can mend that.  So the messages of a group, from the first behind a Sync to the next
 Sync, are kept until the first answer to them has been seen.  Where that is such a refusal, and no transaction was open,
 the client does not see it: the group is read once more as if it had just come, and what it uses is prepared anew.
-Everywhere else the error passes, and the statements are prepared anew before their next use.  Called by `relay` and
-`preparing`.
+
+A group that asks for no description is left alone: its client goes by what it was told of the statement before, and
+PostgreSQL's error is how it learns that this holds no more.  There and everywhere else the error passes, and the
+statements are prepared anew before their next use.  Called by `relay` and `preparing`.
 """
 
 from libc.stdint cimport uint8_t
@@ -35,7 +37,7 @@ cdef void may_begin_group(Worker *w, Client *client) noexcept nogil:
     cdef Server *server = client.server
     if client.group == NULL and server.status == tags.IDLE and all_replied(&server.replies) and not client.cured:
         client.group = block_new(&w.slab, LARGEST_GROUP)
-        client.group_ends = False
+        client.group_ends = client.group_describes = False
 
 
 cdef void add_to_group(Worker *w, Client *client, const Frame *frame, const uint8_t *message) noexcept nogil:
@@ -48,6 +50,7 @@ cdef void add_to_group(Worker *w, Client *client, const Frame *frame, const uint
     memcpy(block_data(group) + group.end, message, frame.size)
     group.end += frame.size
     client.group_ends = frame.tag == tags.SYNC
+    client.group_describes = client.group_describes or frame.tag == tags.DESCRIBE
 
 
 cdef void forget_group(Worker *w, Client *client) noexcept nogil:
@@ -75,7 +78,7 @@ cdef bint cure(Worker *w, Server *server) noexcept nogil:
     cdef Client *client = server.client
     cdef uint8_t[8] data
     cdef Writer message = writer(data, sizeof(data))
-    if (client == NULL or client.group == NULL or client.remain or client.curing
+    if (client == NULL or client.group == NULL or not client.group_describes or client.remain or client.curing
             or server.replies.count != (1 if client.group_ends else 0) or not held_behind_group(w, client)):
         return False
     client.curing = True

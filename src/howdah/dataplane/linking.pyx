@@ -182,6 +182,7 @@ cdef void unlink(Worker *w, Server *server) noexcept nogil:
     client.stalled = False  # nothing is owed any more
     client_move(client, CLIENT_IDLE)
     client.request_us = w.now_us
+    block_drop(&w.slab, &client.unnamed_before)
     if client.unnamed == UNNAMED_NONE:
         block_drop(&w.slab, &client.unnamed_parse)
     watch_server(w, server)  # a slow client may have stopped it

@@ -198,9 +198,11 @@ cdef struct Client:
     uint8_t unnamed  # an Unnamed
     bint unnamed_drops  # running it may drop prepared statements
     Block *unnamed_parse  # its Parse as it came
+    Block *unnamed_before  # ... and the one before, while PostgreSQL may yet skip the later one
     Block *begin  # a BEGIN that has been answered and not yet sent
     Block *group  # the messages since the last Sync, as they came, as long as no answer to them has; see `preparing`
     bint group_ends  # ... and a Sync is the last of them
+    bint group_describes  # ... and there is a Describe in it
     bint curing  # they failed on a stale statement and will be sent again
     bint cured  # ... which they have been
 

@@ -13,4 +13,4 @@ cdef Step describe(Worker *w, Client *client, const Frame *frame, const uint8_t 
 cdef Step close_target(Worker *w, Client *client, const Frame *frame, const uint8_t *message,
                        Turn *turn) noexcept nogil
 cdef Step stall(Worker *w, Client *client, Turn *turn) noexcept nogil
-cdef void take_back(Server *server, Owed *owed, bint failed) noexcept nogil
+cdef void take_back(Worker *w, Server *server, Owed *owed, bint failed) noexcept nogil

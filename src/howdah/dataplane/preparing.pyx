@@ -7,9 +7,9 @@ is sent, and taken back (`take_back`) if an error makes the server skip it; what
 it waits for the answer (`stall`).  What has no name is `unnamed`'s.  Called by `relay`.
 """
 
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport int32_t, uint8_t, uint32_t
 
-from howdah.cdefs.atomics cimport load_i32
+from howdah.cdefs.atomics cimport add_i32, load_i32
 from howdah.dataplane.curing cimport may_begin_group
 from howdah.dataplane.linking cimport forward_with, get_server, note_owed
 from howdah.dataplane.mailbox cimport tell_client
@@ -28,7 +28,7 @@ from howdah.dataplane.reply_queue cimport (
     CHANGE_PARSE,
     CHANGE_PREPARE,
     CHANGE_UNNAMED,
-    CHANGE_UNNAMED_AGAIN,
+    CHANGE_UNNAMED_KEPT,
     EXPECT_BIND,
     EXPECT_CLOSE,
     EXPECT_DESCRIBE,
@@ -79,7 +79,14 @@ from howdah.dataplane.turn cimport (
     staged,
     staging,
 )
-from howdah.dataplane.unnamed cimport end_unnamed, forget_unnamed, parse_unnamed, unnamed_back, use_unnamed
+from howdah.dataplane.unnamed cimport (
+    changed_since,
+    end_unnamed,
+    forget_unnamed,
+    parse_unnamed,
+    unnamed_back,
+    use_unnamed,
+)
 from howdah.sql.effects cimport may_drop_statements
 from howdah.wire cimport tags
 from howdah.wire.bytes cimport Writer
@@ -113,6 +120,7 @@ cdef int TOO_MANY_REPLIES = NUMBERS["pipeline_too_long"]
 
 cdef Step parse(Worker *w, Client *client, const Frame *frame, const uint8_t *message, Turn *turn) noexcept nogil:
     cdef Mention mention
+    cdef int32_t edition
     cdef Step step
     if parse_mention(message, frame.here, &mention) == MENTION_CUT:
         return cut_short(w, client, frame, EXPECT_PARSE, turn)
@@ -128,7 +136,7 @@ cdef Step parse(Worker *w, Client *client, const Frame *frame, const uint8_t *me
         return note_owed(client, EXPECT_PARSE, CHANGE_NONE, NULL, turn)
     if must_wait(client):
         return stall(w, client, turn)
-    if names_find(&client.names, mention.name, mention.size) != NULL:
+    if names_find(&client.names, mention.name, mention.size, &edition) != NULL:
         return parse_again(w, client, frame, message, &mention, turn)
     return parse_named(w, client, frame, message, &mention, turn)
 
@@ -228,14 +236,15 @@ cdef Step renamed(Worker *w, Client *client, const Frame *frame, const uint8_t *
 
 cdef Step parse_named(Worker *w, Client *client, const Frame *frame, const uint8_t *message, const Mention *mention,
                       Turn *turn) noexcept nogil:
-    """A new name.  The text is analysed anew even where the server has it: what it means may have changed."""
+    """A new name.  The text is analysed anew even where the server has it: what it means may have changed, and from
+    now on this client wants it nowhere in an older sense."""
     cdef uint32_t size = frame.size - mention.end
     cdef bint drops = may_drop_statements(message + mention.end, size)
     cdef Statement *statement = statement_new(message + mention.end, size, drops)
     cdef Naming *naming = naming_new(mention.name, mention.size, statement) if statement != NULL else NULL
     cdef Step step
     statement_drop(statement)
-    if naming == NULL or not names_put(&client.names, naming_hold(naming)):
+    if naming == NULL or not names_put(&client.names, naming_hold(naming), add_i32(&statement.edition, 1)):
         return refuse(turn, OUT_OF_MEMORY)
     step = make_way(w, client, statement, turn)
     if step == STEP_FORWARD:
@@ -252,7 +261,7 @@ cdef Step parse_again(Worker *w, Client *client, const Frame *frame, const uint8
     cdef Step step
     if naming == NULL:
         return refuse(turn, OUT_OF_MEMORY)
-    step = prepare_where_missing(w, client, naming, turn)
+    step = prepare_where_missing(w, client, naming, 0, turn)
     if step != STEP_FORWARD:
         naming_drop(naming)
         return step
@@ -263,6 +272,7 @@ cdef Step use(Worker *w, Client *client, const Frame *frame, const uint8_t *mess
               uint8_t expected, Turn *turn) noexcept nogil:
     """Bind or Describe of a statement."""
     cdef Naming *naming
+    cdef int32_t edition = 0
     cdef Step step = get_server(w, client, turn)
     if step != STEP_FORWARD or client.server.replies.skipping:
         return step
@@ -270,7 +280,7 @@ cdef Step use(Worker *w, Client *client, const Frame *frame, const uint8_t *mess
         return use_unnamed(w, client, expected, turn)
     if must_wait(client):
         return stall(w, client, turn)
-    naming = names_find(&client.names, mention.name, mention.size)
+    naming = names_find(&client.names, mention.name, mention.size, &edition)
     if naming == NULL and not (follows(w, client) and is_ours(mention.name, mention.size)):
         return note_owed(client, expected, CHANGE_NONE, NULL, turn)
     if naming == NULL:
@@ -282,7 +292,7 @@ cdef Step use(Worker *w, Client *client, const Frame *frame, const uint8_t *mess
         naming = called(naming, mention)
         if naming == NULL:
             return refuse(turn, OUT_OF_MEMORY)
-        step = prepare_where_missing(w, client, naming, turn)
+        step = prepare_where_missing(w, client, naming, edition, turn)
         if step != STEP_FORWARD:
             naming_drop(naming)
             return step
@@ -299,12 +309,13 @@ cdef Naming *called(Naming *naming, const Mention *mention) noexcept nogil:
     return naming_new(mention.name, mention.size, naming.statement)
 
 
-cdef Step prepare_where_missing(Worker *w, Client *client, Naming *naming, Turn *turn) noexcept nogil:
-    """See that the server has the statement when the message at hand gets there."""
+cdef Step prepare_where_missing(Worker *w, Client *client, Naming *naming, int32_t edition,
+                                Turn *turn) noexcept nogil:
+    """See that the server has the statement, not older than `edition`, when the message at hand gets there."""
     cdef Statement *statement = naming.statement
     cdef Writer message
     cdef Step step
-    if shelf_find(&client.server.shelf, statement) == SHELF_HAS:
+    if shelf_find(&client.server.shelf, statement, edition) == SHELF_HAS:
         return STEP_FORWARD
     step = make_way(w, client, statement, turn)
     if step != STEP_FORWARD:
@@ -372,20 +383,21 @@ cdef Step close_statement(Worker *w, Client *client, const Frame *frame, const u
 
 # ---- what came of it -----------------------------------------------------------------------------------------------
 
-cdef void take_back(Server *server, Owed *owed, bint failed) noexcept nogil:
+cdef void take_back(Worker *w, Server *server, Owed *owed, bint failed) noexcept nogil:
     """A message was skipped by the server, or is the one that `failed`: what was taken for done is not.  The hold on
     its naming is dropped."""
     cdef Client *client = server.client
     cdef Naming *naming = owed.naming
     if owed.change == CHANGE_PARSE or owed.change == CHANGE_PREPARE:
         shelf_remove(&server.shelf, naming.statement)
-    elif owed.change == CHANGE_LENT:
+    elif owed.change == CHANGE_LENT and not changed_since(server):
         server.unnamed_owner = 0
     if client != NULL:
         if owed.change == CHANGE_PARSE:
             naming_drop(names_take(&client.names, naming_name(naming), naming.size))
-        elif owed.change == CHANGE_CLOSE and names_put(&client.names, naming):
+        elif owed.change == CHANGE_CLOSE and names_put(
+                &client.names, naming, load_i32(&naming.statement.edition)):
             return
-        elif owed.change == CHANGE_UNNAMED or owed.change == CHANGE_UNNAMED_AGAIN:
-            unnamed_back(server, owed, failed)
+        elif CHANGE_UNNAMED <= owed.change <= CHANGE_UNNAMED_KEPT and not changed_since(server):
+            unnamed_back(w, server, owed, failed)
     naming_drop(naming)

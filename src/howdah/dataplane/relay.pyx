@@ -582,6 +582,8 @@ cdef void parameter_changed(Server *server, const uint8_t *body, size_t size, bi
     if not read_parameter_status(body, size, &name, &value):
         return
     remember_parameter(server, name, value)
+    if client == NULL and not all_replied(&server.replies) and not first_expected(&server.replies) & EXPECT_SWALLOW:
+        server.settings_unsure = True  # set by a client that has not waited for it
     if not visible or all_replied(&server.replies) or not settable(name):
         return
     if server.reset_seen:
@@ -635,7 +637,7 @@ cdef Step error_came(Worker *w, Server *server, const Frame *frame, const uint8_
     cdef Step step = STEP_FORWARD if visible else STEP_DROP
     cdef ErrorFields error
     server.copying_in = False
-    all_taken_back(server)
+    all_taken_back(w, server)
     if whole and read_error(message + 5, frame.size - 5, &error):
         if strcmp(error.severity, "FATAL") == 0 or strcmp(error.severity, "PANIC") == 0:
             server.fatal_sent = visible
@@ -654,12 +656,12 @@ cdef Step error_came(Worker *w, Server *server, const Frame *frame, const uint8_
     return step
 
 
-cdef void all_taken_back(Server *server) noexcept nogil:
+cdef void all_taken_back(Worker *w, Server *server) noexcept nogil:
     """The error at the front of what is owed, and what it takes with it."""
     cdef Owed owed
     reply_came(&server.replies, tags.ERROR_RESPONSE, &owed)
     while next_voided(&server.replies, &owed):
-        take_back(server, &owed, server.replies.voided == 0)
+        take_back(w, server, &owed, server.replies.voided == 0)
 
 
 cdef void say_renamed(Worker *w, Server *server, const Frame *frame, const uint8_t *message,

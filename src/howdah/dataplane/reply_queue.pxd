@@ -27,7 +27,8 @@ cpdef enum Change:
     CHANGE_PREPARE  # the server has the statement
     CHANGE_CLOSE  # the client has the name no more
     CHANGE_UNNAMED  # the client's unnamed statement is another one, or none; before there was none
-    CHANGE_UNNAMED_AGAIN  # ... before there was one
+    CHANGE_UNNAMED_AGAIN  # ... before there was one, which the server had
+    CHANGE_UNNAMED_KEPT  # ... before there was one, which only we had
     CHANGE_LENT  # the server has this client's unnamed statement, from us
     CHANGE_DEALLOCATE  # neither client nor server has it any more; not before its CommandComplete
 

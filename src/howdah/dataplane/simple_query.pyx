@@ -5,12 +5,14 @@ another server: without a server at hand the client's name goes at once; else a 
 out goes in place of the client's, and the name with the answer.  Called by `relay`.
 """
 
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport int32_t, uint8_t, uint32_t
 
+from howdah.cdefs.atomics cimport load_i32
 from howdah.dataplane.deferral cimport say
 from howdah.dataplane.linking cimport get_server, note_owed
 from howdah.dataplane.parties cimport Client, Server, Worker
 from howdah.dataplane.reply_queue cimport (
+    CHANGE_CLOSE,
     CHANGE_DEALLOCATE,
     CHANGE_NONE,
     CHANGE_PARSE,
@@ -79,10 +81,11 @@ cdef Naming *deallocated(const Client *client, const Frame *frame, const uint8_t
     not.)"""
     cdef char[LARGEST_IDENTIFIER + 1] name
     cdef uint32_t size
+    cdef int32_t edition
     if frame.here < frame.size or frame.size > LARGEST_DEALLOCATE or message[frame.size - 1] != 0:
         return NULL
     size = deallocated_name(message + HEADER, frame.size - HEADER - 1, name)
-    return names_find(&client.names, name, size) if size else NULL
+    return names_find(&client.names, name, size, &edition) if size else NULL
 
 
 cdef Step deallocate_at_once(Worker *w, Client *client, Naming *naming) noexcept nogil:
@@ -103,7 +106,7 @@ cdef Step deallocate(Worker *w, Client *client, const Frame *frame, Naming *nami
         return stall(w, client, turn)
     if not stage_request(w, client, turn):
         return STEP_GONE
-    if shelf_find(&server.shelf, naming.statement) == SHELF_LACKS and server.status != IN_FAILED_TRANSACTION:
+    if shelf_find(&server.shelf, naming.statement, 0) == SHELF_LACKS and server.status != IN_FAILED_TRANSACTION:
         snprintf(text, LARGEST_TEXT, b"PREPARE %s AS SELECT 1", naming.statement.name)
         step = put_query(w, client, text, CHANGE_NONE, NULL, EXPECT_QUERY | EXPECT_SWALLOW, turn)
     if step == STEP_FORWARD:
@@ -147,5 +150,10 @@ cdef void all_dropped(Server *server, bint by_client) noexcept nogil:
         owed = owed_at(&server.replies, i)
         if owed.change == CHANGE_PARSE or owed.change == CHANGE_PREPARE:
             shelf_put(&server.shelf, owed.naming.statement)
-        if owed.change == CHANGE_PARSE and by_client:
-            names_put(&server.client.names, naming_hold(owed.naming))
+        if not by_client:
+            continue
+        if owed.change == CHANGE_PARSE and not names_put(
+                &server.client.names, naming_hold(owed.naming), load_i32(&owed.naming.statement.edition)):
+            naming_drop(owed.naming)
+        elif owed.change == CHANGE_CLOSE:
+            naming_drop(names_take(&server.client.names, naming_name(owed.naming), owed.naming.size))

@@ -5,9 +5,10 @@ least recently used goes.  What has to be prepared where follows from the two.  
 Called by `preparing`.
 """
 
-from libc.stdint cimport uint32_t
+from libc.stdint cimport int32_t, uint32_t
 from libc.stdlib cimport calloc, free
 
+from howdah.cdefs.atomics cimport load_i32
 from howdah.dataplane.texts cimport (
     Naming,
     Statement,
@@ -25,25 +26,29 @@ cdef enum:
 
 # ---- a client's names ----------------------------------------------------------------------------------------------
 
-cdef Naming **place_of(const Names *names, uint32_t hash_, const char *name, uint32_t size) noexcept nogil:
-    """Where the name is, or the free slot where it would be.  There is one: the table is never full."""
+cdef uint32_t place_of(const Names *names, uint32_t hash_, const char *name, uint32_t size) noexcept nogil:
+    """The slot where the name is, or the free one where it would be.  There is one: the table is never full."""
     cdef uint32_t at = hash_ & (names.room - 1)
     while names.slots[at] != NULL:
         if names.slots[at].shared.hash == hash_ and same_name(names.slots[at], name, size):
             break
         at = (at + 1) & (names.room - 1)
-    return &names.slots[at]
+    return at
 
 
-cdef Naming *names_find(const Names *names, const char *name, uint32_t size) noexcept nogil:
-    """What the client calls so; NULL: nothing."""
+cdef Naming *names_find(const Names *names, const char *name, uint32_t size, int32_t *edition) noexcept nogil:
+    """What the client calls so, and in which edition; NULL: nothing."""
+    cdef uint32_t at
     if names.count == 0:
         return NULL
-    return place_of(names, name_hash(name, size), name, size)[0]
+    at = place_of(names, name_hash(name, size), name, size)
+    edition[0] = names.editions[at]
+    return names.slots[at]
 
 
 cdef void names_init(Names *names) noexcept nogil:
     names.slots = NULL
+    names.editions = NULL
     names.room = names.count = names.text = 0
 
 
@@ -52,22 +57,38 @@ cdef bint names_full(const Names *names) noexcept nogil:
     return names.count >= MOST_NAMES or names.text >= MOST_TEXT
 
 
-cdef bint names_put(Names *names, Naming *naming) noexcept nogil:
-    """Add a naming, whose hold becomes the table's; its name is not there yet.  False: out of memory."""
+cdef bint widen(Names *names) noexcept nogil:
+    """Room for more; False: out of memory."""
     cdef Names wider
-    if (names.count + 1) * 8 > names.room * 7:
-        wider.room = names.room * 2 if names.room else FIRST_ROOM
-        wider.slots = <Naming **>calloc(wider.room, sizeof(Naming *))
-        if wider.slots == NULL:
-            return False
-        for i in range(names.room):
-            if names.slots[i] != NULL:
-                place_of(&wider, names.slots[i].shared.hash, naming_name(names.slots[i]), names.slots[i].size)[0] = (
-                    names.slots[i])
-        free(names.slots)
-        names.slots = wider.slots
-        names.room = wider.room
-    place_of(names, naming.shared.hash, naming_name(naming), naming.size)[0] = naming
+    cdef uint32_t at
+    wider.room = names.room * 2 if names.room else FIRST_ROOM
+    wider.slots = <Naming **>calloc(wider.room, sizeof(Naming *))
+    wider.editions = <int32_t *>calloc(wider.room, sizeof(int32_t))
+    if wider.slots == NULL or wider.editions == NULL:
+        free(wider.slots)
+        free(wider.editions)
+        return False
+    for i in range(names.room):
+        if names.slots[i] != NULL:
+            at = place_of(&wider, names.slots[i].shared.hash, naming_name(names.slots[i]), names.slots[i].size)
+            wider.slots[at] = names.slots[i]
+            wider.editions[at] = names.editions[i]
+    free(names.slots)
+    free(names.editions)
+    names.slots = wider.slots
+    names.editions = wider.editions
+    names.room = wider.room
+    return True
+
+
+cdef bint names_put(Names *names, Naming *naming, int32_t edition) noexcept nogil:
+    """Add a naming, whose hold becomes the table's; its name is not there yet.  False: out of memory."""
+    cdef uint32_t at
+    if (names.count + 1) * 8 > names.room * 7 and not widen(names):
+        return False
+    at = place_of(names, naming.shared.hash, naming_name(naming), naming.size)
+    names.slots[at] = naming
+    names.editions[at] = edition
     names.count += 1
     names.text += naming.statement.size + naming.size
     return True
@@ -75,20 +96,18 @@ cdef bint names_put(Names *names, Naming *naming) noexcept nogil:
 
 cdef Naming *names_take(Names *names, const char *name, uint32_t size) noexcept nogil:
     """Take a name out; its hold becomes the caller's.  NULL: there is none."""
-    cdef Naming **place
     cdef Naming *taken_out
     cdef uint32_t mask = names.room - 1
     cdef uint32_t hole
     cdef uint32_t at
     if names.count == 0:
         return NULL
-    place = place_of(names, name_hash(name, size), name, size)
-    taken_out = place[0]
+    hole = at = place_of(names, name_hash(name, size), name, size)
+    taken_out = names.slots[at]
     if taken_out == NULL:
         return NULL
     names.count -= 1
     names.text -= taken_out.statement.size + taken_out.size
-    hole = at = <uint32_t>(place - names.slots)
     while True:  # what comes behind moves up, unless it would come before the slot that its hash asks for
         names.slots[hole] = NULL
         while True:
@@ -98,6 +117,7 @@ cdef Naming *names_take(Names *names, const char *name, uint32_t size) noexcept 
             if ((at - names.slots[at].shared.hash) & mask) >= ((at - hole) & mask):
                 break
         names.slots[hole] = names.slots[at]
+        names.editions[hole] = names.editions[at]
         hole = at
 
 
@@ -105,6 +125,7 @@ cdef void names_clear(Names *names) noexcept nogil:
     for i in range(names.room):
         naming_drop(names.slots[i])
     free(names.slots)
+    free(names.editions)
     names_init(names)
 
 
@@ -124,8 +145,8 @@ cdef void shelf_init(Shelf *shelf) noexcept nogil:
     shelf.uses = 0
 
 
-cdef ShelfVerdict shelf_find(Shelf *shelf, const Statement *statement) noexcept nogil:
-    """Is it there?  That it is asked for counts as a use."""
+cdef ShelfVerdict shelf_find(Shelf *shelf, const Statement *statement, int32_t edition) noexcept nogil:
+    """Is it there, and not from before `edition`?  That it is asked for counts as a use."""
     cdef Shelved *slot
     if shelf.count == 0:
         return SHELF_LACKS
@@ -134,7 +155,7 @@ cdef ShelfVerdict shelf_find(Shelf *shelf, const Statement *statement) noexcept 
         return SHELF_LACKS
     shelf.uses += 1
     slot.used = shelf.uses
-    return SHELF_STALE if slot.stale else SHELF_HAS
+    return SHELF_STALE if slot.stale or slot.edition < edition else SHELF_HAS
 
 
 cdef bint shelf_put(Shelf *shelf, Statement *statement) noexcept nogil:
@@ -158,6 +179,7 @@ cdef bint shelf_put(Shelf *shelf, Statement *statement) noexcept nogil:
         shelf.count += 1
     shelf.uses += 1
     slot.used = shelf.uses
+    slot.edition = load_i32(&statement.edition)
     slot.stale = False
     return True
 

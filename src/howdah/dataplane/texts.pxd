@@ -17,6 +17,7 @@ cdef struct Interned:
 cdef struct Statement:
     Interned shared
     uint32_t size
+    int32_t edition  # grows with each Parse of a client's: what the text means may have changed by then
     bint drops  # running it may drop prepared statements
     uint8_t name_size
     char[SERVER_NAME_SIZE] name  # what it is called at servers

@@ -120,6 +120,7 @@ cdef Statement *make_statement(const uint8_t *data, uint32_t size, bint drops) n
     if made == NULL:
         return NULL
     made.size = size
+    made.edition = 0
     made.drops = drops
     memcpy(made + 1, data, size)
     made.name_size = <uint8_t>snprintf(

@@ -24,11 +24,13 @@ from howdah.dataplane.reply_queue cimport (
     CHANGE_NONE,
     CHANGE_UNNAMED,
     CHANGE_UNNAMED_AGAIN,
+    CHANGE_UNNAMED_KEPT,
     EXPECT_CLOSE,
     EXPECT_KIND,
     EXPECT_PARSE,
     EXPECT_SWALLOW,
     Owed,
+    owed_at,
 )
 from howdah.dataplane.turn cimport STEP_FORWARD, STEP_GONE, Step, Turn, stage_request, staged, staging
 from howdah.sql.effects cimport may_drop_statements
@@ -42,15 +44,21 @@ cdef enum:
 
 cdef uint8_t unnamed_change(const Client *client) noexcept nogil:
     """How to take back what is about to happen to the unnamed statement."""
-    if client.unnamed != UNNAMED_NONE and client.server.unnamed_owner == client.id:
-        return CHANGE_UNNAMED_AGAIN
-    return CHANGE_UNNAMED
+    if client.unnamed == UNNAMED_NONE:
+        return CHANGE_UNNAMED
+    return CHANGE_UNNAMED_AGAIN if client.server.unnamed_owner == client.id else CHANGE_UNNAMED_KEPT
 
 
 cdef Step parse_unnamed(Worker *w, Client *client, const Frame *frame, const uint8_t *message,
                         Turn *turn) noexcept nogil:
     """The Parse is kept with the client; one too large to be kept keeps the server until it is used up."""
+    cdef bint may_be_skipped = client.server.replies.unsynced
     cdef Step step = note_owed(client, EXPECT_PARSE, unnamed_change(client), NULL, turn)
+    if not may_be_skipped:
+        block_drop(&w.slab, &client.unnamed_before)
+    elif client.unnamed_before == NULL:
+        client.unnamed_before = client.unnamed_parse
+        client.unnamed_parse = NULL
     client.server.unnamed_owner = client.id
     client.unnamed = UNNAMED_THERE
     if not client.server.pins & PIN_SESSION_MODE and keep(w, client, message, frame.size, frame.here):
@@ -74,7 +82,8 @@ cdef bint keep(Worker *w, Client *client, const uint8_t *message, uint32_t size,
 cdef Step use_unnamed(Worker *w, Client *client, uint8_t expected, Turn *turn) noexcept nogil:
     """Bind or Describe of it.  What the server has under no name may be another client's."""
     cdef Step step = STEP_FORWARD
-    if client.server.unnamed_owner != client.id and not client.server.pooled.dedicated:
+    if ((client.server.unnamed_owner != client.id or client.unnamed == UNNAMED_NONE)
+            and not client.server.pooled.dedicated):
         step = lend_unnamed(w, client, turn)
     if step != STEP_FORWARD:
         return step
@@ -119,15 +128,30 @@ cdef void forget_unnamed(Worker *w, Client *client) noexcept nogil:
     block_drop(&w.slab, &client.unnamed_parse)
 
 
-cdef void unnamed_back(Server *server, const Owed *owed, bint failed) noexcept nogil:
-    """A Parse that fails has ended what was there before; one that is skipped has not, and its text is lost here."""
+cdef bint changed_since(const Server *server) noexcept nogil:
+    """Is there, behind the Sync that PostgreSQL goes on with, a message that changes the unnamed one once more?"""
+    cdef uint8_t change
+    for i in range(server.replies.count):
+        change = owed_at(&server.replies, i).change
+        if CHANGE_UNNAMED <= change <= CHANGE_LENT:
+            return True
+    return False
+
+
+cdef void unnamed_back(Worker *w, Server *server, const Owed *owed, bint failed) noexcept nogil:
+    """A Parse that fails has ended what was there before; a message that is skipped has not."""
     cdef Client *client = server.client
     cdef bint was_parse = owed.item & EXPECT_KIND == EXPECT_PARSE
     if failed or owed.change == CHANGE_UNNAMED:
         client.unnamed = UNNAMED_NONE
         server.unnamed_owner = 0
-        if not was_parse and client.unnamed_parse != NULL:
-            client.unnamed = UNNAMED_KEPT  # another server has it
-        return
-    server.unnamed_owner = client.id
-    client.unnamed = UNNAMED_KEPT if not was_parse and client.unnamed_parse != NULL else UNNAMED_THERE
+    elif owed.change == CHANGE_UNNAMED_AGAIN:
+        server.unnamed_owner = client.id
+        client.unnamed = UNNAMED_THERE if was_parse or client.unnamed_parse == NULL else UNNAMED_KEPT
+    else:
+        server.unnamed_owner = 0
+        if client.unnamed_before != NULL:
+            block_drop(&w.slab, &client.unnamed_parse)
+            client.unnamed_parse = client.unnamed_before
+            client.unnamed_before = NULL
+        client.unnamed = UNNAMED_KEPT if client.unnamed_parse != NULL else UNNAMED_NONE

@@ -124,6 +124,14 @@ def test_transaction_timeout_counts_from_the_beginning(pooler: Pooler) -> None:
         assert time.monotonic() - started < 0.8 + LATE * PATIENCE
 
 
+@pytest.mark.parametrize("deferred", [False, True])
+def test_transaction_timeout_of_one_that_only_began(pooler: Pooler, deferred: bool) -> None:
+    pooler.run_with(transaction_timeout=0.5, deferred_begin=deferred)
+    with pooler.client() as client:
+        client.query("BEGIN")
+        assert ends_after(client, 0.5).error.fields["M"] == "transaction timeout"
+
+
 def test_transaction_timeout_of_one_that_lacks_its_sync(pooler: Pooler) -> None:
     pooler.run_with(transaction_timeout=0.5, default_pool_size=1)
     with pooler.client() as client:

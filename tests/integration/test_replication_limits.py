@@ -41,7 +41,7 @@ def test_limits_are_exact(pooler: Pooler, postgres: Postgres, limit: str, worker
     assert watch.peak <= 3
     pooler.wait_until_idle()
     with pooler.client(REPLICATOR) as last:  # nothing is counted that is not there any more
-        last.query("BEGIN")
+        last.begin()
         with replicator(pooler, PHYSICAL) as one, replicator(pooler, LOGICAL) as other:
             assert works(one)
             assert works(other)
@@ -52,7 +52,7 @@ def test_a_pools_size_is_about_servers_that_are_shared(pooler: Pooler) -> None:
     with replicator(pooler, PHYSICAL) as one, replicator(pooler, LOGICAL) as other:
         stream(one)
         with pooler.client(REPLICATOR) as ordinary:
-            assert ordinary.query("BEGIN").statuses == "T"
+            assert ordinary.begin().statuses == "T"
             assert works(other)
             with replicator(pooler, LOGICAL) as third:
                 assert works(third)
@@ -86,7 +86,7 @@ def test_waiting_for_room(pooler: Pooler, postgres: Postgres, workers: int) -> N
     """An idle server of the pool makes room, a busy one as soon as it is idle."""
     pooler.run_with(workers=workers, max_db_connections=1)
     with pooler.client("alice") as busy:
-        busy.query("BEGIN")
+        busy.begin()
         waiting = Background(lambda: replicator(pooler, PHYSICAL))
         pooler.wait_for_pool("app", REPLICATOR, cl_waiting=1)
         with BackendWatch(postgres, f"{OURS} OR usename = 'alice'") as watch:
@@ -194,3 +194,18 @@ def test_an_unused_pool_of_the_entry_for_all_others(pooler: Pooler) -> None:
         pooler.admin("RELOAD")
         wait_until(lambda: pooler.pool("replication", REPLICATOR)["sv_active"] == 1, "the stream's pool to be there")
     wait_until(lambda: not pooler.pool("replication", REPLICATOR), "its pool to go")
+
+
+@pytest.mark.parametrize("kind", [PHYSICAL, LOGICAL])
+def test_limits_of_queries_and_a_connect_query_are_not_for_replication(pooler: Pooler, kind: str) -> None:
+    pooler.databases["app"]["connect_query"] = "SELECT 1/0"
+    pooler.run_with(query_timeout=0.3, transaction_timeout=0.3, idle_transaction_timeout=0.3, client_idle_timeout=0.3)
+    with replicator(pooler, kind) as client, pooler.client() as ordinary:
+        stream(client)
+        assert ordinary.query_to_end("SELECT pg_sleep(60)", within=10).error.fields["M"] == "query timeout"
+        for _ in range(2):  # longer than any of the limits
+            with pooler.client() as other:
+                assert other.query_to_end("SELECT pg_sleep(60)", within=10).errors
+        client.send(wire.copy_done())
+        assert not client.read_until("Z").errors
+    assert {line["user"] for line in pooler.logged("connect_query_failed")} == {"alice"}

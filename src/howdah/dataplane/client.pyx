@@ -259,6 +259,8 @@ cdef void active_deadline(const Client *client, Deadline *deadline) noexcept nog
     if client.goodbye:
         no_later(deadline, client.query_us, GOODBYE_LIMIT_US, NONE)
         return
+    if client.replication:
+        return  # a stream has no end
     if not all_replied(&server.replies):
         no_later(deadline, client.query_us, client.limits.query_us, QUERY_TIMEOUT)
     elif server.status != IDLE:

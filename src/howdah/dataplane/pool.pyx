@@ -831,7 +831,7 @@ cdef Pool *next_to_open(Pools *pools, bint fill, uint64_t now_us, PooledServer *
                 found = pool
                 break
             if may_try(pool, now_us) and room_for_one(pools, pool, now_us):
-                victim[0] = make_room(pools, pool, pool.waiting - pool.opening)
+                victim[0] = make_room(pools, pool, pool.waiting - pool.opening - pool.checking)
                 if victim[0] != NULL:
                     break
         pool = pool.next

@@ -591,7 +591,10 @@ cdef void login_messages(Worker *w, Server *server, const uint8_t *data, size_t 
 
 
 cdef bint run_connect_query(Worker *w, Server *server) noexcept nogil:
-    """Send the database's `connect_query`, whose answer is the last part of the login; False: there is none."""
+    """Send the database's `connect_query`, whose answer is the last part of the login; False: there is none.
+
+    Replication is spared it: not every session of that kind takes SQL.
+    """
     cdef Pool *pool = server.pooled.pool
     cdef Route *found
     cdef uint8_t *data = NULL
@@ -599,7 +602,7 @@ cdef bint run_connect_query(Worker *w, Server *server) noexcept nogil:
     cdef Writer message
     pthread_mutex_lock(&w.shared.pools.lock)  # a new plan may be on its way
     found = <Route *>pool.route
-    if found != NULL and found.connect_query[0]:
+    if found != NULL and found.connect_query[0] and not server.pooled.dedicated:
         size = strlen(found.connect_query) + QUERY_OVERHEAD
         data = <uint8_t *>malloc(size)
         message = writer(data, size if data != NULL else 0)

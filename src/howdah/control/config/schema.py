@@ -226,7 +226,8 @@ class DatabaseSettings(Table):
     connect_query: Text | None = setting(
         None,
         "SQL that is run on each new server connection, within `server_connect_timeout`, before a client gets it. An "
-        "error is logged, and the server is used all the same. `server_reset_query` undoes what it `SET`s.",
+        "error is logged, and the server is used all the same. `server_reset_query` undoes what it `SET`s; replication "
+        "connections do without.",
         shown="none",
     )
     client_encoding: Text | None = setting(

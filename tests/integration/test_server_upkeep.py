@@ -115,6 +115,18 @@ def test_settings_are_a_clients_own_also_with_reset_queries_in_between(pooler: P
             assert two.query("SHOW timezone").value == "Europe/Paris"
 
 
+@pytest.mark.parametrize("reset", ["DISCARD ALL", "RESET ALL; DEALLOCATE ALL", "DEALLOCATE PREPARE ALL"])
+@pytest.mark.parametrize("mode", ["transaction", "statement"])
+def test_named_statements_outlive_reset_queries(pooler: Pooler, mode: str, reset: str) -> None:
+    pooler.run_with(pool_mode=mode, default_pool_size=1, server_reset_query=reset, server_reset_query_always=True)
+    with pooler.client() as one, pooler.client() as two:
+        for client, text in ((one, "of one"), (two, "of two")):
+            client.ask(wire.parse(f"SELECT '{text}'", "mine"), wire.sync())
+        for _ in range(3):
+            for client, text in ((one, "of one"), (two, "of two")):
+                assert client.ask(wire.bind(statement="mine"), wire.execute(), wire.sync()).value == text
+
+
 def test_without_a_reset_query_there_is_none_to_run_always(pooler: Pooler) -> None:
     pooler.run_with(default_pool_size=1, server_reset_query="", server_reset_query_always=True)
     with pooler.client() as client:

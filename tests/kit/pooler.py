@@ -1,16 +1,16 @@
-"""The pooler under test, as a real process: ``python -m howdah run howdah.toml`` with a generated file.
+"""The pooler under test, as a real process: ``howdah run howdah.toml`` with a generated file.
 
 ``pooler.run_with(default_pool_size=2)`` starts it; ``finish`` ends it and checks that it left nothing behind.
 """
 
 import contextlib
+import functools
 import json
 import os
 import re
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,6 +23,7 @@ from psycopg.rows import dict_row
 from tests.kit import wire
 from tests.kit.client import Client
 from tests.kit.deadline import wait_until
+from tests.kit.fork_server import ForkServer, Process
 from tests.kit.ports import take_port
 from tests.kit.postgres import Postgres
 
@@ -54,6 +55,12 @@ def environment(**more: str) -> dict[str, str]:
     return seen | {"PYTHONUNBUFFERED": "1"} | ({"LD_PRELOAD": preload} if preload else {}) | more
 
 
+@functools.cache
+def fork_server() -> ForkServer:
+    """The one that all poolers of this process come from."""
+    return ForkServer(environment())
+
+
 class Pooler:
     """One pooler before one PostgreSQL.  Not running until `run_with` or `run`."""
 
@@ -75,7 +82,7 @@ class Pooler:
         upstream: dict[str, Value] = {"host": postgres.host, "port": postgres.port}
         self.databases: dict[str, dict[str, Value]] = {"app": dict(upstream), "other": dict(upstream)}
         self.users: dict[str, dict[str, Value]] = {}
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Process | None = None
         self._backends_before: set[int] = set()
         self._log_from = 0
         self._sessions: list[psycopg.Connection[Any]] = []
@@ -128,11 +135,7 @@ class Pooler:
 
     def spawn(self, *arguments: str) -> None:
         """Start ``howdah`` with these arguments; its output goes to the log."""
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "howdah", *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                cwd=self.folder, env=environment(NO_COLOR="1"), start_new_session=True,
-            )  # fmt: skip
+        self.process = fork_server().start(arguments, self.folder, environment(NO_COLOR="1"), self.log)
 
     def finish(self, within: float = 20.0) -> None:
         """End it as an operator does, and check its exit status, its log and what it leaves behind."""
@@ -347,4 +350,9 @@ class Pooler:
             raise AssertionError(f"the pooler ended with status {status}; its log:\n{self.log_tail}")
         # Looked up, not tried: a connection just to see would leave its line in the log.
         listening = re.compile(rf"^ *\d+: [0-9A-F]+:{self.port:04X} [0-9A-F]+:0000 0A ", re.MULTILINE)
-        return any(listening.search(Path(f"/proc/net/{table}").read_text()) for table in ("tcp", "tcp6"))
+        on_tcp = any(listening.search(Path(f"/proc/net/{table}").read_text()) for table in ("tcp", "tcp6"))
+        return on_tcp and (self.settings["unix_socket_dir"] != str(self.folder) or self._listens_on_unix_socket())
+
+    def _listens_on_unix_socket(self) -> bool:
+        accepts = re.compile(rf" 00010000 0001 01 +\d+ {re.escape(self.socket_path)}$", re.MULTILINE)
+        return accepts.search(Path("/proc/net/unix").read_text()) is not None

@@ -47,7 +47,7 @@ def test_an_idle_server_that_is_terminated_is_not_missed(pooler: Pooler, postgre
     pooler.wait_until_idle()
 
 
-@pytest.mark.parametrize("statement", ["SELECT pg_sleep(60)", "BEGIN"])
+@pytest.mark.parametrize("statement", ["SELECT pg_sleep(60)", "BEGIN; SELECT 1"])
 def test_a_terminated_server_takes_its_client_with_it(pooler: Pooler, postgres: Postgres, statement: str) -> None:
     pooler.run()
     with pooler.client() as victim, pooler.client() as other:

@@ -102,9 +102,8 @@ def test_a_server_that_does_not_read_can_write(pooler: Pooler, postgres: Postgre
 
 def test_time_outs_of_ordinary_clients_are_not_for_replication(pooler: Pooler) -> None:
     """An idle replication session may hold an exported snapshot; a stream is quiet when nothing is written."""
-    pooler.run_with(
-        client_idle_timeout=0.4, idle_transaction_timeout=0.4, query_wait_timeout=0.4, client_login_timeout=2
-    )
+    limits = dict.fromkeys(["client_idle_timeout", "query_timeout", "transaction_timeout", "query_wait_timeout"], 0.4)
+    pooler.run_with(client_login_timeout=2, **limits)
     with replicator(pooler, PHYSICAL) as streaming, replicator(pooler, LOGICAL) as idle:
         position = number_of(stream(streaming))
         for _ in range(2):

@@ -59,7 +59,7 @@ def test_a_setting_changed_for_all_reaches_a_client_in_a_transaction(
     one_server: Pooler, postgres: Postgres, setting_of_the_cluster: str
 ) -> None:
     with one_server.client() as client:
-        client.query("BEGIN")
+        client.begin()
         postgres.sql(f"ALTER SYSTEM SET {setting_of_the_cluster} = 'iso_8601'")
         postgres.sql("SELECT pg_reload_conf()")
         seen = dict(client.settings)

@@ -19,6 +19,10 @@ from tests.kit.replication import (
     stream,
 )
 
+#: What a walsender says to what it does not take.
+EXTENDED = "extended query protocol not supported in a replication connection"
+FASTPATH = "fastpath function calls not supported in a replication connection"
+
 each_kind = pytest.mark.parametrize("kind", [PHYSICAL, LOGICAL])
 WALSENDERS = f"backend_type = 'walsender' AND usename = '{REPLICATOR}'"
 
@@ -232,12 +236,30 @@ def test_sql_in_logical_replication_sessions(server: Server, slot: str) -> None:
 
 @pytest.mark.parametrize(
     "messages",
-    [wire.parse("SELECT 1"), wire.bind() + wire.execute(), wire.describe_statement(), wire.close_statement("s")],
+    [
+        wire.parse("SELECT 1"),
+        wire.parse("SELECT 1") + wire.bind() + wire.execute(),
+        wire.parse("SELECT 1", "s"),
+        wire.parse("SELECT 1", "s") + wire.bind(statement="s") + wire.execute(),
+        wire.parse("SELECT 1", "s") + wire.sync() + wire.bind(statement="s") + wire.execute(),
+        wire.bind() + wire.execute(),
+        wire.bind(statement="s"),
+        wire.describe_statement(),
+        wire.describe_statement("s"),
+        wire.describe_portal(),
+        wire.close_statement("s"),
+        wire.close_portal("p"),
+        wire.function_call(1598),
+    ],
 )
 def test_no_extended_queries_in_the_servers_own_words(server: Server, messages: bytes) -> None:
     with replicator(server, LOGICAL) as client:
-        replies = client.ask(messages, wire.sync())
-        assert (replies.shape, replies.error.sqlstate) == ("E Z", "08P01")
+        client.send(messages, wire.sync(), wire.query("SELECT 'behind it'"))
+        replies = client.read_until("D")
+        told = {(error.fields["S"], error.sqlstate, error.fields["M"]) for error in replies.errors}
+        assert told == {("ERROR", "08P01", EXTENDED if messages[:1] != b"F" else FASTPATH)}
+        assert replies.rows == [("behind it",)]
+        client.read_until("Z")
         assert client.query("SELECT 1").value == "1"
 
 
@@ -379,7 +401,7 @@ def test_a_pool_beside_a_stream_is_undisturbed(pooler: Pooler, postgres: Postgre
 def test_the_console_tells_of_them(pooler: Pooler, postgres: Postgres, kind: str) -> None:
     pooler.run()
     with replicator(pooler, kind, application_name="standby"), pooler.client("alice") as ordinary:
-        ordinary.query("BEGIN")
+        ordinary.begin()
         clients = {row["user"]: row for row in pooler.admin("SHOW CLIENTS")}
         servers = {row["user"]: row for row in pooler.admin("SHOW SERVERS")}
         word = "logical" if kind == LOGICAL else "physical"

@@ -27,6 +27,21 @@ def test_pg_basebackup_of_tablespaces_in_tar_files(server: Server, postgres: Pos
     assert {"base.tar.gz", "pg_wal.tar.gz"} <= {path.name for path in backup.iterdir()}
 
 
+def test_a_standby(server: Server, postgres: Postgres, table: str, slot: str) -> None:
+    standby = Postgres(postgres.binaries)
+    how = ("-R", "-X", "stream", "-c", "fast", "-C", "-S", slot)
+    try:
+        standby.follow(lambda data: run(postgres, server, "pg_basebackup", "-D", data, *how))
+        postgres.sql_in("app", f"CREATE TABLE {table} AS SELECT generate_series(1, 1000) AS n")
+        where = f"SELECT count(*) FROM {table}"
+        there = f"SELECT to_regclass('{table}') IS NOT NULL"
+        wait_until(lambda: standby.sql_in("app", there) == [(True,)], "the table to be there", within=30)
+        wait_until(lambda: standby.sql_in("app", where) == [(1000,)], "its rows to be there", within=30)
+        assert standby.value("SELECT status FROM pg_stat_wal_receiver") == "streaming"
+    finally:
+        standby.remove()
+
+
 def test_pg_receivewal(server: Server, postgres: Postgres, tmp_path: Path, slot: str) -> None:
     run(postgres, server, "pg_receivewal", "--create-slot", "-S", slot)
     with Program(postgres, server, "pg_receivewal", "-S", slot, "-D", tmp_path, "--synchronous") as program:

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, LiteralString, Self
 
@@ -110,6 +111,17 @@ class Postgres:
             self.sql(f"CREATE DATABASE {database}")
             with self.connect(dbname=database) as connection:
                 connection.execute("GRANT ALL ON SCHEMA public TO PUBLIC")
+        return self
+
+    def follow(self, back_up: Callable[[Path], object]) -> Self:
+        """Become a standby of what `back_up` puts into the folder it is given, settings for the standby included."""
+        back_up(self.data)
+        with (self.data / "postgresql.conf").open("a") as conf:
+            conf.write(f"port = {self.port}\nunix_socket_directories = '{self.socket_dir}'\n")
+        if self._identity:
+            for path in (self.data, *self.data.rglob("*")):
+                os.chown(path, self._identity["user"], self._identity["group"])
+        self.start()
         return self
 
     def start(self) -> None:

@@ -12,6 +12,7 @@ from howdah.wire.extended cimport (
     bind_mention,
     compose_renamed,
     parse_mention,
+    result_formats,
     target_mention,
 )
 from howdah.wire.frame cimport FRAME_WHOLE, Frame, next_frame
@@ -89,6 +90,8 @@ cdef api int one_input(const uint8_t *data, size_t size) noexcept nogil:
     if verdict == MENTION_STATEMENT:
         claim_mention(data, frame.size, &mention)
         claim_renamed(data, frame.size, &mention)
+        if data[0] == c"B":
+            claim(result_formats(data, frame.size, mention.end) <= 65535)
     for cut in range(5, frame.size):  # what a part of it says, the whole says
         if mention_of(data, cut, &part) != MENTION_CUT:
             claim(mention_of(data, cut, &part) == verdict)

@@ -3,7 +3,14 @@
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport strlen
 
-from howdah.wire.replies cimport ErrorFields, read_error, read_key_data, read_parameter_status
+from howdah.wire.replies cimport (
+    ErrorFields,
+    parameters_shape,
+    read_error,
+    read_key_data,
+    read_parameter_status,
+    result_shape,
+)
 
 cdef extern from "claim.h" nogil:
     void claim(bint holds)
@@ -52,6 +59,8 @@ cdef api int one_input(const uint8_t *data, size_t size) noexcept nogil:
         parameter_status(data + 1, size - 1)
     elif data[0] == c"K":
         key_data(data + 1, size - 1)
+    elif data[0] == c"T":
+        claim(result_shape(parameters_shape(data + 1, size - 1), data + 1, size - 1) != 0)
     return 0
 
 

@@ -29,7 +29,7 @@ STEPS = (
     {"reply_queue", "statements", "session_state", "pool", "routes", "cancels", "turnstile"},
     {"parties", "client", "server", "mailbox", "welcome"},
     {"opening", "proof", "handshake", "server_login", "replication", "relay", "recycle", "canceller"}
-    | {"assignment", "turn", "linking", "preparing", "unnamed", "simple_query", "curing", "deferral"},
+    | {"assignment", "turn", "linking", "preparing", "unnamed", "simple_query", "curing", "deferral", "descriptions"},
     {"listener", "worker", "snapshot"},
     {"engine"},
 )

@@ -15,7 +15,7 @@ cdef class Text:
     cdef Statement *statement
 
     def __cinit__(self, bytes data):
-        self.statement = texts.statement_new(<const uint8_t *><const char *>data, <uint32_t>len(data), False)
+        self.statement = texts.statement_new(<const uint8_t *><const char *>data, <uint32_t>len(data), False, NULL)
 
     def __dealloc__(self):
         texts.statement_drop(self.statement)
@@ -26,7 +26,7 @@ cdef class Text:
 
     @property
     def data(self):
-        return (<const char *>texts.statement_data(self.statement))[:self.statement.size]
+        return (<const char *>texts.text_data(self.statement.text))[:self.statement.text.size]
 
 
 cdef class ClientNames:
@@ -48,7 +48,7 @@ cdef class ClientNames:
 
     def find(self, bytes name):
         """The name at servers, or nothing."""
-        cdef int32_t edition
+        cdef int32_t *edition
         cdef Naming *naming = statements.names_find(&self.names, name, <uint32_t>len(name), &edition)
         return None if naming == NULL else naming.statement.name[:naming.statement.name_size]
 
@@ -84,7 +84,7 @@ cdef class ServerShelf:
         cdef Statement *evicted = statements.shelf_evict(&self.shelf, most, text.statement)
         name = None if evicted == NULL else evicted.name[:evicted.name_size]
         texts.statement_drop(evicted)
-        assert statements.shelf_put(&self.shelf, text.statement)
+        assert statements.shelf_put(&self.shelf, text.statement, 0)
         return name
 
     def remove(self, Text text):

@@ -137,7 +137,8 @@ cdef Client *client_new(Worker *w, int fd) noexcept nogil:
     client.remain = 0
     client.remain_drop = client.is_ready = client.counted = client.owed = False
     client.asked_ssl = client.asked_gssenc = client.goodbye = client.stalled = client.notified = False
-    client.group_ends = client.group_describes = client.curing = client.cured = client.unnamed_drops = False
+    client.group_ends = client.group_describes = client.group_trusts = False
+    client.curing = client.cured = client.unnamed_drops = False
     client.unnamed = UNNAMED_NONE
     client.unnamed_parse = client.unnamed_before = client.begin = client.group = NULL
     names_init(&client.names)
@@ -259,13 +260,13 @@ cdef void active_deadline(const Client *client, Deadline *deadline) noexcept nog
     if client.goodbye:
         no_later(deadline, client.query_us, GOODBYE_LIMIT_US, NONE)
         return
+    if all_replied(&server.replies) and server.status != IDLE:
+        no_later(deadline, client.query_us, client.limits.idle_transaction_us, IDLE_TRANSACTION_TIMEOUT)
     if client.replication:
-        return  # a stream has no end
+        return  # a stream, a base backup, the first copy of a table: as long as it takes
     if not all_replied(&server.replies):
         no_later(deadline, client.query_us, client.limits.query_us, QUERY_TIMEOUT)
-    elif server.status != IDLE:
-        no_later(deadline, client.query_us, client.limits.idle_transaction_us, IDLE_TRANSACTION_TIMEOUT)
-    elif ends_with_ready(&server.replies):
+    elif server.status == IDLE and ends_with_ready(&server.replies):
         return
     no_later(deadline, client.request_us, client.limits.transaction_us, TRANSACTION_TIMEOUT)
 

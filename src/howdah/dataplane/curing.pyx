@@ -5,12 +5,13 @@ and only the one who prepared them can mend that.  So the messages of a group, f
 Sync, are kept until the first answer to them has been seen.  Where that is such a refusal, and no transaction was open,
 the client does not see it: the group is read once more as if it had just come, and what it uses is prepared anew.
 
-A group that asks for no description is left alone: its client goes by what it was told of the statement before, and
-PostgreSQL's error is how it learns that this holds no more.  There and everywhere else the error passes, and the
-statements are prepared anew before their next use.  Called by `relay` and `preparing`.
+A group that asks for no description, or for a format for each of several columns, is left alone: its client goes by
+what it was told of the statement before, and PostgreSQL's error is how it learns that this holds no more.  There and
+everywhere else the error passes, and the statements are prepared anew before their next use.
+Called by `relay` and `preparing`.
 """
 
-from libc.stdint cimport uint8_t
+from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcpy, strcmp, strncmp
 
 from howdah.dataplane.buffers cimport Block, block_data, block_drop, block_new
@@ -19,10 +20,11 @@ from howdah.dataplane.parties cimport Client, Server, Worker
 from howdah.dataplane.recycle cimport send_to_server
 from howdah.dataplane.reply_queue cimport EXPECT_SWALLOW, EXPECT_SYNC, all_replied, expect, swallow_first
 from howdah.dataplane.statements cimport shelf_clear, shelf_stale
-from howdah.dataplane.texts cimport Naming, nowhere
+from howdah.dataplane.texts cimport Naming, nowhere, outdated, statement_changes
 from howdah.wire cimport tags
 from howdah.wire.bytes cimport Writer, writer
 from howdah.wire.compose cimport compose_bare
+from howdah.wire.extended cimport MENTION_STATEMENT, Mention, bind_mention, result_formats
 from howdah.wire.frame cimport Frame
 from howdah.wire.replies cimport ErrorFields
 
@@ -37,7 +39,7 @@ cdef void may_begin_group(Worker *w, Client *client) noexcept nogil:
     cdef Server *server = client.server
     if client.group == NULL and server.status == tags.IDLE and all_replied(&server.replies) and not client.cured:
         client.group = block_new(&w.slab, LARGEST_GROUP)
-        client.group_ends = client.group_describes = False
+        client.group_ends = client.group_describes = client.group_trusts = False
 
 
 cdef void add_to_group(Worker *w, Client *client, const Frame *frame, const uint8_t *message) noexcept nogil:
@@ -51,6 +53,14 @@ cdef void add_to_group(Worker *w, Client *client, const Frame *frame, const uint
     group.end += frame.size
     client.group_ends = frame.tag == tags.SYNC
     client.group_describes = client.group_describes or frame.tag == tags.DESCRIBE
+    client.group_trusts = client.group_trusts or frame.tag == tags.BIND and fits_one_result(message, frame.size)
+
+
+cdef bint fits_one_result(const uint8_t *message, uint32_t size) noexcept nogil:
+    """Has the Bind a format for each of several columns?"""
+    cdef Mention mention
+    return (bind_mention(message, size, &mention) == MENTION_STATEMENT
+            and result_formats(message, size, mention.end) > 1)
 
 
 cdef void forget_group(Worker *w, Client *client) noexcept nogil:
@@ -61,12 +71,16 @@ cdef void forget_group(Worker *w, Client *client) noexcept nogil:
 
 cdef bint tells_of_stale(Server *server, const Naming *naming, const ErrorFields *error) noexcept nogil:
     """Is this an error that a statement prepared anew would not give?  `naming`: the statement it is about, if any."""
-    cdef bint about_ours = naming != NULL and naming.statement != nowhere()
+    cdef bint about_ours = naming != NULL and naming.statement != nowhere() and naming.statement != outdated()
     if about_ours and strcmp(error.sqlstate, "26000") == 0:
         shelf_clear(&server.shelf)  # something (a function) has dropped them
         return True
-    if (strcmp(error.sqlstate, "0A000") == 0 and strcmp(error.routine, "RevalidateCachedQuery") == 0
-            or strcmp(error.sqlstate, "XX000") == 0 and strncmp(error.message, "cache lookup failed", 19) == 0):
+    if strcmp(error.sqlstate, "0A000") == 0 and strcmp(error.routine, "RevalidateCachedQuery") == 0:
+        shelf_stale(&server.shelf)
+        if about_ours:
+            statement_changes(naming.statement)
+        return about_ours
+    if strcmp(error.sqlstate, "XX000") == 0 and strncmp(error.message, "cache lookup failed", 19) == 0:
         shelf_stale(&server.shelf)
         return about_ours
     return False
@@ -78,8 +92,9 @@ cdef bint cure(Worker *w, Server *server) noexcept nogil:
     cdef Client *client = server.client
     cdef uint8_t[8] data
     cdef Writer message = writer(data, sizeof(data))
-    if (client == NULL or client.group == NULL or not client.group_describes or client.remain or client.curing
-            or server.replies.count != (1 if client.group_ends else 0) or not held_behind_group(w, client)):
+    if (client == NULL or client.group == NULL or not client.group_describes or client.group_trusts
+            or client.remain or client.curing or server.replies.count != (1 if client.group_ends else 0)
+            or not held_behind_group(w, client)):
         return False
     client.curing = True
     if client.group_ends:

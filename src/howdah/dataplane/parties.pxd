@@ -203,6 +203,7 @@ cdef struct Client:
     Block *group  # the messages since the last Sync, as they came, as long as no answer to them has; see `preparing`
     bint group_ends  # ... and a Sync is the last of them
     bint group_describes  # ... and there is a Describe in it
+    bint group_trusts  # ... and a Bind that fits but one result
     bint curing  # they failed on a stale statement and will be sent again
     bint cured  # ... which they have been
 
@@ -238,6 +239,7 @@ cdef struct Server:
     bint copying_in  # the server takes CopyData now
     bint unsettled  # got a Query behind extended messages without a Sync; see `recycle`
     bint settling  # is being brought to its client's settings
+    uint32_t described  # the parameters of the statement whose description is coming, see `wire.replies`
     Shelf shelf  # the prepared statements it has under names of ours
     uint64_t unnamed_owner  # id of the client whose unnamed statement it has, 0: nobody's, or nobody knows whose
     bint reset_seen  # the command just completed was RESET or DISCARD ALL

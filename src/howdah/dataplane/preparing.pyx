@@ -11,6 +11,7 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t
 
 from howdah.cdefs.atomics cimport add_i32, load_i32
 from howdah.dataplane.curing cimport may_begin_group
+from howdah.dataplane.descriptions cimport goes_by_description, is_outdated
 from howdah.dataplane.linking cimport forward_with, get_server, note_owed
 from howdah.dataplane.mailbox cimport tell_client
 from howdah.dataplane.parties cimport (
@@ -60,10 +61,11 @@ from howdah.dataplane.texts cimport (
     naming_name,
     naming_new,
     nowhere,
-    statement_data,
+    outdated,
     statement_drop,
     statement_new,
     taken,
+    text_data,
 )
 from howdah.dataplane.turn cimport (
     STEP_DROP,
@@ -90,7 +92,7 @@ from howdah.dataplane.unnamed cimport (
 from howdah.sql.effects cimport may_drop_statements
 from howdah.wire cimport tags
 from howdah.wire.bytes cimport Writer
-from howdah.wire.compose cimport compose_bare, compose_close, compose_parse
+from howdah.wire.compose cimport compose_bare, compose_close, compose_describe, compose_parse
 from howdah.wire.extended cimport (
     MENTION_CUT,
     MENTION_STATEMENT,
@@ -120,7 +122,7 @@ cdef int TOO_MANY_REPLIES = NUMBERS["pipeline_too_long"]
 
 cdef Step parse(Worker *w, Client *client, const Frame *frame, const uint8_t *message, Turn *turn) noexcept nogil:
     cdef Mention mention
-    cdef int32_t edition
+    cdef int32_t *edition
     cdef Step step
     if parse_mention(message, frame.here, &mention) == MENTION_CUT:
         return cut_short(w, client, frame, EXPECT_PARSE, turn)
@@ -143,8 +145,14 @@ cdef Step parse(Worker *w, Client *client, const Frame *frame, const uint8_t *me
 
 cdef Step bind(Worker *w, Client *client, const Frame *frame, const uint8_t *message, Turn *turn) noexcept nogil:
     cdef Mention mention
+    cdef int32_t *edition
+    cdef Naming *naming
     if bind_mention(message, frame.here, &mention) == MENTION_CUT:
         return cut_short(w, client, frame, EXPECT_BIND, turn)
+    if frame.size <= READ_SIZE and turn.pos + frame.size == turn.size:  # what is behind it may matter
+        naming = names_find(&client.names, mention.name, mention.size, &edition)
+        if naming != NULL and is_outdated(naming.statement, edition[0]):
+            return STEP_MORE
     return use(w, client, frame, message, &mention, EXPECT_BIND, turn)
 
 
@@ -240,13 +248,17 @@ cdef Step parse_named(Worker *w, Client *client, const Frame *frame, const uint8
     now on this client wants it nowhere in an older sense."""
     cdef uint32_t size = frame.size - mention.end
     cdef bint drops = may_drop_statements(message + mention.end, size)
-    cdef Statement *statement = statement_new(message + mention.end, size, drops)
+    cdef Statement *statement = statement_new(message + mention.end, size, drops, client.pool)
     cdef Naming *naming = naming_new(mention.name, mention.size, statement) if statement != NULL else NULL
+    cdef int32_t edition
     cdef Step step
     statement_drop(statement)
-    if naming == NULL or not names_put(&client.names, naming_hold(naming), add_i32(&statement.edition, 1)):
+    if naming == NULL:
         return refuse(turn, OUT_OF_MEMORY)
-    step = make_way(w, client, statement, turn)
+    edition = add_i32(&statement.edition, 1)
+    if not names_put(&client.names, naming_hold(naming), edition):
+        return refuse(turn, OUT_OF_MEMORY)
+    step = make_way(w, client, statement, edition, turn)
     if step == STEP_FORWARD:
         step = renamed(w, client, frame, message, mention, statement, naming, EXPECT_PARSE, CHANGE_PARSE, turn)
     else:
@@ -272,7 +284,7 @@ cdef Step use(Worker *w, Client *client, const Frame *frame, const uint8_t *mess
               uint8_t expected, Turn *turn) noexcept nogil:
     """Bind or Describe of a statement."""
     cdef Naming *naming
-    cdef int32_t edition = 0
+    cdef int32_t *edition
     cdef Step step = get_server(w, client, turn)
     if step != STEP_FORWARD or client.server.replies.skipping:
         return step
@@ -284,21 +296,31 @@ cdef Step use(Worker *w, Client *client, const Frame *frame, const uint8_t *mess
     if naming == NULL and not (follows(w, client) and is_ours(mention.name, mention.size)):
         return note_owed(client, expected, CHANGE_NONE, NULL, turn)
     if naming == NULL:
-        naming = naming_new(mention.name, mention.size, nowhere())
-        if naming == NULL:
-            return refuse(turn, OUT_OF_MEMORY)
-    else:
-        may_begin_group(w, client)
-        naming = called(naming, mention)
-        if naming == NULL:
-            return refuse(turn, OUT_OF_MEMORY)
-        step = prepare_where_missing(w, client, naming, edition, turn)
-        if step != STEP_FORWARD:
-            naming_drop(naming)
-            return step
-        if naming.statement.drops and expected == EXPECT_BIND:
-            client.server.replies.dropping = True
+        return point_to(w, client, frame, message, mention, nowhere(), expected, turn)
+    if expected == EXPECT_DESCRIBE:
+        edition[0] = load_i32(&naming.statement.edition)  # the client will know it as it is now
+    elif is_outdated(naming.statement, edition[0]) and goes_by_description(frame, message, mention, turn):
+        return point_to(w, client, frame, message, mention, outdated(), expected, turn)
+    may_begin_group(w, client)
+    naming = called(naming, mention)
+    if naming == NULL:
+        return refuse(turn, OUT_OF_MEMORY)
+    step = prepare_where_missing(w, client, naming, edition[0], turn)
+    if step != STEP_FORWARD:
+        naming_drop(naming)
+        return step
+    if naming.statement.text.drops and expected == EXPECT_BIND:
+        client.server.replies.dropping = True
     return renamed(w, client, frame, message, mention, naming.statement, naming, expected, CHANGE_NONE, turn)
+
+
+cdef Step point_to(Worker *w, Client *client, const Frame *frame, const uint8_t *message, const Mention *mention,
+                   Statement *special, uint8_t expected, Turn *turn) noexcept nogil:
+    """Forward the message so that it fails in its place, about something that no server has."""
+    cdef Naming *naming = naming_new(mention.name, mention.size, special)
+    if naming == NULL:
+        return refuse(turn, OUT_OF_MEMORY)
+    return renamed(w, client, frame, message, mention, special, naming, expected, CHANGE_NONE, turn)
 
 
 cdef Naming *called(Naming *naming, const Mention *mention) noexcept nogil:
@@ -311,26 +333,30 @@ cdef Naming *called(Naming *naming, const Mention *mention) noexcept nogil:
 
 cdef Step prepare_where_missing(Worker *w, Client *client, Naming *naming, int32_t edition,
                                 Turn *turn) noexcept nogil:
-    """See that the server has the statement, not older than `edition`, when the message at hand gets there."""
+    """See that the server has the statement, not older than `edition`, when the message at hand gets there.  What it
+    takes and gives there is of interest to all, see `descriptions`."""
     cdef Statement *statement = naming.statement
     cdef Writer message
     cdef Step step
     if shelf_find(&client.server.shelf, statement, edition) == SHELF_HAS:
         return STEP_FORWARD
-    step = make_way(w, client, statement, turn)
+    step = make_way(w, client, statement, add_i32(&statement.edition, 1), turn)
     if step != STEP_FORWARD:
         return step
     step = note_owed(client, EXPECT_PARSE | EXPECT_SWALLOW, CHANGE_PREPARE, naming_hold(naming), turn)
     if step == STEP_FORWARD:
+        step = note_owed(client, EXPECT_DESCRIBE | EXPECT_SWALLOW, CHANGE_NONE, naming_hold(naming), turn)
+    if step == STEP_FORWARD:
         message = staging(w)
-        compose_parse(&message, statement.name, statement_data(statement), statement.size)
+        compose_parse(&message, statement.name, text_data(statement.text), statement.text.size)
+        compose_describe(&message, statement.name)
         staged(w, &message)
     return step
 
 
-cdef Step make_way(Worker *w, Client *client, Statement *statement, Turn *turn) noexcept nogil:
-    """The statement gets its place on the server's shelf, where the oldest makes room; a Close goes in front of the
-    Parse that is to follow, as the server may have the statement in an older sense."""
+cdef Step make_way(Worker *w, Client *client, Statement *statement, int32_t edition, Turn *turn) noexcept nogil:
+    """The statement gets its place, in this edition, on the server's shelf, where the oldest makes room; a Close goes
+    in front of the Parse that is to follow, as the server may have the statement in an older sense."""
     cdef Server *server = client.server
     cdef Statement *evicted = shelf_evict(&server.shelf, <uint32_t>max(w.plan.max_prepared_statements, 1), statement)
     cdef Step step = STEP_FORWARD if stage_request(w, client, turn) else STEP_GONE
@@ -339,7 +365,7 @@ cdef Step make_way(Worker *w, Client *client, Statement *statement, Turn *turn) 
     statement_drop(evicted)
     if step == STEP_FORWARD:
         step = close_at_server(w, server, statement, turn)
-    if step == STEP_FORWARD and not shelf_put(&server.shelf, statement):
+    if step == STEP_FORWARD and not shelf_put(&server.shelf, statement, edition):
         return refuse(turn, OUT_OF_MEMORY)
     return step
 

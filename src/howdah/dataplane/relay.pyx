@@ -26,6 +26,7 @@ from howdah.dataplane.conn cimport (
     conn_watch,
 )
 from howdah.dataplane.curing cimport add_to_group, cure, cured, forget_group, tells_of_stale
+from howdah.dataplane.descriptions cimport compose_outdated, describes, description_came
 from howdah.dataplane.deferral cimport query_without_server, sync_without_server
 from howdah.dataplane.linking cimport forward_with, link, link_over, settling, unlink
 from howdah.dataplane.mailbox cimport tell_client
@@ -94,7 +95,7 @@ from howdah.dataplane.session_state cimport (
 )
 from howdah.dataplane.simple_query cimport all_dropped, one_dropped, query_begins
 from howdah.dataplane.stats cimport Tally
-from howdah.dataplane.texts cimport Naming, naming_drop, naming_hold, naming_name
+from howdah.dataplane.texts cimport Naming, naming_drop, naming_hold, naming_name, outdated
 from howdah.dataplane.turn cimport (
     STEP_DROP,
     STEP_FORWARD,
@@ -244,7 +245,7 @@ cdef void relay_request(Worker *w, Client *client, const uint8_t *data, size_t s
     cdef Frame frame
     cdef FrameVerdict verdict
     cdef Step step
-    begin_turn(w, &turn, data)
+    begin_turn(w, &turn, data, size)
     while turn.pos < size:
         if client.remain:
             part = min(<size_t>client.remain, size - turn.pos)
@@ -289,9 +290,10 @@ cdef void relay_request(Worker *w, Client *client, const uint8_t *data, size_t s
         nothing_owed(w, client)
 
 
-cdef void begin_turn(Worker *w, Turn *turn, const uint8_t *data) noexcept nogil:
+cdef void begin_turn(Worker *w, Turn *turn, const uint8_t *data, size_t size) noexcept nogil:
     w.staged_size = 0
     turn.data = data
+    turn.size = size
     turn.start = turn.pos = 0
     turn.detail[0] = 0
 
@@ -420,7 +422,7 @@ cdef void relay_reply(Worker *w, Server *server, const uint8_t *data, size_t siz
     cdef Frame frame
     cdef FrameVerdict verdict
     cdef Step step
-    begin_turn(w, &turn, data)
+    begin_turn(w, &turn, data, size)
     while turn.pos < size:
         if server.remain:
             part = min(<size_t>server.remain, size - turn.pos)
@@ -521,6 +523,11 @@ cdef Step reply(Worker *w, Server *server, const Frame *frame, const uint8_t *me
             return unexpected(w, server, tag)
         server.status = message[5]
         server.copying_in = server.reset_seen = server.settling = False
+    elif tag == tags.ROW_DESCRIPTION or tag == tags.NO_DATA or tag == tags.PARAMETER_DESCRIPTION:
+        if describes(first_owed(&server.replies)) and frame.size <= READ_SIZE:
+            if not whole:
+                return STEP_MORE
+            description_came(server, first_owed(&server.replies), message, frame.size)
     elif tag == tags.COPY_IN_RESPONSE:
         server.copying_in = True
     elif tag == tags.COPY_BOTH_RESPONSE and w.draining and server.client != NULL:
@@ -668,7 +675,10 @@ cdef void say_renamed(Worker *w, Server *server, const Frame *frame, const uint8
                       const Naming *naming) noexcept nogil:
     """An error about a statement, by the name that the client knows."""
     cdef Writer error = staging(w)
-    compose_renamed_error(&error, message + 5, frame.size - 5, naming.statement.name, naming_name(naming))
+    if naming.statement == outdated():
+        compose_outdated(&error)
+    else:
+        compose_renamed_error(&error, message + 5, frame.size - 5, naming.statement.name, naming_name(naming))
     staged(w, &error)
 
 

@@ -81,7 +81,7 @@ cdef Naming *deallocated(const Client *client, const Frame *frame, const uint8_t
     not.)"""
     cdef char[LARGEST_IDENTIFIER + 1] name
     cdef uint32_t size
-    cdef int32_t edition
+    cdef int32_t *edition
     if frame.here < frame.size or frame.size > LARGEST_DEALLOCATE or message[frame.size - 1] != 0:
         return NULL
     size = deallocated_name(message + HEADER, frame.size - HEADER - 1, name)
@@ -149,7 +149,7 @@ cdef void all_dropped(Server *server, bint by_client) noexcept nogil:
     for i in range(server.replies.count):
         owed = owed_at(&server.replies, i)
         if owed.change == CHANGE_PARSE or owed.change == CHANGE_PREPARE:
-            shelf_put(&server.shelf, owed.naming.statement)
+            shelf_put(&server.shelf, owed.naming.statement, load_i32(&owed.naming.statement.edition))
         if not by_client:
             continue
         if owed.change == CHANGE_PARSE and not names_put(

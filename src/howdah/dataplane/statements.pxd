@@ -16,7 +16,7 @@ cpdef enum ShelfVerdict:
 # What one client has prepared, by name: open addressing.  Lives inside its client; touched by its worker alone.
 cdef struct Names:
     Naming **slots
-    int32_t *editions  # of the statement when the client parsed it, slot by slot
+    int32_t *editions  # of the statement when the client parsed or described it, slot by slot
     uint32_t room  # a power of two, or 0
     uint32_t count
     uint32_t text  # bytes
@@ -34,7 +34,7 @@ cdef struct Shelf:
     uint32_t count
     uint32_t uses
 
-cdef Naming *names_find(const Names *names, const char *name, uint32_t size, int32_t *edition) noexcept nogil
+cdef Naming *names_find(const Names *names, const char *name, uint32_t size, int32_t **edition) noexcept nogil
 cdef bint names_full(const Names *names) noexcept nogil
 cdef void names_init(Names *names) noexcept nogil
 cdef bint names_put(Names *names, Naming *naming, int32_t edition) noexcept nogil
@@ -42,7 +42,8 @@ cdef Naming *names_take(Names *names, const char *name, uint32_t size) noexcept 
 cdef void names_clear(Names *names) noexcept nogil
 cdef void shelf_init(Shelf *shelf) noexcept nogil
 cdef ShelfVerdict shelf_find(Shelf *shelf, const Statement *statement, int32_t edition) noexcept nogil
-cdef bint shelf_put(Shelf *shelf, Statement *statement) noexcept nogil
+cdef bint shelf_put(Shelf *shelf, Statement *statement, int32_t edition) noexcept nogil
+cdef int32_t shelf_edition(const Shelf *shelf, const Statement *statement) noexcept nogil
 cdef Statement *shelf_evict(Shelf *shelf, uint32_t most, const Statement *newcomer) noexcept nogil
 cdef void shelf_remove(Shelf *shelf, const Statement *statement) noexcept nogil
 cdef void shelf_stale(Shelf *shelf) noexcept nogil

@@ -8,7 +8,6 @@ Called by `preparing`.
 from libc.stdint cimport int32_t, uint32_t
 from libc.stdlib cimport calloc, free
 
-from howdah.cdefs.atomics cimport load_i32
 from howdah.dataplane.texts cimport (
     Naming,
     Statement,
@@ -36,13 +35,13 @@ cdef uint32_t place_of(const Names *names, uint32_t hash_, const char *name, uin
     return at
 
 
-cdef Naming *names_find(const Names *names, const char *name, uint32_t size, int32_t *edition) noexcept nogil:
-    """What the client calls so, and in which edition; NULL: nothing."""
+cdef Naming *names_find(const Names *names, const char *name, uint32_t size, int32_t **edition) noexcept nogil:
+    """What the client calls so, and the edition in which it knows it; NULL: nothing."""
     cdef uint32_t at
     if names.count == 0:
         return NULL
     at = place_of(names, name_hash(name, size), name, size)
-    edition[0] = names.editions[at]
+    edition[0] = &names.editions[at]
     return names.slots[at]
 
 
@@ -90,7 +89,7 @@ cdef bint names_put(Names *names, Naming *naming, int32_t edition) noexcept nogi
     names.slots[at] = naming
     names.editions[at] = edition
     names.count += 1
-    names.text += naming.statement.size + naming.size
+    names.text += naming.statement.text.size + naming.size
     return True
 
 
@@ -107,7 +106,7 @@ cdef Naming *names_take(Names *names, const char *name, uint32_t size) noexcept 
     if taken_out == NULL:
         return NULL
     names.count -= 1
-    names.text -= taken_out.statement.size + taken_out.size
+    names.text -= taken_out.statement.text.size + taken_out.size
     while True:  # what comes behind moves up, unless it would come before the slot that its hash asks for
         names.slots[hole] = NULL
         while True:
@@ -158,7 +157,16 @@ cdef ShelfVerdict shelf_find(Shelf *shelf, const Statement *statement, int32_t e
     return SHELF_STALE if slot.stale or slot.edition < edition else SHELF_HAS
 
 
-cdef bint shelf_put(Shelf *shelf, Statement *statement) noexcept nogil:
+cdef int32_t shelf_edition(const Shelf *shelf, const Statement *statement) noexcept nogil:
+    """In which it was prepared there; -1: it was not."""
+    cdef const Shelved *slot
+    if shelf.count == 0:
+        return -1
+    slot = shelved(shelf, statement)
+    return -1 if slot.statement == NULL else slot.edition
+
+
+cdef bint shelf_put(Shelf *shelf, Statement *statement, int32_t edition) noexcept nogil:
     """It is prepared there now, and fresh.  False: out of memory."""
     cdef Shelf wider
     cdef Shelved *slot
@@ -179,7 +187,7 @@ cdef bint shelf_put(Shelf *shelf, Statement *statement) noexcept nogil:
         shelf.count += 1
     shelf.uses += 1
     slot.used = shelf.uses
-    slot.edition = load_i32(&statement.edition)
+    slot.edition = edition
     slot.stale = False
     return True
 

@@ -13,15 +13,24 @@ cdef struct Interned:
     uint32_t hash
 
 # A text with its parameter types, as they stand behind the name in a Parse; only one exists for the same bytes.
-# Immutable.  Made by `statement_new`, freed with the last `statement_drop`, by whichever thread that is in.
-cdef struct Statement:
+# Immutable.
+cdef struct Text:
     Interned shared
     uint32_t size
-    int32_t edition  # grows with each Parse of a client's: what the text means may have changed by then
     bint drops  # running it may drop prepared statements
+    # `size` bytes follow
+
+# A text as one pool's servers understand it: their tables, and so its result, are no other pool's business.  Made by
+# `statement_new`, freed with the last `statement_drop`, by whichever thread that is in.
+cdef struct Statement:
+    Interned shared
+    Text *text  # held
+    const void *pool
+    int32_t edition  # grows with each Parse: what the text means may have changed by then
+    int32_t changed  # the edition from which on it has another result, or other parameters, than before
+    uint32_t shape  # of these, see `wire.replies`; 0: not known yet
     uint8_t name_size
     char[SERVER_NAME_SIZE] name  # what it is called at servers
-    # `size` bytes follow
 
 # What a client calls a statement, in full; only one exists for the same name and statement, whoever uses it.  As above.
 cdef struct Naming:
@@ -30,14 +39,17 @@ cdef struct Naming:
     uint32_t size  # of the name, of which LARGEST_NAME bytes count
     # the name and a NUL follow
 
-cdef Statement *statement_new(const uint8_t *data, uint32_t size, bint drops) noexcept nogil
+cdef Statement *statement_new(const uint8_t *data, uint32_t size, bint drops, const void *pool) noexcept nogil
 cdef Statement *statement_hold(Statement *statement) noexcept nogil
 cdef void statement_drop(Statement *statement) noexcept nogil
-cdef const uint8_t *statement_data(const Statement *statement) noexcept nogil
+cdef int32_t statement_changes(Statement *statement) noexcept nogil
+cdef void statement_described(Statement *statement, int32_t edition, uint32_t shape) noexcept nogil
+cdef const uint8_t *text_data(const Text *text) noexcept nogil
 cdef bint same_name(const Naming *naming, const char *name, uint32_t size) noexcept nogil
 cdef uint32_t name_hash(const char *name, uint32_t size) noexcept nogil
 cdef Statement *nowhere() noexcept nogil
 cdef Statement *taken() noexcept nogil
+cdef Statement *outdated() noexcept nogil
 cdef bint is_ours(const char *name, uint32_t size) noexcept nogil
 cdef Naming *naming_new(const char *name, uint32_t size, Statement *statement) noexcept nogil
 cdef Naming *naming_hold(Naming *naming) noexcept nogil

@@ -1,16 +1,16 @@
 """Texts of prepared statements and names for them, each stored once for all clients.
 
-A text has one name of ours at every server.  What is in here is counted by whoever holds it and goes with the last.
-Called by `statements`, `reply_queue` and `preparing`.
+A text has one name of ours at all servers of a pool.  What is in here is counted by whoever holds it and goes with
+the last.  Called by `statements`, `reply_queue` and `preparing`.
 """
 
 import os
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memcpy, strncmp
 
-from howdah.cdefs.atomics cimport add_i32, add_u64, drop_unless_last
+from howdah.cdefs.atomics cimport add_i32, add_u64, drop_unless_last, store_i32
 from howdah.cdefs.threads cimport pthread_mutex_init, pthread_mutex_lock, pthread_mutex_t, pthread_mutex_unlock
 
 cdef enum:
@@ -29,6 +29,7 @@ cdef struct Table:
     uint32_t room
     uint32_t count
 
+cdef Table texts
 cdef Table statements
 cdef Table namings
 cdef pthread_mutex_t table_lock
@@ -94,38 +95,80 @@ cdef void remove(Table *table, Interned *one) noexcept nogil:
     table.count -= 1
 
 
-cdef Statement *statement_new(const uint8_t *data, uint32_t size, bint drops) noexcept nogil:
-    """The one statement with this text and these types, held for the caller; NULL: out of memory."""
+# ---- texts ---------------------------------------------------------------------------------------------------------
+
+cdef Text *find_text(const uint8_t *data, uint32_t size, bint drops) noexcept nogil:
+    """The one text of these bytes, held for the caller; NULL: out of memory.  Under the lock."""
     cdef uint32_t h = bytes_hash(data, size)
-    cdef Statement *found = NULL
-    pthread_mutex_lock(&table_lock)
-    if lay(&statements):
-        found = <Statement *>statements.slots[h & (statements.room - 1)]
-        while found != NULL:
-            if found.shared.hash == h and found.size == size and memcmp(statement_data(found), data, size) == 0:
-                break
-            found = <Statement *>found.shared.next
+    cdef Text *found
+    if not lay(&texts):
+        return NULL
+    found = <Text *>texts.slots[h & (texts.room - 1)]
+    while found != NULL:
+        if found.shared.hash == h and found.size == size and memcmp(text_data(found), data, size) == 0:
+            break
+        found = <Text *>found.shared.next
+    if found == NULL:
+        found = <Text *>malloc(sizeof(Text) + size)
         if found == NULL:
-            found = make_statement(data, size, drops)
-            if found != NULL:
-                add(&statements, &found.shared, h)
-    if found != NULL:
-        add_i32(&found.shared.holders, 1)
+            return NULL
+        found.size = size
+        found.drops = drops
+        memcpy(found + 1, data, size)
+        add(&texts, &found.shared, h)
+    found.shared.holders += 1
+    return found
+
+
+cdef void drop_text(Text *text) noexcept nogil:
+    """Under the lock."""
+    text.shared.holders -= 1
+    if text.shared.holders == 0:
+        remove(&texts, &text.shared)
+        free(text)
+
+
+cdef const uint8_t *text_data(const Text *text) noexcept nogil:
+    return <const uint8_t *>(text + 1)
+
+
+# ---- statements ----------------------------------------------------------------------------------------------------
+
+cdef Statement *statement_new(const uint8_t *data, uint32_t size, bint drops, const void *pool) noexcept nogil:
+    """The pool's one statement with this text and these types, held for the caller; NULL: out of memory."""
+    cdef Statement *found = NULL
+    cdef Text *text
+    pthread_mutex_lock(&table_lock)
+    text = find_text(data, size, drops)
+    if text != NULL:
+        found = find_statement(text, pool)
+        drop_text(text)
     pthread_mutex_unlock(&table_lock)
     return found
 
 
-cdef Statement *make_statement(const uint8_t *data, uint32_t size, bint drops) noexcept nogil:
-    cdef Statement *made = <Statement *>malloc(sizeof(Statement) + size)
-    if made == NULL:
+cdef Statement *find_statement(Text *text, const void *pool) noexcept nogil:
+    cdef uint32_t h = text.shared.hash ^ bytes_hash(<const uint8_t *>&pool, sizeof(pool))
+    cdef Statement *found
+    if not lay(&statements):
         return NULL
-    made.size = size
-    made.edition = 0
-    made.drops = drops
-    memcpy(made + 1, data, size)
-    made.name_size = <uint8_t>snprintf(
-        made.name, sizeof(made.name), b"%s%llx", PREFIX, <unsigned long long>add_u64(&last_number, 1))
-    return made
+    found = <Statement *>statements.slots[h & (statements.room - 1)]
+    while found != NULL:
+        if found.text == text and found.pool == pool:
+            break
+        found = <Statement *>found.shared.next
+    if found == NULL:
+        found = <Statement *>calloc(1, sizeof(Statement))
+        if found == NULL:
+            return NULL
+        found.text = text
+        text.shared.holders += 1
+        found.pool = pool
+        found.name_size = <uint8_t>snprintf(
+            found.name, sizeof(found.name), b"%s%llx", PREFIX, <unsigned long long>add_u64(&last_number, 1))
+        add(&statements, &found.shared, h)
+    add_i32(&found.shared.holders, 1)
+    return found
 
 
 cdef Statement *statement_hold(Statement *statement) noexcept nogil:
@@ -144,30 +187,57 @@ cdef void statement_drop(Statement *statement) noexcept nogil:
 cdef void drop_locked(Statement *statement) noexcept nogil:
     if add_i32(&statement.shared.holders, -1) == 0:
         remove(&statements, &statement.shared)
+        drop_text(statement.text)
         free(statement)
 
 
-cdef const uint8_t *statement_data(const Statement *statement) noexcept nogil:
-    return <const uint8_t *>(statement + 1)
+cdef int32_t statement_changes(Statement *statement) noexcept nogil:
+    """Its result is another one from now on; the edition with which that begins."""
+    cdef int32_t edition
+    pthread_mutex_lock(&table_lock)
+    edition = add_i32(&statement.edition, 1)
+    store_i32(&statement.changed, edition)
+    pthread_mutex_unlock(&table_lock)
+    return edition
 
 
-# Two that no client prepares: held for ever, and in no table.
+cdef void statement_described(Statement *statement, int32_t edition, uint32_t shape) noexcept nogil:
+    """A server that prepared it in this edition has said what it takes and gives: is that something new?"""
+    pthread_mutex_lock(&table_lock)
+    if statement.shape != shape and edition >= statement.changed:
+        if statement.shape:
+            store_i32(&statement.changed, edition)
+        statement.shape = shape
+    pthread_mutex_unlock(&table_lock)
+
+
+# Three that no client prepares, held for ever.
 cdef Statement nowhere_statement
+cdef Statement outdated_statement
 cdef Statement *taken_statement
 
 
+cdef void make_nameless(Statement *statement, const char *mark) noexcept:
+    """Under whose name no server has anything."""
+    statement.shared.holders = 1
+    statement.name_size = <uint8_t>snprintf(statement.name, sizeof(statement.name), b"%s%s", PREFIX, mark)
+
+
 cdef void make_special():
-    """The name that no server has, and the one under which a Parse fails as a Parse of a name in use must."""
     global taken_statement
-    nowhere_statement.shared.holders = 1
-    nowhere_statement.name_size = <uint8_t>snprintf(
-        nowhere_statement.name, sizeof(nowhere_statement.name), b"%s-", PREFIX)
-    taken_statement = statement_new(<const uint8_t *>b"\0\0\0", 3, False)  # an empty query
+    make_nameless(&nowhere_statement, b"-")
+    make_nameless(&outdated_statement, b"~")
+    taken_statement = statement_new(<const uint8_t *>b"\0\0\0", 3, False, NULL)  # an empty query
 
 
 cdef Statement *nowhere() noexcept nogil:
     """A statement that no server ever has: what a client asks for under a name of ours that is not the client's."""
     return &nowhere_statement
+
+
+cdef Statement *outdated() noexcept nogil:
+    """No server has it either: what a client asks for that must learn that a description it was given holds no more."""
+    return &outdated_statement
 
 
 cdef Statement *taken() noexcept nogil:

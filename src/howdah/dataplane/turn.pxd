@@ -22,6 +22,7 @@ cpdef enum Step:
 # Lives on the stack of `relay_request` or `relay_reply`.
 cdef struct Turn:
     const uint8_t *data
+    size_t size  # at hand
     size_t start  # of what is to be forwarded and has not been
     size_t pos  # of the message at hand
     int reason  # why a client is sent away

@@ -9,6 +9,7 @@ cpdef enum:
 
 cdef void compose_error(Writer *w, int reason, const char *detail) noexcept nogil
 cdef void compose_notice(Writer *w, int reason) noexcept nogil
+cdef void compose_error_of(Writer *w, const char *sqlstate, const char *message, const char *routine) noexcept nogil
 cdef void compose_error_text(Writer *w, const char *severity, const char *sqlstate, const char *message) noexcept nogil
 cdef void compose_authentication_ok(Writer *w) noexcept nogil
 cdef void compose_authentication(Writer *w, uint32_t code) noexcept nogil
@@ -27,6 +28,7 @@ cdef void compose_cancel(Writer *w, uint32_t pid, const uint8_t *secret, uint32_
 cdef void compose_query(Writer *w, const char *text) noexcept nogil
 cdef void compose_bare(Writer *w, uint8_t tag) noexcept nogil
 cdef void compose_parse(Writer *w, const char *name, const uint8_t *rest, size_t size) noexcept nogil
+cdef void compose_describe(Writer *w, const char *name) noexcept nogil
 cdef void compose_close(Writer *w, const char *name) noexcept nogil
 cdef void compose_execute(Writer *w, const char *portal) noexcept nogil
 cdef void compose_copy_fail(Writer *w, const char *message) noexcept nogil

@@ -107,6 +107,18 @@ cdef void compose_error_text(Writer *w, const char *severity, const char *sqlsta
     end_message(w, mark)
 
 
+cdef void compose_error_of(Writer *w, const char *sqlstate, const char *message, const char *routine) noexcept nogil:
+    """An ERROR as a routine of PostgreSQL's would have raised it."""
+    cdef size_t mark = begin_message(w, tags.ERROR_RESPONSE)
+    write_field(w, c'S', "ERROR")
+    write_field(w, c'V', "ERROR")
+    write_field(w, c'C', sqlstate)
+    write_field(w, c'M', message)
+    write_field(w, c'R', routine)
+    write_u8(w, 0)
+    end_message(w, mark)
+
+
 cdef void compose_authentication_ok(Writer *w) noexcept nogil:
     compose_authentication(w, 0)
 
@@ -233,6 +245,14 @@ cdef void compose_parse(Writer *w, const char *name, const uint8_t *rest, size_t
 cdef void compose_close(Writer *w, const char *name) noexcept nogil:
     """Close of a statement."""
     cdef size_t mark = begin_message(w, tags.CLOSE)
+    write_u8(w, c"S")
+    write_string(w, name)
+    end_message(w, mark)
+
+
+cdef void compose_describe(Writer *w, const char *name) noexcept nogil:
+    """Describe of a statement."""
+    cdef size_t mark = begin_message(w, tags.DESCRIBE)
     write_u8(w, c"S")
     write_string(w, name)
     end_message(w, mark)

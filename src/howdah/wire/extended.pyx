@@ -1,10 +1,10 @@
 """What howdah reads of extended-protocol messages: the name of the statement that a Parse, Bind, Describe or Close is
-about, and how such a message begins under another name.
+about, how such a message begins under another name, and the formats that a Bind asks for.
 
 Takes bytes, of which the end may be missing, and gives a verdict.  Called by `preparing`.
 """
 
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport int32_t, uint8_t, uint32_t
 
 from howdah.wire.bytes cimport (
     Reader,
@@ -12,6 +12,8 @@ from howdah.wire.bytes cimport (
     read_bytes,
     read_string,
     read_u8,
+    read_u16,
+    read_u32,
     reader,
     write_bytes,
     write_u8,
@@ -60,6 +62,23 @@ cdef MentionVerdict target_mention(const uint8_t *message, uint32_t size, Mentio
     if kind == c"P":
         return MENTION_PORTAL
     return name_here(&r, message, mention) if kind == c"S" else MENTION_UNKNOWN
+
+
+cdef uint32_t result_formats(const uint8_t *message, uint32_t size, uint32_t behind_names) noexcept nogil:
+    """How many formats for the result's columns a whole Bind gives: none and one fit every result.  0 where PostgreSQL
+    will find fault with the message."""
+    cdef Reader r = reader(message, size)
+    cdef uint32_t values
+    cdef int32_t length
+    read_bytes(&r, behind_names)
+    read_bytes(&r, <size_t>2 * read_u16(&r))
+    values = read_u16(&r)
+    while values and r.ok:
+        values -= 1
+        length = <int32_t>read_u32(&r)
+        read_bytes(&r, <size_t>max(length, 0))  # -1: NULL
+    values = read_u16(&r)
+    return values if r.ok else 0
 
 
 cdef void compose_renamed(Writer *w, const uint8_t *message, uint32_t size, const Mention *mention, const char *name,

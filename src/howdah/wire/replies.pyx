@@ -1,4 +1,4 @@
-"""Contents of the few backend messages that howdah reads: errors, ParameterStatus, BackendKeyData.
+"""Contents of the few backend messages that howdah reads: errors, descriptions, ParameterStatus, BackendKeyData.
 
 Takes bytes, gives pointers into them.  False means that the contents do not fit the message's type.  Called by
 `handshake`, `relay` and `recycle`.
@@ -71,6 +71,38 @@ cdef void compose_renamed_error(Writer *w, const uint8_t *body, size_t size, con
         code = read_u8(&r)
     write_u8(w, 0)
     end_message(w, mark)
+
+
+cdef uint32_t mixed(uint32_t shape, const uint8_t *data, size_t size) noexcept nogil:
+    """FNV-1a: short inputs, and nothing to gain for who makes two that are alike."""
+    for i in range(size):
+        shape = (shape ^ data[i]) * <uint32_t>16777619
+    return shape
+
+
+cdef uint32_t parameters_shape(const uint8_t *body, size_t size) noexcept nogil:
+    """ParameterDescription, in a number."""
+    return mixed(<uint32_t>2166136261, body, size)
+
+
+cdef uint32_t result_shape(uint32_t parameters, const uint8_t *body, size_t size) noexcept nogil:
+    """RowDescription, or NoData with its empty body, in a number that is never 0: names and types of the columns, and
+    the shape of the parameters.  Which table they are from and the formats do not count, as in PostgreSQL's own
+    comparison (equalRowTypes, src/backend/access/common/tupdesc.c)."""
+    cdef Reader r = reader(body, size)
+    cdef uint32_t shape = mixed(parameters, body, 2 if size >= 2 else 0)
+    cdef size_t length = 0
+    cdef const char *name
+    read_bytes(&r, 2)
+    while left(&r):
+        name = read_string(&r, &length)
+        read_bytes(&r, 6)  # table and column
+        if not r.ok or left(&r) < 12:
+            break
+        shape = mixed(shape, <const uint8_t *>name, length + 1)
+        shape = mixed(shape, read_bytes(&r, 10), 10)  # type, its size and its modifier
+        read_bytes(&r, 2)
+    return shape or 1
 
 
 cdef bint read_parameter_status(const uint8_t *body, size_t size, const char **name, const char **value) noexcept nogil:

@@ -113,6 +113,18 @@ def test_inside_a_transaction_and_a_pipeline(
     assert old.ask(*run_of_three, wire.sync()).shape == "1 2 D C E Z"
 
 
+def test_in_a_failed_transaction_that_comes_first(
+    server: Server, old: Client, widen: Callable[[], None], filled: str
+) -> None:
+    widen()
+    with server.client() as new:
+        prepare(new, filled)
+    old.query("BEGIN; SELECT 1/0")
+    assert run(old).error.sqlstate == "25P02"
+    old.query("ROLLBACK")
+    assert says_changed(run(old))
+
+
 def test_who_describes_anew_gets_the_new_result(one_server: Pooler, widen: Callable[[], None], filled: str) -> None:
     """As libpq does it; where PostgreSQL would have refused it, here it goes on."""
     with one_server.client() as client, one_server.client() as new:

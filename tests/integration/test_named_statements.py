@@ -203,6 +203,20 @@ def test_the_least_recently_used_makes_room(pooler: Pooler) -> None:
             assert int(count or 0) <= 3
 
 
+def test_the_console_counts_them(pooler_of_two: Pooler, client: Client, elsewhere: Elsewhere) -> None:
+    client.ask(wire.parse("SELECT $1::text", "a"), wire.parse("SELECT 2", "b"), wire.sync())
+    for _ in range(2):
+        assert run(client, "a", "x").value == "x"
+        elsewhere()
+    assert run(client, "b").value == "2"
+    (shown,) = [row for row in pooler_of_two.admin("SHOW CLIENTS") if row["prepared_statements"]]
+    assert shown["prepared_statements"] == 2
+    assert sorted(row["prepared_statements"] for row in pooler_of_two.admin("SHOW SERVERS")) == [2, 2]
+    (totals,) = [row for row in pooler_of_two.admin("SHOW STATS_TOTALS") if row["database"] == "app"]
+    counted = tuple(totals[f"{what}_count"] for what in ("client_parse", "server_parse", "bind"))
+    assert counted == (2, 4, 3)
+
+
 def test_without_tracking_a_named_statement_pins(pooler: Pooler) -> None:
     pooler.run_with(default_pool_size=2, max_prepared_statements=0)
     with pooler.client() as client:

@@ -256,10 +256,12 @@ def _connect(address: tuple[str, int] | str) -> socket.socket:
     return connected
 
 
-def close_all() -> None:
-    """Close what a test has left open."""
-    while _open:
-        _open.pop().socket.close()
+def close_all(*addresses: tuple[str, int] | str) -> None:
+    """Close what a test has left open, to these addresses or to any."""
+    for client in _open.copy():
+        if not addresses or client.address in addresses:
+            client.socket.close()
+            _open.remove(client)
 
 
 class Gone(Exception):

@@ -38,7 +38,6 @@ def _pooler(postgres: Postgres) -> Iterator[Pooler]:
     pooler = Pooler(postgres)
     with alive(pooler):
         yield pooler
-        close_all()  # else it would wait for them
         pooler.remove()
 
 

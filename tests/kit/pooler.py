@@ -11,6 +11,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,7 +22,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from tests.kit import wire
-from tests.kit.client import Client
+from tests.kit.client import Client, close_all
 from tests.kit.deadline import wait_until
 from tests.kit.fork_server import ForkServer, Process
 from tests.kit.ports import take_port
@@ -82,7 +83,7 @@ class Pooler:
         upstream: dict[str, Value] = {"host": postgres.host, "port": postgres.port}
         self.databases: dict[str, dict[str, Value]] = {"app": dict(upstream), "other": dict(upstream)}
         self.users: dict[str, dict[str, Value]] = {}
-        self.process: Process | None = None
+        self.process: Process | subprocess.Popen[bytes] | None = None
         self._backends_before: set[int] = set()
         self._log_from = 0
         self._sessions: list[psycopg.Connection[Any]] = []
@@ -126,7 +127,8 @@ class Pooler:
     def start(self, *options: str) -> None:
         """Start the process on the written configuration without waiting for anything."""
         self.config.write_text(toml(self._tables()))
-        self.spawn("run", str(self.config), "--json-logs", *options)
+        given = ["run", str(self.config), "--json-logs", *options]
+        self.process = fork_server().start(given, self.folder, environment(NO_COLOR="1"), self.log)
 
     def _tables(self) -> dict[str, Table]:
         tables: dict[str, Table] = {"howdah": self.settings}
@@ -134,8 +136,12 @@ class Pooler:
         return tables | {f'users."{name}"': table for name, table in self.users.items()}
 
     def spawn(self, *arguments: str) -> None:
-        """Start ``howdah`` with these arguments; its output goes to the log."""
-        self.process = fork_server().start(arguments, self.folder, environment(NO_COLOR="1"), self.log)
+        """Start ``howdah`` with these arguments as a program of its own; its output goes to the log."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "howdah", *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                cwd=self.folder, env=environment(NO_COLOR="1"), start_new_session=True,
+            )  # fmt: skip
 
     def finish(self, within: float = 20.0) -> None:
         """End it as an operator does, and check its exit status, its log and what it leaves behind."""
@@ -161,7 +167,8 @@ class Pooler:
         self.check_nothing_is_left(own)
 
     def remove(self) -> None:
-        """End it, check, and delete its folder."""
+        """End it, check, and delete its folder.  Its clients go first, else it would wait for them."""
+        close_all(self.address, self.socket_path)
         try:
             self.finish()
         finally:

@@ -6,6 +6,7 @@ names, engine.  The stop takes down in the opposite order whatever had come up, 
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -137,6 +138,7 @@ class _Supervisor:
         self._publisher.attach(engine, self._tell_logins)
         live = self._screen if self._screen.live and settings.live_line else None
         pulse = Pulse(engine, journal, averages, live, self._log)
+        gc.freeze()  # what is there now stays: no collection, and not the stop, has to look through it
         self._greet(upstream or describe_upstream(plan))
         shortfall = shortage(file_limit, settings.max_client_conn, settings.default_pool_size)
         self._warn(*map(str, (*self._config.warnings, *intake.warnings)), *listeners.warnings, shortfall)

@@ -479,7 +479,7 @@ cdef class Engine:
                 text(row.address), row.port, text(row.local_address), row.local_port,
                 row.connected_us, row.request_us, row.wait_us, row.link, text(row.application_name),
                 row.worker, first_pin(row.pins), text(row.tls), text(row.sni),
-                REPLICATION[row.replication]))
+                REPLICATION[row.replication], row.prepared_statements))
         free(snapshot.rows)
         return rows
 
@@ -516,8 +516,10 @@ cdef class Engine:
                     tally_add(&sum, &pool.tallies[i])
                 name = text(pool.database)
                 part = (sum.server_assignments, sum.transactions, sum.queries, sum.received, sum.sent,
-                        sum.transaction_us, sum.query_us, sum.wait_us, sum.logins)
-                by_database[name] = tuple(a + b for a, b in zip(by_database.get(name, (0,) * 9), part, strict=True))
+                        sum.transaction_us, sum.query_us, sum.wait_us,
+                        sum.client_parses, sum.server_parses, sum.binds, sum.logins)
+                before = by_database.get(name, (0,) * len(part))
+                by_database[name] = tuple(a + b for a, b in zip(before, part, strict=True))
                 pool = pool.next
         finally:
             pthread_mutex_unlock(&self.shared.pools.lock)
@@ -571,7 +573,7 @@ cdef object server_row(Shared *shared, Pool *pool, Server *server, uint64_t now)
         server.connected_us + shared.wall_offset_us, server.request_us + shared.wall_offset_us,
         int(server.pooled.generation != pool.generation), client.id if client != NULL else 0,
         server.backend_pid, "", load_i32(&server.pooled.worker), text(server.tls),
-        REPLICATION[server.replication])
+        REPLICATION[server.replication], server.shelf.count)
 
 
 cdef void drop_notes(Shared *shared) noexcept nogil:

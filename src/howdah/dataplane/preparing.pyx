@@ -9,7 +9,7 @@ it waits for the answer (`stall`).  What has no name is `unnamed`'s.  Called by 
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t
 
-from howdah.cdefs.atomics cimport add_i32, load_i32
+from howdah.cdefs.atomics cimport add_i32, load_i32, relaxed_add_u64
 from howdah.dataplane.curing cimport may_begin_group
 from howdah.dataplane.descriptions cimport goes_by_description, is_outdated
 from howdah.dataplane.linking cimport forward_with, get_server, note_owed
@@ -260,6 +260,8 @@ cdef Step parse_named(Worker *w, Client *client, const Frame *frame, const uint8
         return refuse(turn, OUT_OF_MEMORY)
     step = make_way(w, client, statement, edition, turn)
     if step == STEP_FORWARD:
+        relaxed_add_u64(&client.pool.tallies[w.index].client_parses, 1)
+        relaxed_add_u64(&client.pool.tallies[w.index].server_parses, 1)
         step = renamed(w, client, frame, message, mention, statement, naming, EXPECT_PARSE, CHANGE_PARSE, turn)
     else:
         naming_drop(naming)
@@ -299,7 +301,8 @@ cdef Step use(Worker *w, Client *client, const Frame *frame, const uint8_t *mess
         return point_to(w, client, frame, message, mention, nowhere(), expected, turn)
     if expected == EXPECT_DESCRIBE:
         edition[0] = load_i32(&naming.statement.edition)  # the client will know it as it is now
-    elif is_outdated(naming.statement, edition[0]) and goes_by_description(frame, message, mention, turn):
+    elif (is_outdated(naming.statement, edition[0]) and client.server.status != tags.IN_FAILED_TRANSACTION
+            and goes_by_description(frame, message, mention, turn)):
         return point_to(w, client, frame, message, mention, outdated(), expected, turn)
     may_begin_group(w, client)
     naming = called(naming, mention)
@@ -309,8 +312,9 @@ cdef Step use(Worker *w, Client *client, const Frame *frame, const uint8_t *mess
     if step != STEP_FORWARD:
         naming_drop(naming)
         return step
-    if naming.statement.text.drops and expected == EXPECT_BIND:
-        client.server.replies.dropping = True
+    if expected == EXPECT_BIND:
+        relaxed_add_u64(&client.pool.tallies[w.index].binds, 1)
+        client.server.replies.dropping = client.server.replies.dropping or naming.statement.text.drops
     return renamed(w, client, frame, message, mention, naming.statement, naming, expected, CHANGE_NONE, turn)
 
 
@@ -347,6 +351,7 @@ cdef Step prepare_where_missing(Worker *w, Client *client, Naming *naming, int32
     if step == STEP_FORWARD:
         step = note_owed(client, EXPECT_DESCRIBE | EXPECT_SWALLOW, CHANGE_NONE, naming_hold(naming), turn)
     if step == STEP_FORWARD:
+        relaxed_add_u64(&client.pool.tallies[w.index].server_parses, 1)
         message = staging(w)
         compose_parse(&message, statement.name, text_data(statement.text), statement.text.size)
         compose_describe(&message, statement.name)

@@ -112,6 +112,7 @@ class ClientRow(NamedTuple):
     tls: str  # "TLSv1.3/TLS_AES_256_GCM_SHA384", "" for none
     sni: str  # the server name the client asked for under TLS, or ""
     replication: str  # none, logical, physical
+    prepared_statements: int
 
 
 class ServerRow(NamedTuple):
@@ -132,18 +133,22 @@ class ServerRow(NamedTuple):
     worker: int
     tls: str
     replication: str  # as its client's
+    prepared_statements: int  # of its clients'
 
 
 class StatsRow(NamedTuple):
     """Totals since start for one database."""
 
     database: str
-    server_assignment_count: int
-    xact_count: int
-    query_count: int
-    bytes_received: int  # from clients
-    bytes_sent: int  # to clients
-    xact_time_us: int
-    query_time_us: int
-    wait_time_us: int
-    client_login_count: int
+    server_assignment_count: int = 0
+    xact_count: int = 0
+    query_count: int = 0
+    bytes_received: int = 0  # from clients
+    bytes_sent: int = 0  # to clients
+    xact_time_us: int = 0
+    query_time_us: int = 0
+    wait_time_us: int = 0
+    client_parse_count: int = 0  # of named statements that follow their clients
+    server_parse_count: int = 0  # ... at servers, for the first time or again
+    bind_count: int = 0
+    client_login_count: int = 0

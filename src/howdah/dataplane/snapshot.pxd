@@ -1,6 +1,6 @@
 """Rows about clients, collected by their workers for the control plane."""
 
-from libc.stdint cimport uint16_t, uint64_t
+from libc.stdint cimport uint16_t, uint32_t, uint64_t
 
 from howdah.dataplane.parties cimport Client, Worker
 
@@ -20,6 +20,7 @@ cdef struct ClientSnap:
     uint64_t link
     int pins
     int replication
+    uint32_t prepared_statements
     char[64] application_name
     char[64] tls
     char[256] sni

@@ -13,6 +13,9 @@ cdef struct Tally:
     uint64_t query_us
     uint64_t wait_us
     uint64_t logins
-    uint64_t[7] padding  # two cache lines, so that workers do not share one
+    uint64_t client_parses  # of statements that follow their clients
+    uint64_t server_parses  # ... by clients and by us
+    uint64_t binds  # ... of them
+    uint64_t[4] padding  # two cache lines, so that workers do not share one
 
 cdef void tally_add(Tally *total, Tally *part) noexcept nogil

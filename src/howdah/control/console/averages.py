@@ -12,10 +12,6 @@ class Sample:
     totals: dict[str, StatsRow]  # by database
 
 
-def _zero(database: str) -> StatsRow:
-    return StatsRow(database, 0, 0, 0, 0, 0, 0, 0, 0, 0)
-
-
 class Averages:
     """Keeps the two latest samples.  Before the first period is over all averages are 0."""
 
@@ -30,8 +26,8 @@ class Averages:
         seconds = self._newer.at - self._older.at
         new = self._newer.totals.get(database)
         if new is None or seconds <= 0:
-            return _zero(database)
-        old = self._older.totals.get(database, _zero(database))
+            return StatsRow(database)
+        old = self._older.totals.get(database, StatsRow(database))
 
         def per_second(later: int, earlier: int) -> int:
             return int((later - earlier) / seconds)
@@ -46,6 +42,9 @@ class Averages:
             xact_time_us=_per_item(new.xact_time_us - old.xact_time_us, new.xact_count - old.xact_count),
             query_time_us=_per_item(new.query_time_us - old.query_time_us, new.query_count - old.query_count),
             wait_time_us=per_second(new.wait_time_us, old.wait_time_us),
+            client_parse_count=per_second(new.client_parse_count, old.client_parse_count),
+            server_parse_count=per_second(new.server_parse_count, old.server_parse_count),
+            bind_count=per_second(new.bind_count, old.bind_count),
             client_login_count=per_second(new.client_login_count, old.client_login_count),
         )
 

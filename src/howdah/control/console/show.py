@@ -24,7 +24,7 @@ _CONNECTION = (
     "request_time t, wait i, wait_us i, close_needed i, ptr t, link t, remote_pid i, tls t, application_name t, "
     "prepared_statements i, id i, worker i, pin t, sni t"
 )
-#: PgBouncer's names of the counters, in its order; the *_parse and bind counts stay 0 until statements are tracked.
+#: PgBouncer's names of the counters, in its order, which is also that of `StatsRow`.
 _TOTALS = (
     "server_assignment_count, xact_count, query_count, received, sent, xact_time, query_time, wait_time, "
     "client_parse_count, server_parse_count, bind_count, client_login_count"
@@ -71,7 +71,7 @@ class Facts:
 
     def stats(self) -> list[StatsRow]:
         """The engine's totals and the console's own."""
-        console = StatsRow(CONSOLE_DATABASE, 0, self.use.statements, self.use.statements, 0, 0, 0, 0, 0, 0)
+        console = StatsRow(CONSOLE_DATABASE, xact_count=self.use.statements, query_count=self.use.statements)
         rows = [row for row in self.engine.stats() if row.database != CONSOLE_DATABASE]
         return sorted([*rows, console])
 
@@ -132,8 +132,8 @@ def _clients(facts: Facts) -> Rows:
             *("C", user, database, client.replication, state),
             *(*_place(client.address, client.port), *_place(client.local_address, client.local_port)),
             *(_time(client.connect_at_us), _time(client.request_at_us), wait, wait_us, 0),
-            *(_pointer(client.id), _pointer(client.link), 0, client.tls, client.application_name, 0, client.id),
-            *(client.worker, client.pin, client.sni),
+            *(_pointer(client.id), _pointer(client.link), 0, client.tls, client.application_name),
+            *(client.prepared_statements, client.id, client.worker, client.pin, client.sni),
         )
 
 
@@ -143,13 +143,13 @@ def _servers(facts: Facts) -> Rows:
             *("S", server.user, server.database, server.replication, server.state),
             *(*_place(server.address, server.port), *_place(server.local_address, server.local_port)),
             *(_time(server.connect_at_us), _time(server.request_at_us), 0, 0, int(server.close_needed)),
-            *(_pointer(server.id), _pointer(server.link), server.remote_pid, server.tls, server.application_name, 0),
-            *(server.id, server.worker, "", ""),
+            *(_pointer(server.id), _pointer(server.link), server.remote_pid, server.tls, server.application_name),
+            *(server.prepared_statements, server.id, server.worker, "", ""),
         )
 
 
 def _counters(row: StatsRow) -> tuple[int, ...]:
-    return (*row[1:9], 0, 0, 0, row.client_login_count)
+    return row[1:]
 
 
 def _stats(facts: Facts) -> Rows:

@@ -137,6 +137,13 @@ def test_stats_hold_totals_and_the_console_itself() -> None:
     assert (console["database"], console["total_query_count"]) == ("pgbouncer", 5)
 
 
+def test_prepared_statements_are_counted() -> None:
+    (client,), (server,) = _rows("CLIENTS"), _rows("SERVERS")
+    assert (client["prepared_statements"], server["prepared_statements"]) == (3, 5)
+    app = _rows("STATS")[0]
+    assert [app[f"total_{what}_count"] for what in ("client_parse", "server_parse", "bind")] == [11, 12, 13]
+
+
 def test_averages_are_of_the_last_full_period() -> None:
     averages = Averages(100.0)
     averages.sample(110.0, [STATS])
@@ -147,7 +154,7 @@ def test_averages_are_of_the_last_full_period() -> None:
         database="app", server_assignment_count=0, xact_count=20, query_count=40, bytes_received=1000, bytes_sent=0,
         xact_time_us=10, query_time_us=2, wait_time_us=1000, client_login_count=0,
     )  # fmt: skip
-    assert averages.of("unknown") == StatsRow("unknown", 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    assert averages.of("unknown") == StatsRow("unknown")
 
 
 def test_the_stub_is_no_looser_than_the_engine() -> None:

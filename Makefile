@@ -20,7 +20,7 @@ UNDER := tools/under
 PYTEST := python -m pytest -n auto
 SLOW_PYTEST := $(PYTEST) --timeout=600 -o faulthandler_timeout=590
 
-.PHONY: help run demo test lint bench build debug sanitize fuzz docs clean
+.PHONY: help run demo test clients lint bench build debug sanitize fuzz docs clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -34,6 +34,10 @@ demo: build ## 2,000 clients at once, without and with howdah
 
 test: build/$(FLAVOUR)/stamp ## all tests (FLAVOUR=release for the optimised build)
 	@$(UNDER) $(FLAVOUR) $(PYTEST) $(ARGS)
+
+clients: build/$(FLAVOUR)/stamp ## other people's drivers, in all languages, on howdah and on PostgreSQL (apt and npm bring them)
+	@.venv/bin/python -m tools.clients
+	@$(UNDER) $(FLAVOUR) $(PYTEST) --all-clients tests/clients $(ARGS)
 
 lint: $(READY) ## format, lint, types, spelling, generated files
 	@$(UNDER) release tools/lint
@@ -57,7 +61,7 @@ docs: build ## write the generated pages again
 	@$(UNDER) release python tools/generate_docs.py
 
 clean: ## back to a fresh checkout; data of the embedded PostgreSQL is kept
-	rm -rf build .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf build .venv tests/clients/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests bench tools fuzz -name __pycache__ -prune -exec rm -rf {} +
 	find src -name '*.so' -delete
 

@@ -3,7 +3,7 @@
 import pytest
 
 pytest_plugins = ["tests.kit.fix_postgres", "tests.kit.fix_pooler", "tests.kit.fix_network", "tests.kit.fix_logins",
-                  "tests.kit.fix_directories"]  # fmt: skip
+                  "tests.kit.fix_directories", "tests.kit.fix_clients"]  # fmt: skip
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -16,3 +16,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="how long each soak test goes on (default 10; 120 by hand before a release)",
     )  # fmt: skip
     parser.addoption("--soak-clients", type=int, default=200, help="how many clients a soak test has (default 200)")
+    parser.addoption(
+        "--all-clients", action="store_true",
+        help="run the suites of tests/clients in all languages and variants; `make clients` brings what they need",
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Suites that drive howdah through the drivers that applications use; see docs/reference/clients.md."""

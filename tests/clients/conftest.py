@@ -1,0 +1,11 @@
+"""What `make test` leaves to `make clients`: other languages than Python, and variants that try the same once more."""
+
+import pytest
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("all_clients"):
+        return
+    for item in items:
+        if item.get_closest_marker("all_clients"):
+            item.add_marker(pytest.mark.skip(reason="`make clients` runs it"))

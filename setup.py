@@ -93,7 +93,7 @@ def compiled() -> list[Extension]:
     modules: list[Extension] = cythonize(
         [extension for folder, package in PACKAGES for extension in extensions(folder, package)],
         include_path=["src"],
-        build_dir=f"build/cython-{FLAVOUR}",
+        build_dir=f"build/cython-{'checked' if CHECKED else 'release'}",  # all that check are made of the same C
         compiler_directives=DIRECTIVES,
         emit_linenums=CHECKED,  # gdb and the sanitizers then show lines of the .pyx
         nthreads=processes(),

@@ -59,7 +59,8 @@ def build(flavour: str) -> int:
         command += [f"--build-lib={lib}"]
     drop_orphans(lib)
     if stamp.exists() and (ROOT / "setup.py").stat().st_mtime > stamp.stat().st_mtime:
-        shutil.rmtree(ROOT / "build" / f"cython-{flavour}", ignore_errors=True)
+        written = "release" if flavour == "release" else "checked"
+        shutil.rmtree(ROOT / "build" / f"cython-{written}", ignore_errors=True)
         command += ["--force"]
     print(f"howdah set-up: compiling what changed, flavour {flavour}", file=sys.stderr, flush=True)
     environment = {**os.environ, "HOWDAH_BUILD": flavour}

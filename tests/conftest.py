@@ -20,3 +20,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--all-clients", action="store_true",
         help="run the suites of tests/clients in all languages and variants; `make clients` brings what they need",
     )  # fmt: skip
+    parser.addoption(
+        "--model-seconds", type=float, default=16.0,
+        help="how long the protocol model plays in all (default 16; 600 by hand after a change of the relay)",
+    )  # fmt: skip

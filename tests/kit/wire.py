@@ -61,12 +61,18 @@ def parse(sql: str, name: str = "", types: Sequence[int] = ()) -> bytes:
     return message(b"P", cstring(name) + cstring(sql) + oids)
 
 
-def bind(*values: str | None, portal: str = "", statement: str = "", formats: Sequence[int] = ()) -> bytes:
-    """Text parameters; results are text unless `formats` says otherwise (1: binary)."""
+def bind(
+    *values: str | None, portal: str = "", statement: str = "", formats: Sequence[int] = (), given: Sequence[int] = ()
+) -> bytes:
+    """Text results unless `formats` says otherwise (1: binary); text parameters unless `given` says otherwise."""
     texts = [None if value is None else value.encode() for value in values]
     fields = b"".join(struct.pack("!i", -1) if t is None else struct.pack("!i", len(t)) + t for t in texts)
-    head = cstring(portal) + cstring(statement) + struct.pack("!hh", 0, len(texts))
-    return message(b"B", head + fields + struct.pack(f"!h{len(formats)}h", len(formats), *formats))
+    head = cstring(portal) + cstring(statement) + _codes(given) + struct.pack("!h", len(texts))
+    return message(b"B", head + fields + _codes(formats))
+
+
+def _codes(formats: Sequence[int]) -> bytes:
+    return struct.pack(f"!h{len(formats)}h", len(formats), *formats)
 
 
 def describe_statement(name: str = "") -> bytes:

@@ -18,4 +18,11 @@ PROGRAMS: dict[str, Program] = {
         one.sends(wire.execute()),
         one.sends(wire.terminate()),
     ],
+    "a Parse of howdah's own behind the end of a copy that never was": [
+        one.sends(wire.parse("SELECT 1", "s"), more=True),
+        one.sends(wire.copy_fail("no copy"), more=True),
+        one.sends(wire.parse("SELECT 2", "t"), more=True),
+        one.sends(wire.sync()),
+        one.reads(),
+    ],
 }

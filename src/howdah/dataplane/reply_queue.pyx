@@ -239,12 +239,16 @@ cdef bint next_voided(ReplyQueue *queue, Owed *owed) noexcept nogil:
 
 
 cdef void ready(ReplyQueue *queue) noexcept nogil:
-    """ReadyForQuery answers the Sync, Query or FunctionCall at hand; ends of copies that never began go with it.
+    """ReadyForQuery answers the Sync, Query or FunctionCall at hand.
 
     Where the server answers an error with ReadyForQuery although extended messages were sent behind it, those are
     still owed, so only the one item goes.
     """
     drop_first(queue)
+
+
+cdef void drop_ends(ReplyQueue *queue) noexcept nogil:
+    """Ends of copies that never began stand first: the server has nothing to say about them."""
     while queue.count and item_at(queue, 0).item == EXPECT_COPY_END:
         drop_first(queue)
 
@@ -261,8 +265,6 @@ cdef ReplyVerdict reply_came(ReplyQueue *queue, uint8_t tag, Owed *answered) noe
     cdef Owed first
     answered.item = 0
     answered.naming = NULL
-    while queue.count and item_at(queue, 0).item == EXPECT_COPY_END:
-        drop_first(queue)  # the end of a copy that never began
     if tag == tags.READY_FOR_QUERY and queue.lost_syncs and (
             queue.count == 0 or not EXPECT_SYNC <= kind_at(queue, 0) <= EXPECT_FUNCTION):
         queue.lost_syncs -= 1
@@ -309,6 +311,7 @@ cdef ReplyVerdict reply_came(ReplyQueue *queue, uint8_t tag, Owed *answered) noe
             return REPLY_UNEXPECTED
     if queue.count < before:
         answered[0] = first
+        drop_ends(queue)
     return verdict_of(item)
 
 

@@ -196,15 +196,15 @@ cdef bint must_wait(const Client *client) noexcept nogil:
 
 
 cdef Step stall(Worker *w, Client *client, Turn *turn) noexcept nogil:
-    """Deal with the message at hand later; see that the answers come, also where the client has sent no Sync."""
+    """Deal with the message at hand later; see that the answers come, also where the client has sent no Sync, or one
+    that a copy will ignore."""
     cdef Writer message
     client.stalled = True
-    if client.server.replies.unsynced:
-        if not stage_request(w, client, turn):
-            return STEP_GONE
-        message = staging(w)
-        compose_bare(&message, tags.FLUSH)
-        staged(w, &message)
+    if not stage_request(w, client, turn):
+        return STEP_GONE
+    message = staging(w)
+    compose_bare(&message, tags.FLUSH)
+    staged(w, &message)
     return STEP_WAIT
 
 

@@ -41,4 +41,14 @@ PROGRAMS: dict[str, Program] = {
         one.sends(wire.sync()),
         one.reads(),
     ],
+    "the unnamed statement behind a Close of it that is skipped": [
+        one.sends(wire.parse("SELECT 1"), more=True),
+        one.sends(wire.sync(), more=True),
+        one.sends(wire.describe_portal("p"), more=True),
+        one.sends(wire.close_statement(), more=True),
+        one.sends(wire.sync(), more=True),
+        one.sends(wire.bind(), more=True),
+        one.sends(wire.sync()),
+        one.reads(),
+    ],
 }

@@ -87,6 +87,7 @@ from howdah.dataplane.unnamed cimport (
     forget_unnamed,
     parse_unnamed,
     unnamed_back,
+    unnamed_unsure,
     use_unnamed,
 )
 from howdah.sql.effects cimport may_drop_statements
@@ -290,6 +291,8 @@ cdef Step use(Worker *w, Client *client, const Frame *frame, const uint8_t *mess
     cdef Step step = get_server(w, client, turn)
     if step != STEP_FORWARD or client.server.replies.skipping:
         return step
+    if mention.size == 0 and unnamed_unsure(client):
+        return stall(w, client, turn)
     if mention.size == 0:
         return use_unnamed(w, client, expected, turn)
     if must_wait(client):

@@ -9,6 +9,7 @@ from howdah.wire.frame cimport Frame
 
 cdef Step parse_unnamed(Worker *w, Client *client, const Frame *frame, const uint8_t *message,
                         Turn *turn) noexcept nogil
+cdef bint unnamed_unsure(const Client *client) noexcept nogil
 cdef Step use_unnamed(Worker *w, Client *client, uint8_t expected, Turn *turn) noexcept nogil
 cdef Step end_unnamed(Client *client, uint8_t expected, Turn *turn) noexcept nogil
 cdef void forget_unnamed(Worker *w, Client *client) noexcept nogil

@@ -79,6 +79,12 @@ cdef bint keep(Worker *w, Client *client, const uint8_t *message, uint32_t size,
     return here == size and hold(&w.slab, &client.unnamed_parse, message, size)
 
 
+cdef bint unnamed_unsure(const Client *client) noexcept nogil:
+    """Has the client none, but would have one if what was to end it turns out to be skipped?"""
+    return (client.unnamed == UNNAMED_NONE and changed_since(client.server)
+            and not client.server.replies.copying_in)
+
+
 cdef Step use_unnamed(Worker *w, Client *client, uint8_t expected, Turn *turn) noexcept nogil:
     """Bind or Describe of it.  What the server has under no name may be another client's."""
     cdef Step step = STEP_FORWARD

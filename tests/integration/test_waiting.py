@@ -1,5 +1,7 @@
 """Clients that wait for a server are served first come, first served."""
 
+import socket
+
 import pytest
 
 from tests.kit import wire
@@ -52,6 +54,21 @@ def test_a_waiting_clients_pipeline_is_kept(pooler: Pooler) -> None:
         pooler.wait_for_pool(cl_waiting=1)
         holder.query("COMMIT")
         assert [int(row[0] or "") for row in client.read_ready(1000).rows] == list(range(1000))
+
+
+def test_all_that_one_in_line_said_before_its_goodbye_is_done(pooler: Pooler, table: str) -> None:
+    """Also what waits for the answers to what came before it."""
+    pooler.run_with(default_pool_size=1)
+    messages = wire.parse("SELECT 1", "s") + wire.sync() + wire.query("DEALLOCATE s")
+    with pooler.client() as holder, pooler.client() as client:
+        holder.query(f"CREATE TABLE {table} (n int)")
+        holder.begin()
+        client.send(messages, wire.query(f"INSERT INTO {table} VALUES (7)"), wire.terminate())
+        pooler.wait_for_pool(cl_waiting=1)
+        client.socket.shutdown(socket.SHUT_WR)
+        holder.query("COMMIT")
+        assert client.read_to_end().shape == "1 Z C Z C Z"
+        assert holder.query(f"SELECT n FROM {table}").value == "7"
 
 
 def test_show_pools_tells_how_long_the_first_has_waited(pooler: Pooler) -> None:

@@ -483,7 +483,7 @@ cdef bint may_go_on(Worker *w, Server *server) noexcept nogil:
     cdef ReplyQueue *replies = &server.replies
     if client.stalled:
         return replies.copying_in or (not names_unsure(replies) and replies.count < MOST_IN_FLIGHT // 2)
-    if client.goodbye:
+    if client.goodbye and client.held == NULL:
         return not work_to_do(replies)
     return all_replied(replies) and (
         client.held != NULL or client.state == CLIENT_LOGIN_ACTIVE or w.draining

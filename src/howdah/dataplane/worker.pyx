@@ -344,7 +344,7 @@ cdef void go_on(Worker *w) noexcept nogil:
             proof_held(w, client)
         elif client.state == CLIENT_CONSOLE:
             console_held(w, client)
-        elif client.goodbye and (client.server == NULL or not work_to_do(&client.server.replies)):
+        elif said_goodbye(client):
             client_leave(w, client, CLIENT_TERMINATE, b"")
         elif w.draining and between_transactions(client):
             client_refuse(w, client, SHUTDOWN, b"")
@@ -356,6 +356,12 @@ cdef void go_on(Worker *w) noexcept nogil:
             watch_client(w, client)
             relay_held(w, client)
         client = next_ready(w)
+
+
+cdef bint said_goodbye(const Client *client) noexcept nogil:
+    """Has all been done that the client has asked for before it left?"""
+    return client.goodbye and client.held == NULL and (
+        client.server == NULL or not work_to_do(&client.server.replies))
 
 
 cdef bint between_transactions(const Client *client) noexcept nogil:

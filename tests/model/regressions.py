@@ -51,4 +51,18 @@ PROGRAMS: dict[str, Program] = {
         one.sends(wire.sync()),
         one.reads(),
     ],
+    "the unnamed statement behind a Close and a Parse that are both skipped": [
+        one.sends(wire.parse("SELECT 1"), more=True),
+        one.sends(wire.sync(), more=True),
+        one.sends(wire.describe_portal("p"), more=True),
+        one.sends(wire.close_statement(), more=True),
+        one.sends(wire.sync(), more=True),
+        one.sends(wire.describe_portal("p"), more=True),
+        one.sends(wire.parse("SELECT 2"), more=True),
+        one.sends(wire.sync()),
+        one.reads(),
+        one.sends(wire.bind()),
+        one.sends(wire.sync()),
+        one.reads(),
+    ],
 }

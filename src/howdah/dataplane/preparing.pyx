@@ -82,9 +82,9 @@ from howdah.dataplane.turn cimport (
     staging,
 )
 from howdah.dataplane.unnamed cimport (
-    changed_since,
     end_unnamed,
     forget_unnamed,
+    next_change,
     parse_unnamed,
     unnamed_back,
     unnamed_unsure,
@@ -424,7 +424,7 @@ cdef void take_back(Worker *w, Server *server, Owed *owed, bint failed) noexcept
     cdef Naming *naming = owed.naming
     if owed.change == CHANGE_PARSE or owed.change == CHANGE_PREPARE:
         shelf_remove(&server.shelf, naming.statement)
-    elif owed.change == CHANGE_LENT and not changed_since(server):
+    elif owed.change == CHANGE_LENT and next_change(server) == NULL:
         server.unnamed_owner = 0
     if client != NULL:
         if owed.change == CHANGE_PARSE:
@@ -432,6 +432,6 @@ cdef void take_back(Worker *w, Server *server, Owed *owed, bint failed) noexcept
         elif owed.change == CHANGE_CLOSE and names_put(
                 &client.names, naming, load_i32(&naming.statement.edition)):
             return
-        elif CHANGE_UNNAMED <= owed.change <= CHANGE_UNNAMED_KEPT and not changed_since(server):
+        elif CHANGE_UNNAMED <= owed.change <= CHANGE_UNNAMED_KEPT:
             unnamed_back(w, server, owed, failed)
     naming_drop(naming)

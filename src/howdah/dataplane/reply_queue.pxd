@@ -80,7 +80,7 @@ cdef bint ends_with_ready(const ReplyQueue *queue) noexcept nogil
 cdef bint is_streaming(const ReplyQueue *queue) noexcept nogil
 cdef bint names_unsure(const ReplyQueue *queue) noexcept nogil
 cdef uint8_t first_expected(const ReplyQueue *queue) noexcept nogil
-cdef const Owed *owed_at(const ReplyQueue *queue, uint32_t index) noexcept nogil
+cdef Owed *owed_at(const ReplyQueue *queue, uint32_t index) noexcept nogil
 cdef bint work_to_do(const ReplyQueue *queue) noexcept nogil
 cdef const Owed *first_owed(const ReplyQueue *queue) noexcept nogil
 cdef void swallow_first(ReplyQueue *queue) noexcept nogil

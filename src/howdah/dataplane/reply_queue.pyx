@@ -149,7 +149,7 @@ cdef bint names_unsure(const ReplyQueue *queue) noexcept nogil:
     return queue.changes > queue.late_changes or queue.dropping
 
 
-cdef const Owed *owed_at(const ReplyQueue *queue, uint32_t index) noexcept nogil:
+cdef Owed *owed_at(const ReplyQueue *queue, uint32_t index) noexcept nogil:
     return item_at(queue, index)
 
 

@@ -13,5 +13,5 @@ cdef bint unnamed_unsure(const Client *client) noexcept nogil
 cdef Step use_unnamed(Worker *w, Client *client, uint8_t expected, Turn *turn) noexcept nogil
 cdef Step end_unnamed(Client *client, uint8_t expected, Turn *turn) noexcept nogil
 cdef void forget_unnamed(Worker *w, Client *client) noexcept nogil
-cdef bint changed_since(const Server *server) noexcept nogil
+cdef Owed *next_change(const Server *server) noexcept nogil
 cdef void unnamed_back(Worker *w, Server *server, const Owed *owed, bint failed) noexcept nogil

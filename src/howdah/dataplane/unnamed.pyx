@@ -81,7 +81,7 @@ cdef bint keep(Worker *w, Client *client, const uint8_t *message, uint32_t size,
 
 cdef bint unnamed_unsure(const Client *client) noexcept nogil:
     """Has the client none, but would have one if what was to end it turns out to be skipped?"""
-    return (client.unnamed == UNNAMED_NONE and changed_since(client.server)
+    return (client.unnamed == UNNAMED_NONE and next_change(client.server) != NULL
             and not client.server.replies.copying_in)
 
 
@@ -134,26 +134,33 @@ cdef void forget_unnamed(Worker *w, Client *client) noexcept nogil:
     block_drop(&w.slab, &client.unnamed_parse)
 
 
-cdef bint changed_since(const Server *server) noexcept nogil:
-    """Is there, behind the Sync that PostgreSQL goes on with, a message that changes the unnamed one once more?"""
-    cdef uint8_t change
+cdef Owed *next_change(const Server *server) noexcept nogil:
+    """The first message owed that changes the unnamed one (once more); NULL: there is none."""
+    cdef Owed *owed
     for i in range(server.replies.count):
-        change = owed_at(&server.replies, i).change
-        if CHANGE_UNNAMED <= change <= CHANGE_LENT:
-            return True
-    return False
+        owed = owed_at(&server.replies, i)
+        if CHANGE_UNNAMED <= owed.change <= CHANGE_LENT:
+            return owed
+    return NULL
 
 
 cdef void unnamed_back(Worker *w, Server *server, const Owed *owed, bint failed) noexcept nogil:
-    """A Parse that fails has ended what was there before; a message that is skipped has not."""
+    """A Parse that fails has ended what was there before; a message that is skipped has not.
+
+    Where another change stands behind the Sync, it is the one before which there was what is there now.
+    """
     cdef Client *client = server.client
-    cdef bint was_parse = owed.item & EXPECT_KIND == EXPECT_PARSE
-    if failed or owed.change == CHANGE_UNNAMED:
+    cdef bint replaced = owed.item & EXPECT_KIND == EXPECT_PARSE or client.unnamed_before != NULL
+    cdef Owed *later = next_change(server)
+    if later != NULL:
+        if later.change != CHANGE_LENT:
+            later.change = CHANGE_UNNAMED if failed else owed.change
+    elif failed or owed.change == CHANGE_UNNAMED:
         client.unnamed = UNNAMED_NONE
         server.unnamed_owner = 0
     elif owed.change == CHANGE_UNNAMED_AGAIN:
         server.unnamed_owner = client.id
-        client.unnamed = UNNAMED_THERE if was_parse or client.unnamed_parse == NULL else UNNAMED_KEPT
+        client.unnamed = UNNAMED_THERE if replaced or client.unnamed_parse == NULL else UNNAMED_KEPT
     else:
         server.unnamed_owner = 0
         if client.unnamed_before != NULL:

@@ -226,10 +226,42 @@ def test_without_tracking_a_named_statement_pins(pooler: Pooler) -> None:
 
 
 def test_a_statement_too_large_to_follow_pins(client: Client, pooler_of_two: Pooler) -> None:
-    client.ask(wire.parse(f"SELECT '{'x' * 70_000}'", "large"), wire.sync())
+    client.ask(wire.parse(f"SELECT '{'x' * 1_100_000}'", "large"), wire.sync())
     assert pooler_of_two.wait_for_log("pin_named_statement")
-    assert len(run(client, "large").value or "") == 70_000
+    assert len(run(client, "large").value or "") == 1_100_000
     assert client.ask(wire.parse("SELECT 1", "large"), wire.sync()).error.sqlstate == "42P05"
+
+
+@pytest.mark.parametrize("size", [60_000, 130_000, 1_000_000])
+def test_large_statements_follow(client: Client, elsewhere: Elsewhere, size: int) -> None:
+    """As drivers make them that insert many rows at once."""
+    text = f"SELECT {PID[7:]}, length('{'x' * size}') + $1"
+    parsed = wire.parse(text, "large") + wire.sync()
+    for piece in range(0, len(parsed), 50_000):
+        client.send(parsed[piece : piece + 50_000])
+    assert client.read_until("Z").shape == "1 Z"
+    pids = set()
+    for number in range(4):
+        pid, length = run(client, "large", str(number)).rows[0]
+        pids.add(pid)
+        assert length == str(size + number)
+        assert client.ask(wire.close_statement("large"), wire.parse(text, "large"), wire.sync()).shape == "3 1 Z"
+        elsewhere()
+    assert len(pids) == 2
+
+
+def test_a_large_statement_may_wait_for_a_server(pooler: Pooler) -> None:
+    pooler.run_with(default_pool_size=1)
+    with pooler.client() as holder, pooler.client() as waiting:
+        holder.begin()
+        text = f"SELECT length('{'x' * 500_000}')"
+        waiting.send(
+            wire.parse(text, "s"), wire.bind(statement="s"), wire.execute(), wire.sync(), wire.query("SELECT 7")
+        )
+        pooler.wait_for_pool(cl_waiting=1)
+        holder.query("COMMIT")
+        assert waiting.read_until("Z").rows == [("500000",)]
+        assert waiting.read_until("Z").value == "7"
 
 
 def test_a_change_of_the_result_type_is_not_seen(client: Client, elsewhere: Elsewhere, table: str) -> None:

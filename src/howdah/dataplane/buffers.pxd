@@ -3,8 +3,8 @@
 from libc.stdint cimport uint8_t, uint32_t
 
 cpdef enum:
-    BLOCK_CLASSES = 6
-    LARGEST_BLOCK = 131072
+    BLOCK_CLASSES = 7
+    LARGEST_BLOCK = 1179648
     SCRATCH_SIZE = 163840
 
 # Made by `block_new`, freed by `block_free`; belongs to the connection that holds it and so to that one's worker.

@@ -11,13 +11,16 @@ from libc.string cimport memcpy
 cdef enum:
     KEPT_BYTES = 1 << 19  # free memory a class may hold back from malloc
     APPEND_ROOM = 4096  # smallest block an outbox grows by
+    LARGEST_PIECE = 131072  # largest one
 
 
 cdef uint32_t class_size(uint8_t size_class) noexcept nogil:
-    """256, 1,024, 4,096, 16,384, 32,768 and 131,072 bytes."""
+    """256, 1,024, 4,096, 16,384, 32,768, 131,072 and 1,179,648 bytes."""
     if size_class < 4:
         return 256u << (2 * size_class)
-    return 32768 if size_class == 4 else LARGEST_BLOCK
+    if size_class == 4:
+        return 32768
+    return LARGEST_PIECE if size_class == 5 else LARGEST_BLOCK
 
 
 cdef uint8_t *block_data(Block *block) noexcept nogil:
@@ -51,7 +54,7 @@ cdef Block *block_new(Slab *slab, size_t size) noexcept nogil:
 cdef void block_free(Slab *slab, Block *block) noexcept nogil:
     cdef uint8_t size_class = block.size_class
     slab.blocks_out -= 1
-    if slab.kept[size_class] * class_size(size_class) >= KEPT_BYTES:
+    if (slab.kept[size_class] + 1) * class_size(size_class) > KEPT_BYTES:
         free(block)
         return
     block.next = slab.free[size_class]
@@ -113,7 +116,7 @@ cdef bint outbox_append(Slab *slab, Outbox *box, const void *data, size_t size) 
     cdef const uint8_t *at = <const uint8_t *>data
     while size:
         if block == NULL or block.end == block.capacity:
-            block = block_new(slab, min(max(size, <size_t>APPEND_ROOM), <size_t>LARGEST_BLOCK))
+            block = block_new(slab, min(max(size, <size_t>APPEND_ROOM), <size_t>LARGEST_PIECE))
             if block == NULL:
                 return False
             if box.tail == NULL:

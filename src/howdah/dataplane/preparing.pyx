@@ -10,6 +10,7 @@ it waits for the answer (`stall`).  What has no name is `unnamed`'s.  Called by 
 from libc.stdint cimport int32_t, uint8_t, uint32_t
 
 from howdah.cdefs.atomics cimport add_i32, load_i32, relaxed_add_u64
+from howdah.dataplane.buffers cimport LARGEST_BLOCK
 from howdah.dataplane.curing cimport may_begin_group
 from howdah.dataplane.descriptions cimport goes_by_description, is_outdated
 from howdah.dataplane.linking cimport forward_with, get_server, note_owed
@@ -77,6 +78,7 @@ from howdah.dataplane.turn cimport (
     Turn,
     answer,
     refuse,
+    stage_bytes,
     stage_request,
     staged,
     staging,
@@ -93,7 +95,7 @@ from howdah.dataplane.unnamed cimport (
 from howdah.sql.effects cimport may_drop_statements
 from howdah.wire cimport tags
 from howdah.wire.bytes cimport Writer
-from howdah.wire.compose cimport compose_bare, compose_close, compose_describe, compose_parse
+from howdah.wire.compose cimport compose_bare, compose_close, compose_describe, compose_parse_head
 from howdah.wire.extended cimport (
     MENTION_CUT,
     MENTION_STATEMENT,
@@ -111,7 +113,7 @@ from howdah.reasons import NUMBERS
 
 cdef enum:
     HEADER = 5
-    LARGEST_KEPT = READ_SIZE  # of a Parse whose statement can follow its client
+    LARGEST_KEPT = LARGEST_BLOCK - 2 * READ_SIZE  # of a Parse whose statement can follow its client: 1 MiB
 
 cdef uint8_t EVENT_PIN = EventKind.PIN
 cdef int PINNED_NAMED = NUMBERS["pin_named_statement"]
@@ -127,7 +129,7 @@ cdef Step parse(Worker *w, Client *client, const Frame *frame, const uint8_t *me
     cdef Step step
     if parse_mention(message, frame.here, &mention) == MENTION_CUT:
         return cut_short(w, client, frame, EXPECT_PARSE, turn)
-    if frame.here < frame.size <= LARGEST_KEPT:
+    if frame.here < frame.size <= <uint32_t>(LARGEST_KEPT if mention.size else READ_SIZE):
         return STEP_MORE
     step = get_server(w, client, turn)
     if step != STEP_FORWARD or client.server.replies.skipping:
@@ -356,7 +358,11 @@ cdef Step prepare_where_missing(Worker *w, Client *client, Naming *naming, int32
     if step == STEP_FORWARD:
         relaxed_add_u64(&client.pool.tallies[w.index].server_parses, 1)
         message = staging(w)
-        compose_parse(&message, statement.name, text_data(statement.text), statement.text.size)
+        compose_parse_head(&message, statement.name, statement.text.size)
+        staged(w, &message)
+        if not stage_bytes(w, client, text_data(statement.text), statement.text.size):
+            return STEP_GONE
+        message = staging(w)
         compose_describe(&message, statement.name)
         staged(w, &message)
     return step

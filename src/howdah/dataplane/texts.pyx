@@ -97,9 +97,8 @@ cdef void remove(Table *table, Interned *one) noexcept nogil:
 
 # ---- texts ---------------------------------------------------------------------------------------------------------
 
-cdef Text *find_text(const uint8_t *data, uint32_t size, bint drops) noexcept nogil:
-    """The one text of these bytes, held for the caller; NULL: out of memory.  Under the lock."""
-    cdef uint32_t h = bytes_hash(data, size)
+cdef Text *find_text(uint32_t h, const uint8_t *data, uint32_t size, bint drops) noexcept nogil:
+    """The one text of these bytes, which have this hash, held for the caller; NULL: out of memory.  Under the lock."""
     cdef Text *found
     if not lay(&texts):
         return NULL
@@ -136,10 +135,11 @@ cdef const uint8_t *text_data(const Text *text) noexcept nogil:
 
 cdef Statement *statement_new(const uint8_t *data, uint32_t size, bint drops, const void *pool) noexcept nogil:
     """The pool's one statement with this text and these types, held for the caller; NULL: out of memory."""
+    cdef uint32_t h = bytes_hash(data, size)
     cdef Statement *found = NULL
     cdef Text *text
     pthread_mutex_lock(&table_lock)
-    text = find_text(data, size, drops)
+    text = find_text(h, data, size, drops)
     if text != NULL:
         found = find_statement(text, pool)
         drop_text(text)

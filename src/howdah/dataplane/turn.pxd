@@ -30,6 +30,7 @@ cdef struct Turn:
 
 cdef Step refuse(Turn *turn, int reason) noexcept nogil
 cdef bint stage_request(Worker *w, Client *client, Turn *turn) noexcept nogil
+cdef bint stage_bytes(Worker *w, Client *client, const void *data, size_t size) noexcept nogil
 cdef void stage_reply(Worker *w, Server *server, Turn *turn) noexcept nogil
 cdef Writer staging(Worker *w) noexcept nogil
 cdef void staged(Worker *w, const Writer *written) noexcept nogil

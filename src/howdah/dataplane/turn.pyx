@@ -48,6 +48,15 @@ cdef bint stage_request(Worker *w, Client *client, Turn *turn) noexcept nogil:
     return send_staged(w, client) and send_request(w, client, block, size)
 
 
+cdef bint stage_bytes(Worker *w, Client *client, const void *data, size_t size) noexcept nogil:
+    """Put any number of bytes behind what is staged, and see that there is room as above.  False: the client is gone.
+    """
+    if w.staged_size + size + LARGEST_STAGED <= STAGE_SIZE:
+        put(w, data, size)
+        return True
+    return send_staged(w, client) and send_request(w, client, <const uint8_t *>data, size)
+
+
 cdef void stage_reply(Worker *w, Server *server, Turn *turn) noexcept nogil:
     """The same towards the client."""
     cdef size_t size = turn.pos - turn.start

@@ -12,6 +12,7 @@ from howdah.dataplane.buffers cimport Block, block_data, block_drop, hold
 from howdah.dataplane.linking cimport note_owed
 from howdah.dataplane.parties cimport (
     PIN_SESSION_MODE,
+    READ_SIZE,
     UNNAMED_KEPT,
     UNNAMED_NONE,
     UNNAMED_THERE,
@@ -40,6 +41,7 @@ from howdah.wire.frame cimport Frame
 
 cdef enum:
     HEADER = 5
+    LARGEST_LENT = READ_SIZE  # of a Parse: fits on the stage
 
 
 cdef uint8_t unnamed_change(const Client *client) noexcept nogil:
@@ -68,15 +70,16 @@ cdef Step parse_unnamed(Worker *w, Client *client, const Frame *frame, const uin
 
 
 cdef bint keep(Worker *w, Client *client, const uint8_t *message, uint32_t size, uint32_t here) noexcept nogil:
-    """Keep the Parse in the client's block, where it fits well enough.  False: it is not all there, or memory is out.
-    """
+    """Keep the Parse in the client's block, where it fits well enough.  False: it is too large or not all there, or
+    memory is out."""
     cdef Block *block = client.unnamed_parse
-    if here == size and block != NULL and block.capacity >= size >= block.capacity // 16:
+    cdef bint fits = here == size and size <= LARGEST_LENT
+    if fits and block != NULL and block.capacity >= size >= block.capacity // 16:
         memcpy(block_data(block), message, size)
         block.end = size
         return True
     block_drop(&w.slab, &client.unnamed_parse)
-    return here == size and hold(&w.slab, &client.unnamed_parse, message, size)
+    return fits and hold(&w.slab, &client.unnamed_parse, message, size)
 
 
 cdef bint unnamed_unsure(const Client *client) noexcept nogil:

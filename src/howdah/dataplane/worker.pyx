@@ -27,7 +27,7 @@ from howdah.cdefs.threads cimport (
     pthread_mutex_unlock,
 )
 from howdah.dataplane.assignment cimport check_idle
-from howdah.dataplane.buffers cimport slab_clear
+from howdah.dataplane.buffers cimport LARGEST_BLOCK, slab_clear
 from howdah.dataplane.canceller cimport CANCEL_ENDED, cancel_asked, cancel_end, cancel_event
 from howdah.dataplane.client cimport (
     Deadline,
@@ -150,7 +150,6 @@ cdef enum:
     LOGINS_AT_ONCE = 4
     LOGINS_US = 500  # a turn's share for those who are not in yet; the next turn goes on
     HOUSEKEEPING_US = 100000
-    HELD_ROOM = 2 * READ_SIZE  # the most a client can have held back
 
 cdef uint8_t CLIENT_CLOSED = EventKind.CLIENT_CLOSED
 cdef int NONE = NUMBERS["none"]
@@ -174,7 +173,7 @@ cdef bint worker_init(Worker *w, Shared *shared, int index) noexcept nogil:
     w.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
     w.login_fd = epoll_create1(EPOLL_CLOEXEC)
     w.mail_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)
-    w.buffer = <unsigned char *>malloc(HELD_ROOM + READ_SIZE)
+    w.buffer = <unsigned char *>malloc(LARGEST_BLOCK + READ_SIZE)
     w.stage = <unsigned char *>malloc(STAGE_SIZE)
     w.staged_size = 0
     pthread_mutex_init(&w.inbox_lock, NULL)

@@ -27,7 +27,7 @@ cdef void compose_startup(Writer *w, const char *user, const char *database, con
 cdef void compose_cancel(Writer *w, uint32_t pid, const uint8_t *secret, uint32_t size) noexcept nogil
 cdef void compose_query(Writer *w, const char *text) noexcept nogil
 cdef void compose_bare(Writer *w, uint8_t tag) noexcept nogil
-cdef void compose_parse(Writer *w, const char *name, const uint8_t *rest, size_t size) noexcept nogil
+cdef void compose_parse_head(Writer *w, const char *name, uint32_t size) noexcept nogil
 cdef void compose_describe(Writer *w, const char *name) noexcept nogil
 cdef void compose_close(Writer *w, const char *name) noexcept nogil
 cdef void compose_execute(Writer *w, const char *portal) noexcept nogil

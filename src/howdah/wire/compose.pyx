@@ -234,12 +234,11 @@ cdef void compose_copy_fail(Writer *w, const char *message) noexcept nogil:
     end_message(w, mark)
 
 
-cdef void compose_parse(Writer *w, const char *name, const uint8_t *rest, size_t size) noexcept nogil:
-    """`rest`: text and parameter types, as they stand in a Parse."""
-    cdef size_t mark = begin_message(w, tags.PARSE)
+cdef void compose_parse_head(Writer *w, const char *name, uint32_t size) noexcept nogil:
+    """A Parse up to its text and parameter types, which are to follow with `size` bytes."""
+    write_u8(w, tags.PARSE)
+    write_u32(w, 4 + <uint32_t>strlen(name) + 1 + size)
     write_string(w, name)
-    write_bytes(w, rest, size)
-    end_message(w, mark)
 
 
 cdef void compose_close(Writer *w, const char *name) noexcept nogil:

@@ -15,7 +15,7 @@ cdef class Replies:
         reply_queue.replies_init(&self.queue)
 
     def __dealloc__(self):
-        reply_queue.replies_free(&self.queue)
+        reply_queue.replies_free(&self.queue, NULL)
 
     def expect(self, int item):
         return reply_queue.expect(&self.queue, <uint8_t>item)

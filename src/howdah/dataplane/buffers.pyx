@@ -11,16 +11,14 @@ from libc.string cimport memcpy
 cdef enum:
     KEPT_BYTES = 1 << 19  # free memory a class may hold back from malloc
     APPEND_ROOM = 4096  # smallest block an outbox grows by
-    LARGEST_PIECE = 131072  # largest one
+    LARGEST_PIECE = 131072  # largest one, and largest that is held back from malloc
 
 
 cdef uint32_t class_size(uint8_t size_class) noexcept nogil:
-    """256, 1,024, 4,096, 16,384, 32,768, 131,072 and 1,179,648 bytes."""
+    """256, 1,024, 4,096, 16,384, 32,768 and 131,072 bytes."""
     if size_class < 4:
         return 256u << (2 * size_class)
-    if size_class == 4:
-        return 32768
-    return LARGEST_PIECE if size_class == 5 else LARGEST_BLOCK
+    return 32768 if size_class == 4 else LARGEST_PIECE
 
 
 cdef uint8_t *block_data(Block *block) noexcept nogil:
@@ -33,18 +31,20 @@ cdef Block *block_new(Slab *slab, size_t size) noexcept nogil:
     cdef Block *block
     if size > LARGEST_BLOCK:
         return NULL
-    while class_size(size_class) < size:
+    while size_class < BLOCK_CLASSES and class_size(size_class) < size:
         size_class += 1
-    block = slab.free[size_class]
+    block = slab.free[size_class] if size_class < BLOCK_CLASSES else NULL
     if block != NULL:
         slab.free[size_class] = block.next
         slab.kept[size_class] -= 1
     else:
-        block = <Block *>malloc(sizeof(Block) + class_size(size_class))
+        if size_class < BLOCK_CLASSES:
+            size = class_size(size_class)
+        block = <Block *>malloc(sizeof(Block) + size)
         if block == NULL:
             return NULL
         block.size_class = size_class
-        block.capacity = class_size(size_class)
+        block.capacity = <uint32_t>size
     block.next = NULL
     block.start = block.end = 0
     slab.blocks_out += 1
@@ -54,7 +54,7 @@ cdef Block *block_new(Slab *slab, size_t size) noexcept nogil:
 cdef void block_free(Slab *slab, Block *block) noexcept nogil:
     cdef uint8_t size_class = block.size_class
     slab.blocks_out -= 1
-    if (slab.kept[size_class] + 1) * class_size(size_class) > KEPT_BYTES:
+    if size_class == BLOCK_CLASSES or slab.kept[size_class] * class_size(size_class) >= KEPT_BYTES:
         free(block)
         return
     block.next = slab.free[size_class]

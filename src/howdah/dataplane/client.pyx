@@ -137,10 +137,10 @@ cdef Client *client_new(Worker *w, int fd) noexcept nogil:
     client.remain = 0
     client.remain_drop = client.is_ready = client.counted = client.owed = False
     client.asked_ssl = client.asked_gssenc = client.goodbye = client.stalled = client.notified = False
-    client.group_ends = client.group_describes = client.group_trusts = False
+    client.sql_prepares = client.group_ends = client.group_describes = client.group_trusts = False
     client.curing = client.cured = client.unnamed_drops = False
     client.unnamed = UNNAMED_NONE
-    client.unnamed_parse = client.unnamed_before = client.begin = client.group = NULL
+    client.unnamed_parse = client.begin = client.group = NULL
     names_init(&client.names)
     client.proxied = client.direct_tls = False
     client.server = NULL
@@ -184,7 +184,6 @@ cdef void client_free(Worker *w, Client *client) noexcept nogil:
     login_free(client)
     block_drop(&w.slab, &client.held)
     block_drop(&w.slab, &client.unnamed_parse)
-    block_drop(&w.slab, &client.unnamed_before)
     block_drop(&w.slab, &client.begin)
     block_drop(&w.slab, &client.group)
     names_clear(&client.names)

@@ -1,7 +1,7 @@
 """A client and a server are joined for a transaction, and part again.
 
 `get_server` takes one from the pool or waits for one, `link` joins, `link_over` says whether a transaction's end is the
-link's, `unlink` parts them.  Called by `relay` and `preparing`.
+link's, `unlink` parts them.  Called by the modules of the relay.
 """
 
 from libc.stdint cimport uint8_t
@@ -179,10 +179,9 @@ cdef void unlink(Worker *w, Server *server) noexcept nogil:
     cdef Client *client = server.client
     server.client = NULL
     client.server = NULL
-    client.stalled = False  # nothing is owed any more
+    client.stalled = client.sql_prepares = False  # nothing is owed any more
     client_move(client, CLIENT_IDLE)
     client.request_us = w.now_us
-    block_drop(&w.slab, &client.unnamed_before)
     if client.unnamed == UNNAMED_NONE:
         block_drop(&w.slab, &client.unnamed_parse)
     watch_server(w, server)  # a slow client may have stopped it

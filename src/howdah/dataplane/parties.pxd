@@ -21,6 +21,7 @@ from howdah.wire.scram cimport ScramClient, ScramKeys, ScramServer
 
 cpdef enum:
     READ_SIZE = 65536  # bytes read from one connection in one turn at most
+    LARGEST_KEPT = 1048576  # of a Parse whose statement can follow its client
     MOST_WORKERS = 64
     SECRET_SIZE = 32
     CHUNK = 64  # clients allocated together
@@ -168,6 +169,7 @@ cdef struct Client:
     Block *held  # bytes read and not yet dealt with
     uint32_t remain  # bytes still to come of the message being passed on
     bint remain_drop  # ... or dropped
+    uint8_t remain_tag  # its type
     Server *server
     Login *login  # NULL: not in the middle of one
     Pool *pool
@@ -198,12 +200,12 @@ cdef struct Client:
     uint8_t unnamed  # an Unnamed
     bint unnamed_drops  # running it may drop prepared statements
     Block *unnamed_parse  # its Parse as it came
-    Block *unnamed_before  # ... and the one before, while PostgreSQL may yet skip the later one
     Block *begin  # a BEGIN that has been answered and not yet sent
     Block *group  # the messages since the last Sync, as they came, as long as no answer to them has; see `preparing`
     bint group_ends  # ... and a Sync is the last of them
     bint group_describes  # ... and there is a Describe in it
     bint group_trusts  # ... and a Bind that fits but one result
+    bint sql_prepares  # has used PREPARE on the server that it is linked to
     bint curing  # they failed on a stale statement and will be sent again
     bint cured  # ... which they have been
 
@@ -236,7 +238,8 @@ cdef struct Server:
     uint8_t pins
     uint8_t replication  # its client's
     bint fatal_sent  # the client has seen the server's own last words
-    bint copying_in  # the server takes CopyData now
+    bint half_sent  # a message to it lacks its end
+    uint32_t evictions_lost  # statements that it was to close for others, and was kept from by an error
     bint unsettled  # got a Query behind extended messages without a Sync; see `recycle`
     bint settling  # is being brought to its client's settings
     uint32_t described  # the parameters of the statement whose description is coming, see `wire.replies`

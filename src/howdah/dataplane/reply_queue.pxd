@@ -2,6 +2,7 @@
 
 from libc.stdint cimport uint8_t, uint32_t
 
+from howdah.dataplane.buffers cimport Block, Slab
 from howdah.dataplane.texts cimport Naming
 
 cpdef enum:
@@ -18,6 +19,7 @@ cpdef enum Expected:
     EXPECT_FUNCTION = 8
     EXPECT_COPY_END = 16  # not a reply: where the client's CopyDone or CopyFail stands among the messages sent
     EXPECT_KIND = 31
+    EXPECT_BEHIND_DATA = 64  # flag: of a Sync that was sent behind CopyData
     EXPECT_SWALLOW = 128  # flag: howdah asked, the client must not see the answer
 
 # What is taken for done when a message goes out, and must be taken back if the server skips it or fails.
@@ -30,6 +32,7 @@ cpdef enum Change:
     CHANGE_UNNAMED_AGAIN  # ... before there was one, which the server had
     CHANGE_UNNAMED_KEPT  # ... before there was one, which only we had
     CHANGE_LENT  # the server has this client's unnamed statement, from us
+    CHANGE_EVICT  # the server has one statement less, which made room for another
     CHANGE_DEALLOCATE  # neither client nor server has it any more; not before its CommandComplete
 
 cpdef enum OweVerdict:
@@ -42,11 +45,12 @@ cpdef enum ReplyVerdict:
     REPLY_SWALLOW = 1
     REPLY_UNEXPECTED = 2  # the server sent what nobody asked for
 
-# One message sent that must be answered.  The hold on `naming` goes where the item goes.
+# One message sent that must be answered.  The hold on `naming` goes where the item goes, and so does `before`.
 cdef struct Owed:
     uint8_t item  # an Expected, with flags
     uint8_t change
     Naming *naming  # of the statement it is about, where that has a name of ours at the server; else NULL
+    Block *before  # the Parse of the unnamed statement that there was before it, where it ends that and we have it
 
 # Lives inside its server; touched by the worker that owns the server.
 cdef struct ReplyQueue:
@@ -70,7 +74,7 @@ cdef struct ReplyQueue:
     Owed[8] inline_items
 
 cdef void replies_init(ReplyQueue *queue) noexcept nogil
-cdef void replies_free(ReplyQueue *queue) noexcept nogil
+cdef void replies_free(ReplyQueue *queue, Slab *slab) noexcept nogil
 cdef bint expect(ReplyQueue *queue, uint8_t item) noexcept nogil
 cdef OweVerdict owe(ReplyQueue *queue, uint8_t item, uint8_t change, Naming *naming) noexcept nogil
 cdef ReplyVerdict reply_came(ReplyQueue *queue, uint8_t tag, Owed *answered) noexcept nogil

@@ -2,7 +2,7 @@
 
 This is how the relay knows when a transaction is really over (nothing is owed and ReadyForQuery says idle), which
 answers belong to questions the client never asked, and what an error takes with it.  Holds no socket and calls no
-one.  Called by `relay`, `preparing` and `recycle`.
+one.  Called by the modules of the relay and by `recycle`.
 
 The rules are those of PostgreSQL's main loop (src/backend/tcop/postgres.c):
 
@@ -18,6 +18,7 @@ The rules are those of PostgreSQL's main loop (src/backend/tcop/postgres.c):
 from libc.stdint cimport uint8_t, uint32_t
 from libc.stdlib cimport free, malloc
 
+from howdah.dataplane.buffers cimport Slab, block_drop
 from howdah.dataplane.texts cimport Naming, naming_drop
 from howdah.wire cimport tags
 
@@ -31,9 +32,10 @@ cdef void replies_init(ReplyQueue *queue) noexcept nogil:
     queue.lost_syncs = 0
 
 
-cdef void replies_free(ReplyQueue *queue) noexcept nogil:
+cdef void replies_free(ReplyQueue *queue, Slab *slab) noexcept nogil:
     for i in range(queue.count):
         naming_drop(item_at(queue, i).naming)
+        block_drop(slab, &item_at(queue, i).before)
     free(queue.items)
     replies_init(queue)
 
@@ -100,6 +102,8 @@ cdef OweVerdict owe(ReplyQueue *queue, uint8_t item, uint8_t change, Naming *nam
     """The same for one that may change something.  The hold on `naming` is the queue's if, and only if, it is noted."""
     cdef uint8_t kind = item & EXPECT_KIND
     cdef Owed *owed
+    if kind == EXPECT_SYNC and queue.data_sent:
+        item |= EXPECT_BEHIND_DATA
     if queue.skipping:
         if kind != EXPECT_SYNC:
             return OWE_SKIPPED
@@ -123,6 +127,7 @@ cdef OweVerdict owe(ReplyQueue *queue, uint8_t item, uint8_t change, Naming *nam
     owed.item = item
     owed.change = change
     owed.naming = naming
+    owed.before = NULL
     if renames(change):
         queue.changes += 1
         queue.late_changes += 1
@@ -190,7 +195,7 @@ cdef void copy_in_began(ReplyQueue *queue) noexcept nogil:
         if kind == EXPECT_COPY_END:
             queue.copying_in = False
         elif kind == EXPECT_SYNC and index and queue.copying_in:
-            queue.lost_syncs += queue.data_sent
+            queue.lost_syncs += item_at(queue, index).item & EXPECT_BEHIND_DATA != 0
             continue
         else:
             queue.unsynced = kind < EXPECT_SYNC
@@ -265,6 +270,7 @@ cdef ReplyVerdict reply_came(ReplyQueue *queue, uint8_t tag, Owed *answered) noe
     cdef Owed first
     answered.item = 0
     answered.naming = NULL
+    answered.before = NULL
     if tag == tags.READY_FOR_QUERY and queue.lost_syncs and (
             queue.count == 0 or not EXPECT_SYNC <= kind_at(queue, 0) <= EXPECT_FUNCTION):
         queue.lost_syncs -= 1

@@ -38,7 +38,7 @@ from howdah.dataplane.statements cimport (
 )
 from howdah.dataplane.texts cimport Naming, naming_drop, naming_hold, naming_name
 from howdah.dataplane.turn cimport STEP_FORWARD, STEP_GONE, Step, Turn, stage_request, staged, staging
-from howdah.dataplane.unnamed cimport end_unnamed, forget_unnamed
+from howdah.dataplane.unnamed cimport forget_unnamed, note_change
 from howdah.sql.deallocate cimport LARGEST_IDENTIFIER, deallocated_name
 from howdah.sql.effects cimport may_drop_statements
 from howdah.wire.bytes cimport Writer
@@ -71,7 +71,7 @@ cdef Step query_begins(Worker *w, Client *client, const Frame *frame, const uint
         return deallocate(w, client, frame, naming, turn)
     if drops:
         client.server.replies.dropping = True
-    return end_unnamed(client, EXPECT_QUERY, turn)
+    return note_change(w, client, EXPECT_QUERY, turn)
 
 
 # ---- DEALLOCATE of one ---------------------------------------------------------------------------------------------
@@ -115,7 +115,8 @@ cdef Step deallocate(Worker *w, Client *client, const Frame *frame, Naming *nami
     server.replies.dropping = True
     server.unnamed_owner = 0
     forget_unnamed(w, client)
-    turn.start = turn.pos + frame.size
+    if step == STEP_FORWARD:
+        turn.start = turn.pos + frame.size
     return step
 
 

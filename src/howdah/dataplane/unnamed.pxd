@@ -11,7 +11,7 @@ cdef Step parse_unnamed(Worker *w, Client *client, const Frame *frame, const uin
                         Turn *turn) noexcept nogil
 cdef bint unnamed_unsure(const Client *client) noexcept nogil
 cdef Step use_unnamed(Worker *w, Client *client, uint8_t expected, Turn *turn) noexcept nogil
-cdef Step end_unnamed(Client *client, uint8_t expected, Turn *turn) noexcept nogil
+cdef Step note_change(Worker *w, Client *client, uint8_t expected, Turn *turn) noexcept nogil
 cdef void forget_unnamed(Worker *w, Client *client) noexcept nogil
 cdef Owed *next_change(const Server *server) noexcept nogil
-cdef void unnamed_back(Worker *w, Server *server, const Owed *owed, bint failed) noexcept nogil
+cdef void unnamed_back(Worker *w, Server *server, Owed *owed, bint failed) noexcept nogil

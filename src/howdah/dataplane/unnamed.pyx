@@ -6,13 +6,12 @@ by `preparing`, `simple_query` and `deferral`.
 """
 
 from libc.stdint cimport uint8_t, uint32_t
-from libc.string cimport memcpy
 
 from howdah.dataplane.buffers cimport Block, block_data, block_drop, hold
 from howdah.dataplane.linking cimport note_owed
 from howdah.dataplane.parties cimport (
+    LARGEST_KEPT,
     PIN_SESSION_MODE,
-    READ_SIZE,
     UNNAMED_KEPT,
     UNNAMED_NONE,
     UNNAMED_THERE,
@@ -27,21 +26,23 @@ from howdah.dataplane.reply_queue cimport (
     CHANGE_UNNAMED_AGAIN,
     CHANGE_UNNAMED_KEPT,
     EXPECT_CLOSE,
+    EXPECT_FUNCTION,
     EXPECT_KIND,
     EXPECT_PARSE,
     EXPECT_SWALLOW,
+    EXPECT_SYNC,
     Owed,
+    ReplyQueue,
     owed_at,
 )
-from howdah.dataplane.turn cimport STEP_FORWARD, STEP_GONE, Step, Turn, stage_request, staged, staging
+from howdah.dataplane.turn cimport STEP_FORWARD, STEP_GONE, Step, Turn, stage_bytes, stage_request, staged, staging
 from howdah.sql.effects cimport may_drop_statements
-from howdah.wire.bytes cimport Writer, write_bytes
+from howdah.wire.bytes cimport Writer
 from howdah.wire.compose cimport compose_close
 from howdah.wire.frame cimport Frame
 
 cdef enum:
     HEADER = 5
-    LARGEST_LENT = READ_SIZE  # of a Parse: fits on the stage
 
 
 cdef uint8_t unnamed_change(const Client *client) noexcept nogil:
@@ -51,41 +52,48 @@ cdef uint8_t unnamed_change(const Client *client) noexcept nogil:
     return CHANGE_UNNAMED_AGAIN if client.server.unnamed_owner == client.id else CHANGE_UNNAMED_KEPT
 
 
+cdef Step note_change(Worker *w, Client *client, uint8_t expected, Turn *turn) noexcept nogil:
+    """The message at hand ends the unnamed statement, whose Parse goes with what is owed: it may yet be skipped."""
+    cdef ReplyQueue *replies = &client.server.replies
+    cdef uint32_t count = replies.count
+    cdef Step step = note_owed(client, expected, unnamed_change(client), NULL, turn)
+    if replies.count > count:
+        owed_at(replies, count).before = client.unnamed_parse
+        client.unnamed_parse = NULL
+    else:
+        block_drop(&w.slab, &client.unnamed_parse)
+    client.unnamed = UNNAMED_NONE
+    client.server.unnamed_owner = 0
+    return step
+
+
 cdef Step parse_unnamed(Worker *w, Client *client, const Frame *frame, const uint8_t *message,
                         Turn *turn) noexcept nogil:
     """The Parse is kept with the client; one too large to be kept keeps the server until it is used up."""
-    cdef bint may_be_skipped = client.server.replies.unsynced
-    cdef Step step = note_owed(client, EXPECT_PARSE, unnamed_change(client), NULL, turn)
-    if not may_be_skipped:
-        block_drop(&w.slab, &client.unnamed_before)
-    elif client.unnamed_before == NULL:
-        client.unnamed_before = client.unnamed_parse
-        client.unnamed_parse = NULL
+    cdef Step step = note_change(w, client, EXPECT_PARSE, turn)
     client.server.unnamed_owner = client.id
     client.unnamed = UNNAMED_THERE
-    if not client.server.pins & PIN_SESSION_MODE and keep(w, client, message, frame.size, frame.here):
+    if (not client.server.pins & PIN_SESSION_MODE and frame.here == frame.size <= LARGEST_KEPT
+            and hold(&w.slab, &client.unnamed_parse, message, frame.size)):
         client.unnamed = UNNAMED_KEPT
     client.unnamed_drops = client.names.count and may_drop_statements(message + HEADER, frame.here - HEADER)
     return step
 
 
-cdef bint keep(Worker *w, Client *client, const uint8_t *message, uint32_t size, uint32_t here) noexcept nogil:
-    """Keep the Parse in the client's block, where it fits well enough.  False: it is too large or not all there, or
-    memory is out."""
-    cdef Block *block = client.unnamed_parse
-    cdef bint fits = here == size and size <= LARGEST_LENT
-    if fits and block != NULL and block.capacity >= size >= block.capacity // 16:
-        memcpy(block_data(block), message, size)
-        block.end = size
-        return True
-    block_drop(&w.slab, &client.unnamed_parse)
-    return fits and hold(&w.slab, &client.unnamed_parse, message, size)
-
-
 cdef bint unnamed_unsure(const Client *client) noexcept nogil:
-    """Has the client none, but would have one if what was to end it turns out to be skipped?"""
-    return (client.unnamed == UNNAMED_NONE and next_change(client.server) != NULL
-            and not client.server.replies.copying_in)
+    """Does it depend on answers still to come what the unnamed statement is?  (Where it was parsed in the run at hand,
+    what uses it is skipped with the Parse.)"""
+    cdef const ReplyQueue *replies = &client.server.replies
+    cdef const Owed *owed
+    cdef bint earlier = False
+    cdef uint32_t left = 0 if replies.copying_in else replies.count
+    while left:
+        left -= 1
+        owed = owed_at(replies, left)
+        earlier = earlier or EXPECT_SYNC <= owed.item & EXPECT_KIND <= EXPECT_FUNCTION
+        if CHANGE_UNNAMED <= owed.change <= CHANGE_LENT:
+            return earlier
+    return False
 
 
 cdef Step use_unnamed(Worker *w, Client *client, uint8_t expected, Turn *turn) noexcept nogil:
@@ -110,24 +118,15 @@ cdef Step lend_unnamed(Worker *w, Client *client, Turn *turn) noexcept nogil:
     cdef Step step
     if not stage_request(w, client, turn):
         return STEP_GONE
-    message = staging(w)
     if client.unnamed == UNNAMED_KEPT:
         step = note_owed(client, EXPECT_PARSE | EXPECT_SWALLOW, CHANGE_LENT, NULL, turn)
-        write_bytes(&message, block_data(kept), kept.end)
         server.unnamed_owner = client.id
-    else:
-        step = note_owed(client, EXPECT_CLOSE | EXPECT_SWALLOW, CHANGE_NONE, NULL, turn)
-        compose_close(&message, "")
-        server.unnamed_owner = 0
+        return step if stage_bytes(w, client, block_data(kept), kept.end) else STEP_GONE
+    step = note_owed(client, EXPECT_CLOSE | EXPECT_SWALLOW, CHANGE_NONE, NULL, turn)
+    server.unnamed_owner = 0
+    message = staging(w)
+    compose_close(&message, "")
     staged(w, &message)
-    return step
-
-
-cdef Step end_unnamed(Client *client, uint8_t expected, Turn *turn) noexcept nogil:
-    """Forward a message that ends it: a Query, or its Close."""
-    cdef Step step = note_owed(client, expected, unnamed_change(client), NULL, turn)
-    client.unnamed = UNNAMED_NONE
-    client.server.unnamed_owner = 0
     return step
 
 
@@ -147,27 +146,27 @@ cdef Owed *next_change(const Server *server) noexcept nogil:
     return NULL
 
 
-cdef void unnamed_back(Worker *w, Server *server, const Owed *owed, bint failed) noexcept nogil:
+cdef void unnamed_back(Worker *w, Server *server, Owed *owed, bint failed) noexcept nogil:
     """A Parse that fails has ended what was there before; a message that is skipped has not.
 
     Where another change stands behind the Sync, it is the one before which there was what is there now.
     """
     cdef Client *client = server.client
-    cdef bint replaced = owed.item & EXPECT_KIND == EXPECT_PARSE or client.unnamed_before != NULL
     cdef Owed *later = next_change(server)
-    if later != NULL:
-        if later.change != CHANGE_LENT:
-            later.change = CHANGE_UNNAMED if failed else owed.change
-    elif failed or owed.change == CHANGE_UNNAMED:
-        client.unnamed = UNNAMED_NONE
-        server.unnamed_owner = 0
-    elif owed.change == CHANGE_UNNAMED_AGAIN:
-        server.unnamed_owner = client.id
-        client.unnamed = UNNAMED_THERE if replaced or client.unnamed_parse == NULL else UNNAMED_KEPT
+    if failed:
+        block_drop(&w.slab, &owed.before)
+        owed.change = CHANGE_UNNAMED
+    if later != NULL and later.change != CHANGE_LENT:
+        block_drop(&w.slab, &later.before)
+        later.before = owed.before
+        later.change = owed.change
+    elif later != NULL:
+        block_drop(&w.slab, &owed.before)
     else:
-        server.unnamed_owner = 0
-        if client.unnamed_before != NULL:
-            block_drop(&w.slab, &client.unnamed_parse)
-            client.unnamed_parse = client.unnamed_before
-            client.unnamed_before = NULL
-        client.unnamed = UNNAMED_KEPT if client.unnamed_parse != NULL else UNNAMED_NONE
+        block_drop(&w.slab, &client.unnamed_parse)
+        client.unnamed_parse = owed.before
+        server.unnamed_owner = client.id if owed.change == CHANGE_UNNAMED_AGAIN else 0
+        client.unnamed = UNNAMED_KEPT
+        if owed.before == NULL:
+            client.unnamed = UNNAMED_THERE if owed.change == CHANGE_UNNAMED_AGAIN else UNNAMED_NONE
+    owed.before = NULL

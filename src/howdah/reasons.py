@@ -103,7 +103,7 @@ REASONS: tuple[Reason, ...] = (
          "The client began a transaction in a pool whose pool_mode is statement. The transaction was rolled back and "
          "its server kept."),
     _row("pipeline_too_long", "54000", _C, Level.WARNING,
-         "more than a million messages sent without reading the answers", "",
+         "too many messages sent without reading the answers", "",
          "The client pipelines messages far faster than it reads what they are answered with."),
     _row("accept_failed", "", _O, Level.ERROR, "cannot accept more clients: %s",
          "Raise the limit of open files (ulimit -n).",

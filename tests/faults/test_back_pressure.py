@@ -132,3 +132,18 @@ def test_a_pipeline_whose_answers_are_never_read(pooler: Pooler, postgres: Postg
         assert memory.growth < BOUND
         client.reset()
         pooler.wait_until_idle()
+
+
+def test_small_messages_that_ask_for_large_ones(pooler: Pooler) -> None:
+    """Each Bind of a statement that the server had to drop puts its text in front."""
+    pooler.run_with(default_pool_size=1, max_prepared_statements=10)
+    with pooler.client() as client:
+        for number in range(20):
+            text = f"SELECT {number} /*{'x' * 60_000}*/"
+            assert client.ask(wire.parse(text, f"s{number}"), wire.sync()).shape == "1 Z"
+        binds = b"".join(wire.bind(statement=f"s{number}") for number in range(20)) * 190
+        with MemoryWatch(lambda: pooler.resident_bytes) as watch:
+            client.send(wire.query("SELECT pg_sleep(0.5)"), binds, wire.sync())
+            assert client.read_until("Z").statuses == "I"
+            assert client.read_until("Z", within=60).shape == "2 " * 3800 + "Z"
+    assert watch.growth < 6 * MB

@@ -189,3 +189,29 @@ def test_what_a_text_means_in_another_database_is_no_change(pooler: Pooler, post
                 for client in (here, there):
                     client.ask(wire.close_statement("s"), wire.sync())
         connection.execute(f"DROP TABLE {filled}")
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_tenants_with_a_search_path_each(pooler: Pooler, postgres: Postgres, filled: str, inside: bool) -> None:
+    """The same text is about other tables for each of them."""
+    pooler.run_with(default_pool_size=1)
+    with postgres.connect(dbname="app") as connection:
+        for tenant in ("one", "two"):
+            connection.execute(f"CREATE SCHEMA {filled}_{tenant} AUTHORIZATION alice")
+        connection.execute(
+            f"CREATE TABLE {filled}_one.t AS SELECT 1 AS a; CREATE TABLE {filled}_two.t AS SELECT 2 AS a, 'b' AS b"
+        )
+        connection.execute(f"GRANT ALL ON {filled}_one.t, {filled}_two.t TO alice")
+        paths = [f"{filled}_one", f"{filled}_two"]
+        with pooler.client(search_path=paths[0]) as one, pooler.client(search_path=paths[1]) as two:
+            for client in (one, two):
+                assert prepare(client, "t").shape == "1 t T Z"
+            for _ in range(4):
+                for client, row in ((one, ("1",)), (two, ("2", "b"))):
+                    if inside:
+                        client.query("BEGIN")
+                    assert run(client).rows == [row]
+                    if inside:
+                        assert run_described(client, formats=(0,) * len(row)).rows == [row]
+                        assert client.query("COMMIT").statuses == "I"
+        connection.execute(f"DROP SCHEMA {paths[0]} CASCADE; DROP SCHEMA {paths[1]} CASCADE")

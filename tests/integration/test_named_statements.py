@@ -217,6 +217,50 @@ def test_the_console_counts_them(pooler_of_two: Pooler, client: Client, elsewher
     assert counted == (2, 4, 3)
 
 
+def test_what_was_to_make_room_and_did_not_is_dropped_later(pooler: Pooler) -> None:
+    """An error keeps PostgreSQL from the Close of what falls off the shelf."""
+    pooler.run_with(default_pool_size=1, max_prepared_statements=2)
+    with pooler.client() as client:
+        for number in range(10):
+            client.ask(wire.parse(f"SELECT {number}", f"s{number}"), wire.sync())
+            failing = wire.parse("SELECT 1/0") + wire.bind() + wire.execute()
+            client.ask(failing, wire.parse(f"SELECT -{number}", f"t{number}"), wire.sync())
+        assert int(client.query("SELECT count(*) FROM pg_prepared_statements").value or "") <= 2
+        assert run(client, "s3").value == "3"
+
+
+def test_what_another_client_has_prepared_by_sql_is_not_there(pooler: Pooler) -> None:
+    pooler.run_with(default_pool_size=1)
+    with pooler.client() as client, pooler.client() as other:
+        client.query("PREPARE s AS SELECT 'a secret'")
+        assert run(other, "s").error.sqlstate == "26000"
+        assert other.ask(wire.close_statement("s"), wire.sync()).shape == "3 Z"
+        other.query("BEGIN; PREPARE t AS SELECT 'its own'")
+        assert run(other, "t").value == "its own"
+        other.query("ROLLBACK; DEALLOCATE t")
+        client.query("DEALLOCATE s")
+
+
+def test_a_name_is_taken_also_where_it_keeps_its_server(client: Client) -> None:
+    client.ask(wire.parse("SELECT 'old'", "s"), wire.sync())
+    client.ask(wire.parse(f"SELECT '{'x' * 1_100_000}'", "large"), wire.sync())
+    assert client.ask(wire.parse("SELECT 'new'", "s"), wire.sync()).error.sqlstate == "42P05"
+    assert run(client, "s").value == "old"
+
+
+@pytest.mark.parametrize("size", [10, 100_000])
+def test_idle_clients_with_an_unnamed_statement_keep_no_server(pooler: Pooler, size: int) -> None:
+    pooler.run_with(default_pool_size=1, query_wait_timeout=5)
+    failing, text = wire.extended("SELECT 1/0"), f"SELECT length('{'x' * size}')"
+    with pooler.client() as client, pooler.client() as other:
+        for first in (b"", failing):
+            client.ask(first, wire.extended(text), wire.sync())
+            assert other.query("SELECT 1").value == "1"
+        client.ask(wire.extended(text), wire.sync())
+        other.query("SELECT 1")
+        assert client.ask(wire.bind(), wire.execute(), wire.sync()).value == str(size)
+
+
 def test_without_tracking_a_named_statement_pins(pooler: Pooler) -> None:
     pooler.run_with(default_pool_size=2, max_prepared_statements=0)
     with pooler.client() as client:

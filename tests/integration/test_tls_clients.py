@@ -110,7 +110,7 @@ def test_versions_and_keys(
     guarded.offer_tls("require", pair)
     guarded.run()
     with under_tls(guarded, client_context(certificates.ca, version=version)) as client:
-        assert client.tls.version() == {version.TLSv1_2: "TLSv1.2", version.TLSv1_3: "TLSv1.3"}[version]
+        assert client.tls.version() == {ssl.TLSVersion.TLSv1_2: "TLSv1.2", ssl.TLSVersion.TLSv1_3: "TLSv1.3"}[version]
         client.log_in(user="alice", database="app", password=PASSWORD)
         assert client.server_certificate == pair.der
         assert client.query("SELECT 1").value == "1"

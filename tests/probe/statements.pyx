@@ -15,7 +15,8 @@ cdef class Text:
     cdef Statement *statement
 
     def __cinit__(self, bytes data):
-        self.statement = texts.statement_new(<const uint8_t *><const char *>data, <uint32_t>len(data), False, NULL)
+        cdef const uint8_t *text = <const uint8_t *><const char *>data
+        self.statement = texts.statement_new(text, <uint32_t>len(data), False, NULL, NULL)
 
     def __dealloc__(self):
         texts.statement_drop(self.statement)

@@ -13,7 +13,7 @@ from howdah.cdefs.atomics cimport load_i32
 from howdah.dataplane.parties cimport Server
 from howdah.dataplane.reply_queue cimport EXPECT_DESCRIBE, EXPECT_KIND, Owed
 from howdah.dataplane.statements cimport shelf_edition
-from howdah.dataplane.texts cimport Statement, statement_described
+from howdah.dataplane.texts cimport Statement, is_older, statement_described
 from howdah.dataplane.turn cimport Turn
 from howdah.wire cimport tags
 from howdah.wire.bytes cimport Writer
@@ -28,7 +28,7 @@ cdef enum:
 
 cdef bint is_outdated(Statement *statement, int32_t edition) noexcept nogil:
     """Is it another one now than for a client that was told of it in this edition?"""
-    return edition < load_i32(&statement.changed)
+    return is_older(edition, load_i32(&statement.changed))
 
 
 cdef bint goes_by_description(const Frame *frame, const uint8_t *message, const Mention *mention,
@@ -53,8 +53,7 @@ cdef void description_came(Server *server, const Owed *owed, const uint8_t *mess
     if message[0] == tags.PARAMETER_DESCRIPTION:
         server.described = parameters_shape(message + HEADER, size - HEADER)
         return
-    edition = shelf_edition(&server.shelf, statement)
-    if edition >= 0:
+    if shelf_edition(&server.shelf, statement, &edition):
         statement_described(statement, edition, result_shape(server.described, message + HEADER, size - HEADER))
 
 

@@ -10,12 +10,13 @@ it waits for the answer (`stall`).  What has no name is `unnamed`'s.  Called by 
 from libc.stdint cimport int32_t, uint8_t, uint32_t
 
 from howdah.cdefs.atomics cimport add_i32, load_i32, relaxed_add_u64
-from howdah.dataplane.buffers cimport LARGEST_BLOCK
+from howdah.dataplane.buffers cimport block_drop
 from howdah.dataplane.curing cimport may_begin_group
 from howdah.dataplane.descriptions cimport goes_by_description, is_outdated
 from howdah.dataplane.linking cimport forward_with, get_server, note_owed
 from howdah.dataplane.mailbox cimport tell_client
 from howdah.dataplane.parties cimport (
+    LARGEST_KEPT,
     PIN_NAMED_STATEMENT,
     PIN_SESSION_MODE,
     READ_SIZE,
@@ -25,6 +26,7 @@ from howdah.dataplane.parties cimport (
 )
 from howdah.dataplane.reply_queue cimport (
     CHANGE_CLOSE,
+    CHANGE_EVICT,
     CHANGE_LENT,
     CHANGE_NONE,
     CHANGE_PARSE,
@@ -36,11 +38,13 @@ from howdah.dataplane.reply_queue cimport (
     EXPECT_DESCRIBE,
     EXPECT_PARSE,
     EXPECT_SWALLOW,
+    OWE_NO_MEMORY,
     Owed,
-    expect,
     names_unsure,
+    owe,
 )
 from howdah.dataplane.routes cimport SESSION_MODE
+from howdah.dataplane.session_state cimport settings_value
 from howdah.dataplane.statements cimport (
     SHELF_HAS,
     names_find,
@@ -84,9 +88,9 @@ from howdah.dataplane.turn cimport (
     staging,
 )
 from howdah.dataplane.unnamed cimport (
-    end_unnamed,
     forget_unnamed,
     next_change,
+    note_change,
     parse_unnamed,
     unnamed_back,
     unnamed_unsure,
@@ -113,10 +117,10 @@ from howdah.reasons import NUMBERS
 
 cdef enum:
     HEADER = 5
-    LARGEST_KEPT = LARGEST_BLOCK - 2 * READ_SIZE  # of a Parse whose statement can follow its client: 1 MiB
 
 cdef uint8_t EVENT_PIN = EventKind.PIN
 cdef int PINNED_NAMED = NUMBERS["pin_named_statement"]
+cdef int MESSAGE_MALFORMED = NUMBERS["message_malformed"]
 cdef int OUT_OF_MEMORY = NUMBERS["out_of_memory"]
 cdef int TOO_MANY_REPLIES = NUMBERS["pipeline_too_long"]
 
@@ -129,20 +133,20 @@ cdef Step parse(Worker *w, Client *client, const Frame *frame, const uint8_t *me
     cdef Step step
     if parse_mention(message, frame.here, &mention) == MENTION_CUT:
         return cut_short(w, client, frame, EXPECT_PARSE, turn)
-    if frame.here < frame.size <= <uint32_t>(LARGEST_KEPT if mention.size else READ_SIZE):
+    if frame.here < frame.size <= LARGEST_KEPT:
         return STEP_MORE
     step = get_server(w, client, turn)
     if step != STEP_FORWARD or client.server.replies.skipping:
         return step
     if mention.size == 0:
         return parse_unnamed(w, client, frame, message, turn)
-    if not follows(w, client) or frame.size > LARGEST_KEPT or names_full(&client.names):
-        pin_named(w, client)
-        return note_owed(client, EXPECT_PARSE, CHANGE_NONE, NULL, turn)
     if must_wait(client):
         return stall(w, client, turn)
     if names_find(&client.names, mention.name, mention.size, &edition) != NULL:
         return parse_again(w, client, frame, message, &mention, turn)
+    if not follows(w, client) or frame.size > LARGEST_KEPT or names_full(&client.names):
+        pin_named(w, client)
+        return note_owed(client, EXPECT_PARSE, CHANGE_NONE, NULL, turn)
     return parse_named(w, client, frame, message, &mention, turn)
 
 
@@ -184,10 +188,11 @@ cdef Step close_target(Worker *w, Client *client, const Frame *frame, const uint
 
 
 cdef Step cut_short(Worker *w, Client *client, const Frame *frame, uint8_t expected, Turn *turn) noexcept nogil:
-    """The name is still to come; a whole message without one is for PostgreSQL to complain about."""
-    if frame.here < frame.size and frame.size <= READ_SIZE:
-        return STEP_MORE
-    return forward_with(w, client, expected, CHANGE_NONE, turn)
+    """The name is still to come.  A whole message without one is for PostgreSQL to complain about; part of one must not
+    get there: what it is about would go unnoticed."""
+    if frame.here == frame.size:
+        return forward_with(w, client, expected, CHANGE_NONE, turn)
+    return STEP_MORE if frame.here < READ_SIZE else refuse(turn, MESSAGE_MALFORMED)
 
 
 # ---- waiting for answers -------------------------------------------------------------------------------------------
@@ -251,7 +256,8 @@ cdef Step parse_named(Worker *w, Client *client, const Frame *frame, const uint8
     now on this client wants it nowhere in an older sense."""
     cdef uint32_t size = frame.size - mention.end
     cdef bint drops = may_drop_statements(message + mention.end, size)
-    cdef Statement *statement = statement_new(message + mention.end, size, drops, client.pool)
+    cdef const char *path = settings_value(client.settings, "search_path")
+    cdef Statement *statement = statement_new(message + mention.end, size, drops, client.pool, path)
     cdef Naming *naming = naming_new(mention.name, mention.size, statement) if statement != NULL else NULL
     cdef int32_t edition
     cdef Step step
@@ -260,6 +266,8 @@ cdef Step parse_named(Worker *w, Client *client, const Frame *frame, const uint8
         return refuse(turn, OUT_OF_MEMORY)
     edition = add_i32(&statement.edition, 1)
     if not names_put(&client.names, naming_hold(naming), edition):
+        naming_drop(naming)
+        naming_drop(naming)
         return refuse(turn, OUT_OF_MEMORY)
     step = make_way(w, client, statement, edition, turn)
     if step == STEP_FORWARD:
@@ -300,7 +308,7 @@ cdef Step use(Worker *w, Client *client, const Frame *frame, const uint8_t *mess
     if must_wait(client):
         return stall(w, client, turn)
     naming = names_find(&client.names, mention.name, mention.size, &edition)
-    if naming == NULL and not (follows(w, client) and is_ours(mention.name, mention.size)):
+    if naming == NULL and is_the_servers(w, client, mention):
         return note_owed(client, expected, CHANGE_NONE, NULL, turn)
     if naming == NULL:
         return point_to(w, client, frame, message, mention, nowhere(), expected, turn)
@@ -321,6 +329,12 @@ cdef Step use(Worker *w, Client *client, const Frame *frame, const uint8_t *mess
         relaxed_add_u64(&client.pool.tallies[w.index].binds, 1)
         client.server.replies.dropping = client.server.replies.dropping or naming.statement.text.drops
     return renamed(w, client, frame, message, mention, naming.statement, naming, expected, CHANGE_NONE, turn)
+
+
+cdef bint is_the_servers(const Worker *w, const Client *client, const Mention *mention) noexcept nogil:
+    """May a name that is not among the client's be one that the server has for it alone?  (Otherwise the server may
+    have it from another client.)"""
+    return not follows(w, client) or (client.sql_prepares and not is_ours(mention.name, mention.size))
 
 
 cdef Step point_to(Worker *w, Client *client, const Frame *frame, const uint8_t *message, const Mention *mention,
@@ -375,18 +389,19 @@ cdef Step make_way(Worker *w, Client *client, Statement *statement, int32_t edit
     cdef Statement *evicted = shelf_evict(&server.shelf, <uint32_t>max(w.plan.max_prepared_statements, 1), statement)
     cdef Step step = STEP_FORWARD if stage_request(w, client, turn) else STEP_GONE
     if evicted != NULL and step == STEP_FORWARD:
-        step = close_at_server(w, server, evicted, turn)
+        step = close_at_server(w, server, evicted, CHANGE_EVICT, turn)
     statement_drop(evicted)
     if step == STEP_FORWARD:
-        step = close_at_server(w, server, statement, turn)
+        step = close_at_server(w, server, statement, CHANGE_NONE, turn)
     if step == STEP_FORWARD and not shelf_put(&server.shelf, statement, edition):
         return refuse(turn, OUT_OF_MEMORY)
     return step
 
 
-cdef Step close_at_server(Worker *w, Server *server, const Statement *statement, Turn *turn) noexcept nogil:
+cdef Step close_at_server(Worker *w, Server *server, const Statement *statement, uint8_t change,
+                          Turn *turn) noexcept nogil:
     cdef Writer message = staging(w)
-    if not expect(&server.replies, EXPECT_CLOSE | EXPECT_SWALLOW):
+    if owe(&server.replies, EXPECT_CLOSE | EXPECT_SWALLOW, change, NULL) == OWE_NO_MEMORY:
         return refuse(turn, TOO_MANY_REPLIES)
     compose_close(&message, statement.name)
     staged(w, &message)
@@ -411,11 +426,11 @@ cdef Step close_statement(Worker *w, Client *client, const Frame *frame, const u
     if step != STEP_FORWARD or client.server.replies.skipping:
         return step
     if mention.size == 0:
-        return end_unnamed(client, EXPECT_CLOSE, turn)
+        return note_change(w, client, EXPECT_CLOSE, turn)
     if must_wait(client):
         return stall(w, client, turn)
     naming = names_take(&client.names, mention.name, mention.size)
-    if naming == NULL and not (follows(w, client) and is_ours(mention.name, mention.size)):
+    if naming == NULL and is_the_servers(w, client, mention):
         return note_owed(client, EXPECT_CLOSE, CHANGE_NONE, NULL, turn)
     return renamed(w, client, frame, message, mention, nowhere(), naming, EXPECT_CLOSE,
                    CHANGE_NONE if naming == NULL else CHANGE_CLOSE, turn)
@@ -430,6 +445,8 @@ cdef void take_back(Worker *w, Server *server, Owed *owed, bint failed) noexcept
     cdef Naming *naming = owed.naming
     if owed.change == CHANGE_PARSE or owed.change == CHANGE_PREPARE:
         shelf_remove(&server.shelf, naming.statement)
+    elif owed.change == CHANGE_EVICT:
+        server.evictions_lost += 1
     elif owed.change == CHANGE_LENT and next_change(server) == NULL:
         server.unnamed_owner = 0
     if client != NULL:
@@ -440,4 +457,5 @@ cdef void take_back(Worker *w, Server *server, Owed *owed, bint failed) noexcept
             return
         elif CHANGE_UNNAMED <= owed.change <= CHANGE_UNNAMED_KEPT:
             unnamed_back(w, server, owed, failed)
+    block_drop(&w.slab, &owed.before)
     naming_drop(naming)

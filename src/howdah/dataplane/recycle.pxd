@@ -8,6 +8,7 @@ cdef void watch_client(Worker *w, Client *client) noexcept nogil
 cdef void send_to_server(Worker *w, Server *server, const void *data, size_t size) noexcept nogil
 cdef void unlink_and_recycle(Worker *w, Server *server) noexcept nogil
 cdef void check(Worker *w, Server *server) noexcept nogil
+cdef void end_copy(Worker *w, Server *server) noexcept nogil
 cdef void recycle(Worker *w, Server *server) noexcept nogil
 cdef void adopt(Worker *w, Server *server) noexcept nogil
 cdef void client_refuse(Worker *w, Client *client, int reason, const char *detail) noexcept nogil

@@ -9,7 +9,7 @@ end of a connection that is being closed.  Called by `handshake`, `relay` and `w
 from libc.errno cimport EPROTO
 from libc.stdint cimport uint8_t, uint32_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport strlen
+from libc.string cimport memset, strlen
 
 from howdah.cdefs.atomics cimport add_i32, load_i32, store_i32
 from howdah.cdefs.epoll cimport EPOLLIN, EPOLLOUT, EPOLLRDHUP
@@ -72,6 +72,7 @@ from howdah.dataplane.reply_queue cimport (
     all_replied,
     ends_with_ready,
     expect,
+    first_expected,
     is_streaming,
 )
 from howdah.dataplane.server cimport server_free, server_move
@@ -87,7 +88,7 @@ from howdah.wire.compose cimport (
     compose_execute,
     compose_query,
 )
-from howdah.wire.tags cimport IDLE, SYNC, TERMINATE
+from howdah.wire.tags cimport BIND, COPY_DATA_F, IDLE, PARSE, QUERY, SYNC, TERMINATE
 
 from howdah.dataplane.rows import EventKind
 from howdah.reasons import NUMBERS
@@ -97,6 +98,7 @@ cdef extern from "<strings.h>" nogil:
 
 cdef enum:
     RECOVERY_LIMIT_US = 5 * 1000000  # for an abandoned server to come back in step
+    LARGEST_COMPLETED = 1048576  # bytes that the message of a client that has left may lack
     CANCEL_AGAIN_US = 250 * 1000  # a cancel that comes before its query has begun does nothing
     CLOSING_LIMIT_US = 5 * 1000000  # for PostgreSQL to close a connection it was told to
     CHECK_PATIENCE_US = 500 * 1000  # for an idle server to answer before another one is sought
@@ -114,6 +116,7 @@ cdef int REPLICATION_OVER = NUMBERS["replication_over"]
 cdef int SERVER_IDLE_CLOSED = NUMBERS["server_idle_closed"]
 cdef int CHECK_FAILED = NUMBERS["server_check_failed"]
 cdef int ABANDONED = NUMBERS["abandoned_transaction"]
+cdef const char *NO_MORE_DATA = b"client left in the middle of COPY"
 cdef int UNRECOVERABLE = NUMBERS["abandoned_unrecoverable"]
 
 
@@ -239,6 +242,11 @@ cdef void recycle(Worker *w, Server *server) noexcept nogil:
             server_close(w, server, UNRECOVERABLE)
         return
     server.pins = 0
+    if server.evictions_lost:
+        server.evictions_lost = 0
+        if not ask(w, server, "DEALLOCATE ALL"):
+            server_close(w, server, UNRECOVERABLE)
+        return
     if server.unsettled:
         # PostgreSQL 18 then fails the first statement behind the next Sync (XX000, "unexpected state STARTED");
         # any statement heals it, and it must not be the next client's.
@@ -315,11 +323,13 @@ cdef void abandon(Worker *w, Client *client) noexcept nogil:
     cdef Writer message = writer(data, sizeof(data))
     server.client = NULL
     client.server = NULL
+    if client.remain and not client.remain_drop:
+        server.half_sent = w.stopping or not complete(w, server, client.remain_tag, client.remain)
     if server.pooled.dedicated:
         close_dedicated(w, server)
         return
-    if client.remain and not client.remain_drop:
-        server_close(w, server, UNRECOVERABLE)  # half a message was sent; nothing can complete it
+    if server.half_sent:
+        server_close(w, server, UNRECOVERABLE)
         return
     if w.stopping:
         server_close(w, server, NONE)
@@ -329,14 +339,15 @@ cdef void abandon(Worker *w, Client *client) noexcept nogil:
     server_move(server, SERVER_RECYCLING)
     server.recover_by_us = w.now_us + RECOVERY_LIMIT_US
     timer_arm(&w.wheel, &server.timer, w.now_us + CANCEL_AGAIN_US)
-    if not all_replied(&server.replies):
-        if server.copying_in:
-            compose_copy_fail(&message, "client left in the middle of COPY")
-            expect(&server.replies, EXPECT_COPY_END)
-        if not server.copying_in:
-            cancel_start(w, server)
+    if server.replies.copying_in:
+        end_copy(w, server)
+    elif not all_replied(&server.replies) and first_expected(&server.replies) != (EXPECT_QUERY | EXPECT_SWALLOW):
+        cancel_start(w, server)  # (what we have asked ourselves does not take long)
     if not ends_with_ready(&server.replies):
-        # A Sync alone would commit what the client never finished: an error in front of it rolls it back.
+        # A Sync alone would commit what the client never finished: an error in front of it rolls it back.  It might be
+        # a copy that is about to begin, and takes no Execute.
+        compose_copy_fail(&message, NO_MORE_DATA)
+        expect(&server.replies, EXPECT_COPY_END)
         compose_execute(&message, "of a client that left before its Sync")
         expect(&server.replies, EXPECT_EXECUTE | EXPECT_SWALLOW)
         compose_bare(&message, SYNC)
@@ -345,6 +356,37 @@ cdef void abandon(Worker *w, Client *client) noexcept nogil:
         send_to_server(w, server, data, message.used)
     watch_server(w, server)
     recycle(w, server)
+
+
+cdef void end_copy(Worker *w, Server *server) noexcept nogil:
+    """A copy in waits for data of a client that has left, unless this has ended it."""
+    cdef uint8_t[256] data
+    cdef Writer message = writer(data, sizeof(data))
+    if not server.replies.copying_in:
+        return
+    compose_copy_fail(&message, NO_MORE_DATA)
+    expect(&server.replies, EXPECT_COPY_END)
+    if not ends_with_ready(&server.replies):
+        compose_bare(&message, SYNC)
+        expect(&server.replies, EXPECT_SYNC | EXPECT_SWALLOW)
+    send_to_server(w, server, data, message.used)
+
+
+cdef bint complete(Worker *w, Server *server, uint8_t tag, uint32_t remain) noexcept nogil:
+    """Give the message that its client did not finish an end by which it does nothing; False: it has none.
+
+    A text without its NUL is refused before it is looked at, values are only bound, and a copy is made to fail.
+    """
+    cdef uint8_t[4096] filler
+    cdef uint32_t part
+    if tag not in (QUERY, PARSE, BIND, COPY_DATA_F) or remain > LARGEST_COMPLETED:
+        return False
+    memset(filler, 1, sizeof(filler))
+    while remain:
+        part = min(remain, <uint32_t>sizeof(filler))
+        send_to_server(w, server, filler, part)
+        remain -= part
+    return True
 
 
 cdef void recovery_due(Worker *w, Server *server) noexcept nogil:
@@ -518,7 +560,8 @@ cdef void server_close(Worker *w, Server *server, int reason) noexcept nogil:
     set_closing(&w.shared.pools, &server.pooled)
     server_move(server, SERVER_CLOSING)
     compose_bare(&message, TERMINATE)
-    if not greeted or server.conn.out.size or conn_send(&w.slab, &server.conn, data, message.used) != SEND_ALL:
+    if (not greeted or server.half_sent or server.conn.out.size
+            or conn_send(&w.slab, &server.conn, data, message.used) != SEND_ALL):
         server_ended(w, server)
         return
     conn_finish(&w.slab, &server.conn)

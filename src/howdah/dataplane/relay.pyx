@@ -6,11 +6,11 @@ straight from the read buffer.  Called by `worker`.
 """
 
 from libc.stdint cimport uint8_t, uint32_t
-from libc.string cimport memcmp, strcmp
+from libc.string cimport strcmp
 
 from howdah.cdefs.atomics cimport load_i32, relaxed_add_u64
 from howdah.cdefs.epoll cimport EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP
-from howdah.dataplane.buffers cimport Block, block_data, hold, unhold
+from howdah.dataplane.buffers cimport Block, block_data, block_drop, hold, unhold
 from howdah.dataplane.client cimport client_watch_deadline, set_ready
 from howdah.dataplane.conn cimport (
     FILL_AGAIN,
@@ -55,6 +55,7 @@ from howdah.dataplane.recycle cimport (
     client_lost,
     client_refuse,
     client_refuse_text,
+    end_copy,
     recycle,
     server_lost,
     watch_both,
@@ -134,6 +135,7 @@ cdef enum:
     SHORT_TAG = 64  # a CommandComplete that may be RESET, DISCARD ALL or DEALLOCATE ALL
     EMPTY_MESSAGE = 5  # size of a message without a body
     SENT_WHOLE = 4096  # messages up to this size are not begun before they are whole: half a one costs a server
+    MOST_UNSENT = 1048576  # bytes that a server has not taken yet, likewise
     MOST_IN_FLIGHT = 16384  # answers owed to one client, after which nothing more is taken from it for a while
     LARGEST_CONSOLE = READ_SIZE
 
@@ -200,9 +202,15 @@ cdef bint paused(const Client *client) noexcept nogil:
 
 cdef bint ends_in_goodbye(const Client *client) noexcept nogil:
     """Has this waiting client said all it wants, and Terminate?  Then its leaving is no news."""
-    cdef const Block *held = client.held
-    return (held != NULL and held.end >= 5
-            and memcmp(block_data(<Block *>held) + held.end - 5, b"X\x00\x00\x00\x04", 5) == 0)
+    cdef Block *held = <Block *>client.held
+    cdef Frame frame
+    cdef uint32_t pos = 0
+    frame.tag = 0
+    while held != NULL and pos < held.end:
+        if next_frame(block_data(held) + pos, held.end - pos, &frame) != FRAME_WHOLE:
+            return False
+        pos += frame.size
+    return frame.tag == tags.TERMINATE
 
 
 cdef bint client_flushed(Worker *w, Client *client) noexcept nogil:
@@ -276,6 +284,7 @@ cdef void relay_request(Worker *w, Client *client, const uint8_t *data, size_t s
             return
         client.remain = frame.size - frame.here
         client.remain_drop = step == STEP_DROP
+        client.remain_tag = frame.tag
         if client.group != NULL:
             add_to_group(w, client, &frame, data + turn.pos)
         if step == STEP_FORWARD:
@@ -323,7 +332,7 @@ cdef Step request(Worker *w, Client *client, const Frame *frame, const uint8_t *
     cdef Step step
     if frame.size > w.plan.max_packet_size:
         return refuse(turn, MESSAGE_TOO_LARGE)
-    if linked and client.server.replies.count >= MOST_IN_FLIGHT:
+    if linked and (client.server.replies.count >= MOST_IN_FLIGHT or client.server.conn.out.size >= MOST_UNSENT):
         return stall(w, client, turn)
     if tag == tags.QUERY:
         if w.plan.disable_pqexec and not client.replication:
@@ -385,6 +394,8 @@ cdef void relay_server(Worker *w, Server *server, unsigned int events) noexcept 
         watch_server(w, server)
         if server.client != NULL:
             watch_client(w, server.client)
+    if server.client != NULL and server.client.stalled:
+        let_go_on(w, server)
     if not events & ~<unsigned int>EPOLLOUT:
         if server.client == NULL:
             recycle(w, server)
@@ -472,7 +483,12 @@ cdef void relay_reply(Worker *w, Server *server, const uint8_t *data, size_t siz
     elif server.settings_refused:
         server.settings_refused = False
         client_refuse_text(w, server.client, SETTINGS_REFUSED, w.refusal_sqlstate, w.refusal)
-    elif may_go_on(w, server):
+    else:
+        let_go_on(w, server)
+
+
+cdef void let_go_on(Worker *w, Server *server) noexcept nogil:
+    if may_go_on(w, server):
         server.client.stalled = False
         set_ready(server.client)
 
@@ -482,7 +498,8 @@ cdef bint may_go_on(Worker *w, Server *server) noexcept nogil:
     cdef Client *client = server.client
     cdef ReplyQueue *replies = &server.replies
     if client.stalled:
-        return replies.copying_in or (not names_unsure(replies) and replies.count < MOST_IN_FLIGHT // 2)
+        return server.conn.out.size < MOST_UNSENT // 2 and (
+            replies.copying_in or (not names_unsure(replies) and replies.count < MOST_IN_FLIGHT // 2))
     if client.goodbye and client.held == NULL:
         return not work_to_do(replies)
     return all_replied(replies) and (
@@ -522,30 +539,30 @@ cdef Step reply(Worker *w, Server *server, const Frame *frame, const uint8_t *me
         if frame.size != 6:
             return unexpected(w, server, tag)
         server.status = message[5]
-        server.copying_in = server.reset_seen = server.settling = False
+        server.reset_seen = server.settling = False
     elif tag == tags.ROW_DESCRIPTION or tag == tags.NO_DATA or tag == tags.PARAMETER_DESCRIPTION:
         if describes(first_owed(&server.replies)) and frame.size <= READ_SIZE:
             if not whole:
                 return STEP_MORE
             description_came(server, first_owed(&server.replies), message, frame.size)
-    elif tag == tags.COPY_IN_RESPONSE:
-        server.copying_in = True
     elif tag == tags.COPY_BOTH_RESPONSE and w.draining and server.client != NULL:
         set_ready(server.client)  # a stream has no end to wait for
     elif tag == tags.COMMAND_COMPLETE:
         if not whole and frame.size <= SHORT_TAG:
             return STEP_MORE
-        server.copying_in = False
         if whole:
             command_done(server, <const char *>message + 5, visible == STEP_FORWARD)
     if reply_came(&server.replies, tag, &answered) == REPLY_UNEXPECTED:
         return unexpected(w, server, tag)
     naming_drop(answered.naming)
+    block_drop(&w.slab, &answered.before)
     if visible == STEP_FORWARD:
         answer_seen(w, server, tag)
         if (tag == tags.READY_FOR_QUERY and server.status != tags.IDLE
                 and load_i32(&server.client.pool.mode) == STATEMENT_MODE):
             return STEP_REFUSE
+    elif tag == tags.COPY_IN_RESPONSE and server.client == NULL:
+        end_copy(w, server)
     elif tag == tags.READY_FOR_QUERY and server.client != NULL and server.client.curing:
         cured(server.client)
     return visible
@@ -612,8 +629,10 @@ cdef void command_done(Server *server, const char *tag, bint by_client) noexcept
     """CommandComplete: has the command changed what the session holds?"""
     cdef bint discarded
     server.reset_seen = False
-    if tag[0] != c'D' and tag[0] != c'R':
+    if tag[0] != c'D' and tag[0] != c'R' and tag[0] != c'P':
         return  # nothing of interest begins otherwise, and this is run for each command
+    if by_client and strcmp(tag, "PREPARE") == 0:
+        server.client.sql_prepares = True
     discarded = strcmp(tag, "DISCARD ALL") == 0
     if discarded or strcmp(tag, "DEALLOCATE ALL") == 0:
         all_dropped(server, by_client)
@@ -643,7 +662,6 @@ cdef Step error_came(Worker *w, Server *server, const Frame *frame, const uint8_
     cdef bint whole = frame.here == frame.size
     cdef Step step = STEP_FORWARD if visible else STEP_DROP
     cdef ErrorFields error
-    server.copying_in = False
     all_taken_back(w, server)
     if whole and read_error(message + 5, frame.size - 5, &error):
         if strcmp(error.severity, "FATAL") == 0 or strcmp(error.severity, "PANIC") == 0:
@@ -655,7 +673,7 @@ cdef Step error_came(Worker *w, Server *server, const Frame *frame, const uint8_
             step = STEP_DROP
         elif naming != NULL and visible:
             stage_reply(w, server, turn)
-            say_renamed(w, server, frame, message, naming)
+            say_renamed(w, frame, message, naming, &error)
             step = STEP_DROP
     naming_drop(naming)
     if visible and not (server.client.curing and step == STEP_DROP):
@@ -671,15 +689,15 @@ cdef void all_taken_back(Worker *w, Server *server) noexcept nogil:
         take_back(w, server, &owed, server.replies.voided == 0)
 
 
-cdef void say_renamed(Worker *w, Server *server, const Frame *frame, const uint8_t *message,
-                      const Naming *naming) noexcept nogil:
+cdef void say_renamed(Worker *w, const Frame *frame, const uint8_t *message, const Naming *naming,
+                      const ErrorFields *error) noexcept nogil:
     """An error about a statement, by the name that the client knows."""
-    cdef Writer error = staging(w)
-    if naming.statement == outdated():
-        compose_outdated(&error)
+    cdef Writer said = staging(w)
+    if naming.statement == outdated() and strcmp(error.sqlstate, "26000") == 0:
+        compose_outdated(&said)
     else:
-        compose_renamed_error(&error, message + 5, frame.size - 5, naming.statement.name, naming_name(naming))
-    staged(w, &error)
+        compose_renamed_error(&said, message + 5, frame.size - 5, naming.statement.name, naming_name(naming))
+    staged(w, &said)
 
 
 cdef void question_failed(Worker *w, Server *server, const ErrorFields *error) noexcept nogil:

@@ -94,7 +94,8 @@ cdef Server *server_new(Worker *w) noexcept nogil:
     server.client = NULL
     server.held = NULL
     server.remain = 0
-    server.remain_drop = server.fatal_sent = server.copying_in = False
+    server.remain_drop = server.fatal_sent = server.half_sent = False
+    server.evictions_lost = 0
     server.settings_unsure = server.unsettled = server.question_failed = server.ending = False
     server.reset_wanted = server.under_check = False
     server.settings_refused = server.reset_seen = server.settling = False
@@ -139,7 +140,7 @@ cdef void server_free(Worker *w, Server *server) noexcept nogil:
     if server.held != NULL:
         block_free(&w.slab, server.held)
         server.held = NULL
-    replies_free(&server.replies)
+    replies_free(&server.replies, &w.slab)
     shelf_clear(&server.shelf)
     settings_drop(server.settings)
     free(server.backend_secret)

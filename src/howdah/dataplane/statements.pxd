@@ -43,7 +43,7 @@ cdef void names_clear(Names *names) noexcept nogil
 cdef void shelf_init(Shelf *shelf) noexcept nogil
 cdef ShelfVerdict shelf_find(Shelf *shelf, const Statement *statement, int32_t edition) noexcept nogil
 cdef bint shelf_put(Shelf *shelf, Statement *statement, int32_t edition) noexcept nogil
-cdef int32_t shelf_edition(const Shelf *shelf, const Statement *statement) noexcept nogil
+cdef bint shelf_edition(const Shelf *shelf, const Statement *statement, int32_t *edition) noexcept nogil
 cdef Statement *shelf_evict(Shelf *shelf, uint32_t most, const Statement *newcomer) noexcept nogil
 cdef void shelf_remove(Shelf *shelf, const Statement *statement) noexcept nogil
 cdef void shelf_stale(Shelf *shelf) noexcept nogil

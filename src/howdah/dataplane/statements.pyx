@@ -11,6 +11,7 @@ from libc.stdlib cimport calloc, free
 from howdah.dataplane.texts cimport (
     Naming,
     Statement,
+    is_older,
     name_hash,
     naming_drop,
     naming_name,
@@ -154,16 +155,17 @@ cdef ShelfVerdict shelf_find(Shelf *shelf, const Statement *statement, int32_t e
         return SHELF_LACKS
     shelf.uses += 1
     slot.used = shelf.uses
-    return SHELF_STALE if slot.stale or slot.edition < edition else SHELF_HAS
+    return SHELF_STALE if slot.stale or is_older(slot.edition, edition) else SHELF_HAS
 
 
-cdef int32_t shelf_edition(const Shelf *shelf, const Statement *statement) noexcept nogil:
-    """In which it was prepared there; -1: it was not."""
+cdef bint shelf_edition(const Shelf *shelf, const Statement *statement, int32_t *edition) noexcept nogil:
+    """In which it was prepared there; False: it was not."""
     cdef const Shelved *slot
     if shelf.count == 0:
-        return -1
+        return False
     slot = shelved(shelf, statement)
-    return -1 if slot.statement == NULL else slot.edition
+    edition[0] = slot.edition
+    return slot.statement != NULL
 
 
 cdef bint shelf_put(Shelf *shelf, Statement *statement, int32_t edition) noexcept nogil:

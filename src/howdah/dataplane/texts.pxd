@@ -20,12 +20,13 @@ cdef struct Text:
     bint drops  # running it may drop prepared statements
     # `size` bytes follow
 
-# A text as one pool's servers understand it: their tables, and so its result, are no other pool's business.  Made by
+# A text as one pool's servers understand it, in one search_path: other tables give other results.  Made by
 # `statement_new`, freed with the last `statement_drop`, by whichever thread that is in.
 cdef struct Statement:
     Interned shared
     Text *text  # held
     const void *pool
+    uint32_t path  # of the search_path in which its names are looked up, a hash; 0: the pool's own
     int32_t edition  # grows with each Parse: what the text means may have changed by then
     int32_t changed  # the edition from which on it has another result, or other parameters, than before
     uint32_t shape  # of these, see `wire.replies`; 0: not known yet
@@ -39,7 +40,8 @@ cdef struct Naming:
     uint32_t size  # of the name, of which LARGEST_NAME bytes count
     # the name and a NUL follow
 
-cdef Statement *statement_new(const uint8_t *data, uint32_t size, bint drops, const void *pool) noexcept nogil
+cdef Statement *statement_new(const uint8_t *data, uint32_t size, bint drops, const void *pool,
+                              const char *path) noexcept nogil
 cdef Statement *statement_hold(Statement *statement) noexcept nogil
 cdef void statement_drop(Statement *statement) noexcept nogil
 cdef int32_t statement_changes(Statement *statement) noexcept nogil
@@ -47,6 +49,10 @@ cdef void statement_described(Statement *statement, int32_t edition, uint32_t sh
 cdef const uint8_t *text_data(const Text *text) noexcept nogil
 cdef bint same_name(const Naming *naming, const char *name, uint32_t size) noexcept nogil
 cdef uint32_t name_hash(const char *name, uint32_t size) noexcept nogil
+cdef inline bint is_older(int32_t edition, int32_t than) noexcept nogil:
+    """Editions begin anew after 2^32."""
+    return <int32_t>(<uint32_t>edition - <uint32_t>than) < 0
+
 cdef Statement *nowhere() noexcept nogil
 cdef Statement *taken() noexcept nogil
 cdef Statement *outdated() noexcept nogil

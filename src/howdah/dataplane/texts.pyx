@@ -1,14 +1,14 @@
 """Texts of prepared statements and names for them, each stored once for all clients.
 
 A text has one name of ours at all servers of a pool.  What is in here is counted by whoever holds it and goes with
-the last.  Called by `statements`, `reply_queue` and `preparing`.
+the last.  Called by all who deal with named statements.
 """
 
 import os
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memcmp, memcpy, strncmp
+from libc.string cimport memcmp, memcpy, strlen, strncmp
 
 from howdah.cdefs.atomics cimport add_i32, add_u64, drop_unless_last, store_i32
 from howdah.cdefs.threads cimport pthread_mutex_init, pthread_mutex_lock, pthread_mutex_t, pthread_mutex_unlock
@@ -133,28 +133,30 @@ cdef const uint8_t *text_data(const Text *text) noexcept nogil:
 
 # ---- statements ----------------------------------------------------------------------------------------------------
 
-cdef Statement *statement_new(const uint8_t *data, uint32_t size, bint drops, const void *pool) noexcept nogil:
-    """The pool's one statement with this text and these types, held for the caller; NULL: out of memory."""
+cdef Statement *statement_new(const uint8_t *data, uint32_t size, bint drops, const void *pool,
+                              const char *path) noexcept nogil:
+    """The pool's one statement with this text, these types and this search_path (NULL: the pool's own), held for the
+    caller; NULL: out of memory."""
     cdef uint32_t h = bytes_hash(data, size)
     cdef Statement *found = NULL
     cdef Text *text
     pthread_mutex_lock(&table_lock)
     text = find_text(h, data, size, drops)
     if text != NULL:
-        found = find_statement(text, pool)
+        found = find_statement(text, pool, bytes_hash(<const uint8_t *>path, strlen(path)) if path != NULL else 0)
         drop_text(text)
     pthread_mutex_unlock(&table_lock)
     return found
 
 
-cdef Statement *find_statement(Text *text, const void *pool) noexcept nogil:
-    cdef uint32_t h = text.shared.hash ^ bytes_hash(<const uint8_t *>&pool, sizeof(pool))
+cdef Statement *find_statement(Text *text, const void *pool, uint32_t path) noexcept nogil:
+    cdef uint32_t h = text.shared.hash ^ path ^ bytes_hash(<const uint8_t *>&pool, sizeof(pool))
     cdef Statement *found
     if not lay(&statements):
         return NULL
     found = <Statement *>statements.slots[h & (statements.room - 1)]
     while found != NULL:
-        if found.text == text and found.pool == pool:
+        if found.text == text and found.pool == pool and found.path == path:
             break
         found = <Statement *>found.shared.next
     if found == NULL:
@@ -164,6 +166,7 @@ cdef Statement *find_statement(Text *text, const void *pool) noexcept nogil:
         found.text = text
         text.shared.holders += 1
         found.pool = pool
+        found.path = path
         found.name_size = <uint8_t>snprintf(
             found.name, sizeof(found.name), b"%s%llx", PREFIX, <unsigned long long>add_u64(&last_number, 1))
         add(&statements, &found.shared, h)
@@ -204,7 +207,7 @@ cdef int32_t statement_changes(Statement *statement) noexcept nogil:
 cdef void statement_described(Statement *statement, int32_t edition, uint32_t shape) noexcept nogil:
     """A server that prepared it in this edition has said what it takes and gives: is that something new?"""
     pthread_mutex_lock(&table_lock)
-    if statement.shape != shape and edition >= statement.changed:
+    if statement.shape != shape and not is_older(edition, statement.changed):
         if statement.shape:
             store_i32(&statement.changed, edition)
         statement.shape = shape
@@ -227,7 +230,7 @@ cdef void make_special():
     global taken_statement
     make_nameless(&nowhere_statement, b"-")
     make_nameless(&outdated_statement, b"~")
-    taken_statement = statement_new(<const uint8_t *>b"\0\0\0", 3, False, NULL)  # an empty query
+    taken_statement = statement_new(<const uint8_t *>b"\0\0\0", 3, False, NULL, NULL)  # an empty query
 
 
 cdef Statement *nowhere() noexcept nogil:

@@ -2,7 +2,7 @@
 
 What needs no change goes out straight from the read buffer.  Where something is left out, put in front or said
 otherwise, what comes before it is copied to the worker's stage first and what is new behind that, so that all of a
-turn still goes out in one write.  Called by `relay`, `preparing` and `deferral`.
+turn still goes out in one write.  Called by the modules of the relay.
 """
 
 from libc.errno cimport ENOMEM

@@ -1,6 +1,6 @@
 """Is a text a DEALLOCATE of one statement, and nothing else?
 
-Called by `deallocation`.
+Called by `simple_query`.
 """
 
 from libc.stdint cimport uint8_t, uint32_t

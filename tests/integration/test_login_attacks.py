@@ -235,7 +235,10 @@ def test_finite_fields_are_not_on_offer(guarded: GuardedPooler, certificates: Ce
     guarded.offer_tls("require", certificates.server_rsa)
     guarded.run()
     finite = client_context(version=ssl.TLSVersion.TLSv1_3)
-    finite.set_ecdh_curve("ffdhe2048")
+    try:
+        finite.set_ecdh_curve("ffdhe2048")
+    except ssl.SSLError:
+        pytest.skip("this Python's ssl can ask for nothing but curves")
     curve = client_context(version=ssl.TLSVersion.TLSv1_3)
     curve.set_ecdh_curve("prime256v1")
     assert _agrees_on_tls(guarded, curve)

@@ -150,18 +150,28 @@ def test_a_bind_alone_waits_for_what_is_behind_it(one_server: Pooler, widen: Cal
             assert client.read_until("Z").shape == shape
 
 
-def test_a_server_that_prepares_it_for_the_first_time_tells_of_the_change(
-    one_server: Pooler, postgres: Postgres, widen: Callable[[], None], filled: str
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_server_that_prepares_it_for_the_first_time_is_asked_first(
+    one_server: Pooler, postgres: Postgres, widen: Callable[[], None], filled: str, inside: bool
 ) -> None:
-    """Nobody has seen the change yet, so the first result passes; no other one does."""
+    """Nobody has seen the change yet."""
     with one_server.client() as client:
         prepare(client, filled)
         widen()
         (pid,) = postgres.backends("datname = 'app' AND usename = 'alice'")
         postgres.terminate(pid)
         one_server.wait_for_pool(sv_idle=0)
-        assert run(client).rows == [("1", "2", "3")]
-        assert says_changed(run(client))
+        if inside:
+            client.query("BEGIN")
+        client.send(wire.bind(statement="s"), wire.execute(), wire.bind(statement="s"), wire.execute(), wire.sync())
+        assert says_changed(client.read_until("Z"))
+        assert client.query("ROLLBACK").statuses == "I"
+        assert run_described(client).rows == [("1", "2", "3")]
+        prepare(client, filled, "again")
+        postgres.terminate(int(client.query("SELECT pg_backend_pid()").value or ""))
+        one_server.wait_for_pool(sv_idle=0)
+        pipeline = (wire.bind(statement="again") + wire.execute()) * 3 + wire.sync()
+        assert client.ask(pipeline).rows == [("1", "2", "3")] * 3
 
 
 def test_other_parameters_are_a_change_too(one_server: Pooler, postgres: Postgres, filled: str) -> None:

@@ -45,8 +45,12 @@ def test_a_standby(server: Server, postgres: Postgres, table: str, slot: str) ->
 def test_pg_receivewal(server: Server, postgres: Postgres, tmp_path: Path, slot: str) -> None:
     run(postgres, server, "pg_receivewal", "--create-slot", "-S", slot)
     with Program(postgres, server, "pg_receivewal", "-S", slot, "-D", tmp_path, "--synchronous") as program:
-        wait_until(lambda: list(tmp_path.glob("*.partial")), "the first segment to be begun")
-        postgres.sql("SELECT pg_logical_emit_message(false, 'test', repeat('x', 100000))")
+
+        def begun() -> bool:
+            postgres.sql("SELECT pg_logical_emit_message(false, 'test', repeat('x', 10000))")
+            return bool(list(tmp_path.glob("*.partial")))
+
+        wait_until(begun, "the first segment to be begun")
         written = postgres.value("SELECT pg_walfile_name(pg_switch_wal())")
         postgres.sql("SELECT pg_logical_emit_message(false, 'test', 'in the next segment')")
         wait_until((tmp_path / written).exists, "the segment to be whole")

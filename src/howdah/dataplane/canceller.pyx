@@ -170,6 +170,7 @@ cdef bint begin(Worker *w, Server *target, Mail *askers) noexcept nogil:
         if connect(fd, address, target.sockaddr_size) == 0 or errno == EINPROGRESS:
             if conn_watch(w.epoll_fd, &cancel.conn, EPOLLOUT):
                 store_i32(&target.cancels, 1)
+                target.replies.cancelled = True
                 timer_arm(&w.wheel, &cancel.timer, w.now_us + LIMIT_US)
                 return True
     close(fd)

@@ -4,7 +4,8 @@ Many drivers have a statement described once and go by that from then on.  Postg
 result has become another one, it says so ("cached plan must not change result type"), and the driver starts afresh.
 Here the server's copy may be younger than what the client was told, and PostgreSQL sees nothing wrong.  So each
 description that passes is compared with the last of the same statement, and a client that goes by an older one gets
-the error that it would have got.  Called by `preparing` and `relay`.
+the error that it would have got; before a server runs for it what it has yet to prepare, that is described.  Called by
+`preparing` and `relay`.
 """
 
 from libc.stdint cimport int32_t, uint8_t

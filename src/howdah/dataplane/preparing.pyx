@@ -152,14 +152,10 @@ cdef Step parse(Worker *w, Client *client, const Frame *frame, const uint8_t *me
 
 cdef Step bind(Worker *w, Client *client, const Frame *frame, const uint8_t *message, Turn *turn) noexcept nogil:
     cdef Mention mention
-    cdef int32_t *edition
-    cdef Naming *naming
     if bind_mention(message, frame.here, &mention) == MENTION_CUT:
         return cut_short(w, client, frame, EXPECT_BIND, turn)
-    if frame.size <= READ_SIZE and turn.pos + frame.size == turn.size:  # what is behind it may matter
-        naming = names_find(&client.names, mention.name, mention.size, &edition)
-        if naming != NULL and is_outdated(naming.statement, edition[0]):
-            return STEP_MORE
+    if mention.size and frame.size <= READ_SIZE and turn.pos + frame.size == turn.size:
+        return STEP_MORE  # what is behind it may matter, and without that it is answered by nothing
     return use(w, client, frame, message, &mention, EXPECT_BIND, turn)
 
 
@@ -314,9 +310,12 @@ cdef Step use(Worker *w, Client *client, const Frame *frame, const uint8_t *mess
         return point_to(w, client, frame, message, mention, nowhere(), expected, turn)
     if expected == EXPECT_DESCRIBE:
         edition[0] = load_i32(&naming.statement.edition)  # the client will know it as it is now
-    elif (is_outdated(naming.statement, edition[0]) and client.server.status != tags.IN_FAILED_TRANSACTION
-            and goes_by_description(frame, message, mention, turn)):
-        return point_to(w, client, frame, message, mention, outdated(), expected, turn)
+    elif client.server.status != tags.IN_FAILED_TRANSACTION and goes_by_description(frame, message, mention, turn):
+        if is_outdated(naming.statement, edition[0]):
+            return point_to(w, client, frame, message, mention, outdated(), expected, turn)
+        step = prepare_where_missing(w, client, naming, edition[0], turn)
+        if step != STEP_FORWARD or client.server.replies.describing:
+            return stall(w, client, turn) if step == STEP_FORWARD else step  # is it still what the client knows?
     may_begin_group(w, client)
     naming = called(naming, mention)
     if naming == NULL:

@@ -66,6 +66,8 @@ cdef struct ReplyQueue:
     bint skipping  # the server skips what it gets until it has seen a Sync
     bint unsynced  # extended messages were sent and no Sync behind them
     bint copy_began  # a copy in is under way, whether or not the client has ended it
+    uint32_t describing  # descriptions asked for by us
+    bint cancelled  # a cancel request was sent: a copy may end before it has read what was sent into it
     bint data_sent  # the client has sent CopyData since nothing was owed
     uint32_t lost_syncs  # behind CopyData: ignored by a copy that goes well, maybe answered if it fails
     bint unsure  # ... which it did: nobody knows whether something is still to come

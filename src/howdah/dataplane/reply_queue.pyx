@@ -23,13 +23,17 @@ from howdah.dataplane.texts cimport Naming, naming_drop
 from howdah.wire cimport tags
 
 
+cdef enum:
+    OWN_DESCRIBE = EXPECT_DESCRIBE | EXPECT_SWALLOW
+
+
 cdef void replies_init(ReplyQueue *queue) noexcept nogil:
     queue.items = NULL
     queue.capacity = sizeof(queue.inline_items) // sizeof(Owed)
     queue.head = queue.count = queue.voided = queue.fetched = queue.changes = queue.late_changes = 0
     queue.skipping = queue.unsynced = queue.copy_began = queue.copying_in = queue.dropping = False
-    queue.copying_both = queue.data_sent = queue.unsure = False
-    queue.lost_syncs = 0
+    queue.copying_both = queue.data_sent = queue.cancelled = queue.unsure = False
+    queue.lost_syncs = queue.describing = 0
 
 
 cdef void replies_free(ReplyQueue *queue, Slab *slab) noexcept nogil:
@@ -61,10 +65,11 @@ cdef void drop_first(ReplyQueue *queue) noexcept nogil:
     if renames(item_at(queue, 0).change):
         queue.changes -= 1
         queue.late_changes = min(queue.late_changes, queue.changes)
+    queue.describing -= item_at(queue, 0).item == OWN_DESCRIBE
     queue.head = (queue.head + 1) & (queue.capacity - 1)
     queue.count -= 1
     if queue.count == 0:
-        queue.dropping = queue.data_sent = False
+        queue.dropping = queue.data_sent = queue.cancelled = False
 
 
 cdef void drop_at(ReplyQueue *queue, uint32_t index) noexcept nogil:
@@ -125,6 +130,7 @@ cdef OweVerdict owe(ReplyQueue *queue, uint8_t item, uint8_t change, Naming *nam
     queue.count += 1
     owed = item_at(queue, queue.count - 1)
     owed.item = item
+    queue.describing += item == OWN_DESCRIBE
     owed.change = change
     owed.naming = naming
     owed.before = NULL
@@ -195,7 +201,7 @@ cdef void copy_in_began(ReplyQueue *queue) noexcept nogil:
         if kind == EXPECT_COPY_END:
             queue.copying_in = False
         elif kind == EXPECT_SYNC and index and queue.copying_in:
-            queue.lost_syncs += item_at(queue, index).item & EXPECT_BEHIND_DATA != 0
+            queue.lost_syncs += queue.cancelled or item_at(queue, index).item & EXPECT_BEHIND_DATA != 0
             continue
         else:
             queue.unsynced = kind < EXPECT_SYNC

@@ -26,7 +26,8 @@ def databases(cluster: Postgres) -> Iterator[Postgres]:
 def _small_pooler(databases: Postgres) -> Iterator[Pooler]:
     pooler = Pooler(databases)
     pooler.databases = {"model": {**pooler.databases["app"], "dbname": THROUGH}}
-    pooler.settings |= {"log_connections": False, "log_disconnections": False, "server_login_retry": "0.1s"}
+    quiet = {"log_connections": False, "log_disconnections": False, "query_wait_notify": 0}
+    pooler.settings |= {**quiet, "server_login_retry": "0.1s"}
     pooler.run_with(default_pool_size=2, workers=2)
     yield pooler
     pooler.remove()

@@ -103,4 +103,12 @@ PROGRAMS: dict[str, Program] = {
         one.sends(wire.sync()),
         one.reads(),
     ],
+    "a Bind in a copy, with nothing behind it": [
+        one.sends(wire.parse("COPY of_one (n) FROM STDIN", "s"), more=True),
+        one.sends(wire.bind(statement="s"), more=True),
+        one.sends(wire.execute(), more=True),
+        one.sends(wire.sync()),
+        one.reads(),
+        one.sends(wire.bind(statement="s")),
+    ],
 }

@@ -40,6 +40,7 @@ from howdah.dataplane.reply_queue cimport (
     EXPECT_SWALLOW,
     OWE_NO_MEMORY,
     Owed,
+    all_replied,
     names_unsure,
     owe,
 )
@@ -154,8 +155,9 @@ cdef Step bind(Worker *w, Client *client, const Frame *frame, const uint8_t *mes
     cdef Mention mention
     if bind_mention(message, frame.here, &mention) == MENTION_CUT:
         return cut_short(w, client, frame, EXPECT_BIND, turn)
-    if mention.size and frame.size <= READ_SIZE and turn.pos + frame.size == turn.size:
-        return STEP_MORE  # what is behind it may matter, and without that it is answered by nothing
+    if (mention.size and frame.size <= READ_SIZE and turn.pos + frame.size == turn.size
+            and (client.server == NULL or all_replied(&client.server.replies))):
+        return STEP_MORE  # what is behind it may matter, and without that it is answered by nothing (but in a copy)
     return use(w, client, frame, message, &mention, EXPECT_BIND, turn)
 
 

@@ -2,6 +2,14 @@
 
 import pytest
 
+from tests.clients.programs import Program
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each story of a program is a test of its own."""
+    if metafunc.cls is not None and issubclass(metafunc.cls, Program) and "story" in metafunc.fixturenames:
+        metafunc.parametrize("story", metafunc.cls.stories)
+
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("all_clients"):

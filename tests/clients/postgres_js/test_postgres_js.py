@@ -2,21 +2,22 @@
 
 import pytest
 
-from tests.clients.programs import FOLDER, stories_of
-from tests.kit.story import Both
-
-pytestmark = pytest.mark.all_clients
-
-PROGRAM = ("node", FOLDER / "postgres_js" / "workload.js")
-STORIES = ("rows", "values", "transactions", "pipelined", "pool", "errors", "change", "cursors", "copies",
-           "large", "cancel")  # fmt: skip
+from tests.clients.programs import FOLDER, Program
 
 
-@pytest.mark.parametrize("story", STORIES)
-def test_story(both: Both, story: str) -> None:
-    for side in both:
-        side.tell(*PROGRAM, story)
-
-
-def test_no_story_is_left_out() -> None:
-    assert stories_of(PROGRAM) == set(STORIES)
+@pytest.mark.all_clients
+class TestPostgresJs(Program):
+    command = ("node", FOLDER / "postgres_js" / "workload.js")
+    stories = (
+        "rows",
+        "values",
+        "transactions",
+        "pipelined",
+        "pool",
+        "errors",
+        "change",
+        "cursors",
+        "copies",
+        "large",
+        "cancel",
+    )

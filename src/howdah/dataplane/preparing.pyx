@@ -312,17 +312,16 @@ cdef Step use(Worker *w, Client *client, const Frame *frame, const uint8_t *mess
         return point_to(w, client, frame, message, mention, nowhere(), expected, turn)
     if expected == EXPECT_DESCRIBE:
         edition[0] = load_i32(&naming.statement.edition)  # the client will know it as it is now
-    elif client.server.status != tags.IN_FAILED_TRANSACTION and goes_by_description(frame, message, mention, turn):
-        if is_outdated(naming.statement, edition[0]):
-            return point_to(w, client, frame, message, mention, outdated(), expected, turn)
-        step = prepare_where_missing(w, client, naming, edition[0], turn)
-        if step != STEP_FORWARD or client.server.replies.describing:
-            return stall(w, client, turn) if step == STEP_FORWARD else step  # is it still what the client knows?
+    elif is_outdated(naming.statement, edition[0]) and trusts(client, frame, message, mention, turn):
+        return point_to(w, client, frame, message, mention, outdated(), expected, turn)
     may_begin_group(w, client)
     naming = called(naming, mention)
     if naming == NULL:
         return refuse(turn, OUT_OF_MEMORY)
     step = prepare_where_missing(w, client, naming, edition[0], turn)
+    if (step == STEP_FORWARD and expected == EXPECT_BIND and client.server.replies.describing
+            and trusts(client, frame, message, mention, turn)):
+        step = stall(w, client, turn)  # is it still what the client knows?
     if step != STEP_FORWARD:
         naming_drop(naming)
         return step
@@ -330,6 +329,13 @@ cdef Step use(Worker *w, Client *client, const Frame *frame, const uint8_t *mess
         relaxed_add_u64(&client.pool.tallies[w.index].binds, 1)
         client.server.replies.dropping = client.server.replies.dropping or naming.statement.text.drops
     return renamed(w, client, frame, message, mention, naming.statement, naming, expected, CHANGE_NONE, turn)
+
+
+cdef bint trusts(const Client *client, const Frame *frame, const uint8_t *message, const Mention *mention,
+                 const Turn *turn) noexcept nogil:
+    """Would this Bind run as the client was once told?  (In a failed transaction it would not run.)"""
+    return (client.server.status != tags.IN_FAILED_TRANSACTION
+            and goes_by_description(frame, message, mention, turn))
 
 
 cdef bint is_the_servers(const Worker *w, const Client *client, const Mention *mention) noexcept nogil:

@@ -26,8 +26,8 @@ from howdah.dataplane.conn cimport (
     conn_watch,
 )
 from howdah.dataplane.curing cimport add_to_group, cure, cured, forget_group, tells_of_stale
-from howdah.dataplane.descriptions cimport compose_outdated, describes, description_came
 from howdah.dataplane.deferral cimport query_without_server, sync_without_server
+from howdah.dataplane.descriptions cimport compose_outdated, describes, description_came
 from howdah.dataplane.linking cimport forward_with, link, link_over, settling, unlink
 from howdah.dataplane.mailbox cimport tell_client
 from howdah.dataplane.parties cimport (

@@ -194,14 +194,11 @@ cdef void drop_locked(Statement *statement) noexcept nogil:
         free(statement)
 
 
-cdef int32_t statement_changes(Statement *statement) noexcept nogil:
-    """Its result is another one from now on; the edition with which that begins."""
-    cdef int32_t edition
+cdef void statement_changes(Statement *statement) noexcept nogil:
+    """Its result is another one from now on."""
     pthread_mutex_lock(&table_lock)
-    edition = add_i32(&statement.edition, 1)
-    store_i32(&statement.changed, edition)
+    store_i32(&statement.changed, add_i32(&statement.edition, 1))
     pthread_mutex_unlock(&table_lock)
-    return edition
 
 
 cdef void statement_described(Statement *statement, int32_t edition, uint32_t shape) noexcept nogil:

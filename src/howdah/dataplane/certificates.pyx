@@ -214,6 +214,7 @@ def read_certificates(bytes pem):
     found = []
     if bio == NULL:
         raise MemoryError
+    ERR_clear_error()  # what other work of this thread left there would count as this text's
     try:
         while True:
             certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL)

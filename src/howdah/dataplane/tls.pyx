@@ -230,6 +230,7 @@ cdef class Pem:
         self.bio = BIO_new_mem_buf(<const char *>text, <int>len(text))
         if self.bio == NULL:
             raise MemoryError
+        ERR_clear_error()  # what other work of this thread left there would count as this text's
 
     def __dealloc__(self):
         BIO_free(self.bio)
@@ -356,6 +357,7 @@ cdef int fit_for_servers(SSL_CTX *ctx, object plan) except -1:
 
 cdef SSL_CTX *tls_context(object plan, bint towards_clients) except NULL:
     """The context of a TlsPlan; raises TlsError."""
+    ERR_clear_error()  # what other work of this thread left there would count as this plan's
     cdef SSL_CTX *ctx = SSL_CTX_new(TLS_server_method() if towards_clients else TLS_client_method())
     if ctx == NULL:
         raise TlsError(openssl_says())

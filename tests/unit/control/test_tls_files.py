@@ -179,3 +179,10 @@ def test_a_bundle_of_all_authorities_is_no_reason_to_worry(certificates: Certifi
     bundle.write_bytes(certificates.server_expired.certificate.read_bytes() * 11)
     tls, files = read(server_tls_sslmode="verify-ca", server_tls_ca_file=str(bundle))
     assert (files.problems, list(ending(tls.certificates))) == ([], [])
+
+
+def test_an_error_that_other_work_left_in_openssl_is_not_the_files(certificates: Certificates) -> None:
+    scram = pytest.importorskip("howdah_probe.scram", reason="the release build has no probes")
+    for words in (towards_clients(certificates.server), {"server_tls_ca_file": str(certificates.ca)}):
+        scram.derive(b"secret", b"salt", 0)  # no iterations: OpenSSL refuses, and remembers that for this thread
+        assert read(**words)[1].problems == []

@@ -125,6 +125,26 @@ def test_in_a_failed_transaction_that_comes_first(
     assert says_changed(run(old))
 
 
+@pytest.mark.parametrize("pipelined", [False, True])
+def test_who_prepares_after_the_change_has_missed_none(
+    one_server: Pooler, widen: Callable[[], None], filled: str, pipelined: bool
+) -> None:
+    """Also without a description of its own: a server that prepares the statement later does not make it one."""
+    with one_server.client() as old, one_server.client() as client:
+        assert prepare(old, filled).shape == "1 t T Z"
+        widen()
+        parse = wire.parse(f"SELECT * FROM {filled} ORDER BY 1", "s")
+        if pipelined:
+            replies = client.ask(parse, wire.bind(statement="s"), wire.execute(), wire.sync())
+            assert (replies.shape, replies.rows) == ("1 2 D C Z", [("1", "2", "3")])
+        else:
+            assert client.ask(parse, wire.sync()).shape == "1 Z"
+        with one_server.client() as other:
+            assert other.query("DEALLOCATE ALL").shape == "C Z"
+        assert run(client).rows == [("1", "2", "3")]
+        assert says_changed(run(old))
+
+
 def test_who_describes_anew_gets_the_new_result(one_server: Pooler, widen: Callable[[], None], filled: str) -> None:
     """As libpq does it; where PostgreSQL would have refused it, here it goes on."""
     with one_server.client() as client, one_server.client() as new:

@@ -122,6 +122,8 @@ class Referee:
                 return difference
             self.count.cured += 1
             transcript = self._ask_oracle(stale.cured(transcript, difference.answers))
+            if excluded(transcript):
+                break
         self.count.undecided += 1
         return None
 

@@ -61,6 +61,7 @@ from howdah.dataplane.texts cimport (
     LARGEST_NAME,
     Naming,
     Statement,
+    is_older,
     is_ours,
     naming_drop,
     naming_hold,
@@ -272,9 +273,31 @@ cdef Step parse_named(Worker *w, Client *client, const Frame *frame, const uint8
         relaxed_add_u64(&client.pool.tallies[w.index].client_parses, 1)
         relaxed_add_u64(&client.pool.tallies[w.index].server_parses, 1)
         step = renamed(w, client, frame, message, mention, statement, naming, EXPECT_PARSE, CHANGE_PARSE, turn)
+        if step == STEP_FORWARD and statement.shape and not is_described(frame, turn):
+            step = describe_behind(w, client, frame, message, mention, naming, turn)
     else:
         naming_drop(naming)
     return step
+
+
+cdef bint is_described(const Frame *frame, const Turn *turn) noexcept nogil:
+    """Does the client ask for a description right behind the message at hand?"""
+    cdef size_t behind = turn.pos + frame.size
+    return behind < turn.size and turn.data[behind] == tags.DESCRIBE
+
+
+cdef Step describe_behind(Worker *w, Client *client, const Frame *frame, const uint8_t *message,
+                          const Mention *mention, Naming *naming, Turn *turn) noexcept nogil:
+    """Ask what the statement takes and gives now: what is known may be of a time before this Parse, and to take the
+    difference for a later change would tell this client of one that it has not missed."""
+    cdef Writer described
+    if not stage_bytes(w, client, message + mention.end, frame.size - mention.end):
+        return STEP_GONE
+    turn.start = turn.pos + frame.size
+    described = staging(w)
+    compose_describe(&described, naming.statement.name)
+    staged(w, &described)
+    return note_owed(client, EXPECT_DESCRIBE | EXPECT_SWALLOW, CHANGE_NONE, naming_hold(naming), turn)
 
 
 cdef Step parse_again(Worker *w, Client *client, const Frame *frame, const uint8_t *message, const Mention *mention,
@@ -320,7 +343,7 @@ cdef Step use(Worker *w, Client *client, const Frame *frame, const uint8_t *mess
         return refuse(turn, OUT_OF_MEMORY)
     step = prepare_where_missing(w, client, naming, edition[0], turn)
     if (step == STEP_FORWARD and expected == EXPECT_BIND and client.server.replies.describing
-            and trusts(client, frame, message, mention, turn)):
+            and is_older(edition[0], load_i32(&naming.statement.edition)) and trusts(client, frame, message, mention, turn)):
         step = stall(w, client, turn)  # is it still what the client knows?
     if step != STEP_FORWARD:
         naming_drop(naming)

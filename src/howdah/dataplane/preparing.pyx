@@ -343,7 +343,8 @@ cdef Step use(Worker *w, Client *client, const Frame *frame, const uint8_t *mess
         return refuse(turn, OUT_OF_MEMORY)
     step = prepare_where_missing(w, client, naming, edition[0], turn)
     if (step == STEP_FORWARD and expected == EXPECT_BIND and client.server.replies.describing
-            and is_older(edition[0], load_i32(&naming.statement.edition)) and trusts(client, frame, message, mention, turn)):
+            and is_older(edition[0], load_i32(&naming.statement.edition))
+            and trusts(client, frame, message, mention, turn)):
         step = stall(w, client, turn)  # is it still what the client knows?
     if step != STEP_FORWARD:
         naming_drop(naming)

@@ -9,8 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from bench import howdah_config, pgbouncer
-from bench.bare_relay import build as bare_relay_build
+from bench import bare_relay, howdah_config, pgbouncer
+from bench.compiled import compiled
 from bench.credentials import Certificate, install
 from bench.needs import Needs
 from bench.places import ROOT, NotHere, scratch, unprivileged
@@ -112,7 +112,7 @@ def missing(name: str) -> str:
         if name == "pgbouncer":
             pgbouncer.program()
         elif name == "relay":
-            bare_relay_build.compiled()
+            compiled(bare_relay.SOURCE)
         elif name == "howdah" and not _engine_built():
             return "howdah's data plane is not compiled: run `make run` or `python setup.py build_ext --inplace` first"
     except NotHere as error:

@@ -5,7 +5,8 @@ import signal
 import socket
 import sys
 
-from bench.bare_relay.build import load
+from bench.bare_relay import SOURCE
+from bench.compiled import load
 from bench.wire import Connection
 
 
@@ -23,7 +24,8 @@ def main(port: int, server_port: int, servers: int = 20) -> None:
     listener.bind(("127.0.0.1", port))
     listener.listen(4096)
     listener.setblocking(False)
-    load().serve(listener.fileno(), [c.socket.fileno() for c in connections], connections[0].greeting)
+    relay = load(SOURCE)
+    relay.serve(listener.fileno(), [c.socket.fileno() for c in connections], connections[0].greeting)
 
 
 main(*map(int, sys.argv[1:]))

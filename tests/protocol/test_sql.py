@@ -47,22 +47,76 @@ def test_one_character_more_is_not_taken_for_what_it_is_not(text: str, at: int, 
     assert command == "COMMAND_OTHER" or not set(kept) & set("()'\"$\\") or "/*" in changed or "--" in changed
 
 
-def test_words_and_what_is_none() -> None:
-    found = probe.tokens('DEALLOCATE "a ""b""" /* x */ , Ünder_1$ -- end\n'.encode())
-    assert [(kind.name, text.decode()) for kind, text in found] == [
-        ("TOKEN_WORD", "DEALLOCATE"), ("TOKEN_QUOTED", '"a ""b"""'), ("TOKEN_SYMBOL", ","), ("TOKEN_WORD", "Ünder_1$"),
-    ]  # fmt: skip
+# Tokens: kind and text of each, as (kind, text) or the text alone of what is TOKEN_OTHER.
+TOKENS: dict[str, list[str | tuple[str, str]]] = {
+    'DEALLOCATE "a ""b""" /* x */ , Ünder_1$ -- end\n': [
+        ("WORD", "DEALLOCATE"), ("QUOTED", '"a ""b"""'), ("SYMBOL", ","), ("WORD", "Ünder_1$"),
+    ],
+    "'a' 'it''s' 'a\\b'": [("STRING", "'a'"), "'it''s'", "'a\\b'"],
+    "E'a\\'b' e'\\\\' b'01'X'ff'": ["E'a\\'b'", "e'\\\\'", "b'01'", "X'ff'"],
+    "N'a'": [("WORD", "N"), ("STRING", "'a'")],
+    "U&'a\\' u&\"b\"": ["U&'a\\'", 'u&"b"'],
+    "u & 'a'": [("WORD", "u"), ("SYMBOL", "&"), ("STRING", "'a'")],
+    "ab'c'": [("WORD", "ab"), ("STRING", "'c'")],
+    "'a'  'b'": [("STRING", "'a'"), ("STRING", "'b'")],
+    "'a' -- then\n \r 'b' c": ["'a' -- then\n \r 'b'", ("WORD", "c")],
+    "'a' /* no */\n 'b'": [("STRING", "'a'"), ("STRING", "'b'")],
+    "E'a'\n'\\'' b": ["E'a'\n'\\''", ("WORD", "b")],
+    "$$a'b$$ $x$ $$ $y$ $x$": ["$$a'b$$", "$x$ $$ $y$ $x$"],
+    "$x$ $xx$x$ a": ["$x$ $xx$x$", ("WORD", "a")],
+    "a$$b $1 $12a $b": [
+        ("WORD", "a$$b"), "$1", "$12", ("WORD", "a"), ("SYMBOL", "$"), ("WORD", "b"),
+    ],
+    "1.5e-3 0x1F 1_000": [
+        "1", ("SYMBOL", "."), "5", ("WORD", "e"), ("SYMBOL", "-"), "3", "0", ("WORD", "x1F"), "1", ("WORD", "_000"),
+    ],
+    "a::b a:b ::": [
+        ("WORD", "a"), ("CAST", "::"), ("WORD", "b"), ("WORD", "a"), ("SYMBOL", ":"), ("WORD", "b"), ("CAST", "::"),
+    ],
+    "a-/*b*/-c --d": [("WORD", "a"), ("SYMBOL", "-"), ("SYMBOL", "-"), ("WORD", "c")],
+    "/*/*/ a */*/ b": [("WORD", "b")],
+    "/* **/a/**/b": [("WORD", "a"), ("WORD", "b")],
+    "*/*a*/": [("SYMBOL", "*")],
+    "a\0b": [("WORD", "a")],
+    "'never": [("BROKEN", "'never")],
+    "a 'b\0'": [("WORD", "a"), ("BROKEN", "'b")],
+    "$x$ never $$": [("BROKEN", "$x$ never $$")],
+    "/* a /* b */": [("BROKEN", "/* a /* b */")],
+    "E'a\\'": [("BROKEN", "E'a\\'")],
+}  # fmt: skip
 
 
-@given(st.binary(max_size=200))
-def test_tokens_stay_inside_the_text(text: bytes) -> None:
-    assert sum(len(token) for _, token in probe.tokens(text)) <= len(text)
+@pytest.mark.parametrize("text", TOKENS)
+def test_tokens(text: str) -> None:
+    found = [(kind.name.removeprefix("TOKEN_"), token.decode()) for kind, token in probe.tokens(text.encode())[0]]
+    assert found == [one if isinstance(one, tuple) else ("OTHER", one) for one in TOKENS[text]]
 
 
 @pytest.mark.parametrize(
-    "text, drops",
-    [("DEALLOCATE x", True), ("select 1; dIsCaRd all", True), ("SELECT 'deallocate'", True), ("SELECT 1", False),
-     ("discar", False), ("", False), ("xdeallocate", True)],
+    "text",
+    [rb"'a\'", rb"'a\'' b'", rb"'\\\''", rb"''''  'x\'", b"'\x95\\'", b"E'\x95\\'", b"\x95\\ a", b"a\x83[b", b'U&"a"',
+     b"$\x95a$ $\x95a$"],
 )  # fmt: skip
-def test_what_may_drop_statements(text: str, drops: bool) -> None:
-    assert probe.may_drop_statements(text.encode()) == drops
+def test_what_may_be_read_in_another_way(text: bytes) -> None:
+    assert probe.tokens(text)[1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [rb"'a\b'", rb"'a\\'", rb"E'a\'b'", rb"X'\'", b"'\x95' \x95 \x95a \x95", rb"$$\'$$", b'"\x95\\"', b"-- \x95\\\n1",
+     "'é' é, ü(1)".encode()],
+)  # fmt: skip
+def test_what_is_read_in_one_way(text: bytes) -> None:
+    assert not probe.tokens(text)[1]
+    assert probe.tokens(text)[0] == probe.tokens(text, escapes=True)[0] or b"'" in text
+
+
+def test_a_backslash_escapes_where_the_setting_says_so() -> None:
+    (_, string), (_, word) = probe.tokens(rb"'a\'b' c", escapes=True)[0]
+    assert (string, word) == (rb"'a\'b'", b"c")
+
+
+@given(st.one_of(st.binary(max_size=200), st.text("'\"$-/*\\aeEuU&xN \n;(.)1é", max_size=60).map(str.encode)))
+def test_tokens_stay_inside_the_text(text: bytes) -> None:
+    for escapes in (False, True):
+        assert sum(len(token) for _, token in probe.tokens(text, escapes)[0]) <= len(text)

@@ -6,13 +6,12 @@ PostgreSQL to run or to complain about.  Called by `deferral`.
 
 from libc.stdint cimport uint8_t
 
-from howdah.sql.lexer cimport TOKEN_END, Token, is_symbol, is_word, next_token
-from howdah.wire.bytes cimport Reader, reader
+from howdah.sql.lexer cimport TOKEN_END, Lexer, Token, is_symbol, is_word, lexer, next_token
 
 
 cdef TransactionCommand transaction_command(const uint8_t *text, size_t size, bint *plain) noexcept nogil:
     """`plain`: it has no transaction modes, or it is an end."""
-    cdef Reader rest = reader(text, size)
+    cdef Lexer rest = lexer(text, size)
     cdef Token token = next_token(&rest)
     cdef TransactionCommand command
     plain[0] = True
@@ -44,7 +43,7 @@ cdef bint ends(const Token *token) noexcept nogil:
     return token.kind == TOKEN_END or is_symbol(token, c";")
 
 
-cdef bint modes(Token *token, Reader *rest) noexcept nogil:
+cdef bint modes(Token *token, Lexer *rest) noexcept nogil:
     """Transaction modes, one or more, with or without commas between them; False: something else."""
     while True:
         if not mode(token, rest):
@@ -56,7 +55,7 @@ cdef bint modes(Token *token, Reader *rest) noexcept nogil:
             token[0] = next_token(rest)
 
 
-cdef bint mode(Token *token, Reader *rest) noexcept nogil:
+cdef bint mode(Token *token, Lexer *rest) noexcept nogil:
     """One mode, of which `token` is the first word; afterwards the last one."""
     if is_word(token, "deferrable"):
         return True

@@ -68,7 +68,7 @@ cdef void claim_error(const uint8_t *message, uint32_t size) noexcept nogil:
     cdef Frame frame
     if not read_error(message + 5, size - 5, &error):
         return
-    compose_renamed_error(&renamed, message + 5, size - 5, "howdah_1f", "a name of the client's")
+    compose_renamed_error(&renamed, message + 5, size - 5, "howdah_1f", "a name of the client's", 3)
     if not renamed.ok:
         return
     claim(next_frame(room, renamed.used, &frame) == FRAME_WHOLE and frame.size == renamed.used)

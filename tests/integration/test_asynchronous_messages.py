@@ -34,13 +34,18 @@ def test_a_notification_in_a_transaction(one_server: Pooler) -> None:
         assert client.query("UNLISTEN *").shape == "C Z"
 
 
-def test_a_notification_for_a_server_nobody_uses_disturbs_nobody(one_server: Pooler, postgres: Postgres) -> None:
-    with one_server.client() as listener, one_server.client() as other:
+def test_notifications_reach_the_listener_and_disturb_nobody(pooler: Pooler, postgres: Postgres) -> None:
+    pooler.run_with(default_pool_size=2)
+    with pooler.client() as listener, pooler.client() as other:
         listener.query("LISTEN news")
         postgres.sql_in("app", "SELECT pg_notify('news', n::text) FROM generate_series(1, 100) AS n")
         for number in range(20):
             assert other.query(f"SELECT {number}").value == str(number)
+        heard = [listener.read().notification[1:] for _ in range(100)]
+        assert heard == [("news", str(number)) for number in range(1, 101)]
         listener.query("UNLISTEN *")
+        assert [client.query("SELECT 'served'").value for client in (listener, other)] == ["served"] * 2
+    pooler.wait_until_idle()
 
 
 def test_a_setting_changed_for_all_disturbs_nobody(

@@ -12,7 +12,7 @@ def pid(client: Client) -> str | None:
 
 
 def test_clients_in_turn_use_one_server(pooler: Pooler, postgres: Postgres) -> None:
-    pooler.run()
+    pooler.run_with(workers=1)  # another one may ask for a server in the moment before it is released
     with pooler.client() as one, pooler.client() as two, pooler.client() as three:
         assert len({pid(client) for client in (one, two, three, one, two, three)}) == 1
     assert len(postgres.backends()) == 1

@@ -28,8 +28,20 @@ STEPS = (
     | {"credentials", "access", "texts"},
     {"reply_queue", "statements", "session_state", "pool", "routes", "cancels", "turnstile"},
     {"parties", "client", "server", "mailbox", "welcome"},
-    {"opening", "proof", "handshake", "server_login", "replication", "relay", "recycle", "canceller"}
-    | {"assignment", "turn", "linking", "preparing", "unnamed", "simple_query", "curing", "deferral", "descriptions"},
+    {
+        "opening",
+        "proof",
+        "handshake",
+        "server_login",
+        "replication",
+        "relay",
+        "recycle",
+        "canceller",
+        "asking",
+        "settling",
+    }
+    | {"assignment", "turn", "linking", "preparing", "unnamed", "simple_query", "curing", "deferral", "descriptions"}
+    | {"providing", "sql_prepared"},
     {"listener", "worker", "snapshot"},
     {"engine"},
 )

@@ -1,15 +1,19 @@
 """Calls `howdah.sql` from Python; see `howdah_probe.frame` on why the input is copied."""
 
-from libc.stdint cimport uint8_t
+from libc.stdint cimport uint8_t, uint32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
-from howdah.sql cimport effects, lexer, transaction
-from howdah.sql.lexer cimport TOKEN_END, Token
-from howdah.wire.bytes cimport Reader, reader
+from howdah.sql cimport analysis, effects, lexer, transaction
+from howdah.sql.effects cimport Analysis
+from howdah.sql.identifiers cimport LARGEST_IDENTIFIER
+from howdah.sql.lexer cimport TOKEN_BROKEN, TOKEN_END, Lexer, Token
 
+from howdah.sql.effects import Effect, UseKind
 from howdah.sql.lexer import TokenKind
 from howdah.sql.transaction import TransactionCommand
+
+EFFECTS = {effect.value: effect.name.removeprefix("EFFECT_") for effect in Effect}
 
 
 cdef uint8_t *copied(bytes data) except NULL:
@@ -29,25 +33,60 @@ def transaction_command(bytes text):
     return command, plain
 
 
-def may_drop_statements(bytes text):
-    cdef uint8_t *copy = copied(text)
-    found = effects.may_drop_statements(copy, len(text))
-    free(copy)
-    return found
+cdef dict told(const uint8_t *text, const Analysis *found):
+    cdef char[LARGEST_IDENTIFIER + 1] name
+    cdef uint32_t size
+    uses = []
+    for i in range(found.use_count):
+        size = effects.used_name(text, &found.uses[i], name)
+        uses.append((UseKind(found.uses[i].kind).name.removeprefix("USE_"), name[:size],
+                     found.uses[i].offset, found.uses[i].size))
+    return {
+        "effects": {EFFECTS[bit] for bit in EFFECTS if found.effects & bit},
+        "settings": {found.settings[i].name[:found.settings[i].size]: bool(found.settings[i].reset)
+                     for i in range(found.setting_count)},
+        "uses": uses,
+        "unclear": bool(found.uses_unclear),
+        "only_use": uses[0] if effects.only_use(found) != NULL else None,
+    }
 
 
-def tokens(bytes text):
-    """[(kind, text)] up to the end, which is left out."""
+def analyse(bytes text):
+    """What `howdah.sql.analysis` finds in a text, to which a NUL is added."""
+    return analyse_cut(text + b"\0")
+
+
+def analyse_cut(bytes text):
+    """The same, of what there is."""
     cdef uint8_t *copy = copied(text)
-    cdef Reader rest = reader(copy, len(text))
+    cdef Analysis found
+    analysis.analyse(copy, len(text), &found)
+    try:
+        return told(copy, &found)
+    finally:
+        free(copy)
+
+
+def effect_bits(bytes text):
+    """The set of effects as a number, without more ado."""
+    cdef Analysis found
+    analysis.analyse(text, len(text) + 1, &found)
+    return found.effects
+
+
+def tokens(bytes text, bint escapes=False):
+    """([(kind, text)] up to the end, which is left out; whether anything in it is doubtful)."""
+    cdef uint8_t *copy = copied(text)
+    cdef Lexer rest = lexer.lexer(copy, len(text))
     cdef Token token
+    rest.escapes = escapes
     found = []
     while True:
         token = lexer.next_token(&rest)
         if token.kind == TOKEN_END:
             break
         found.append((TokenKind(token.kind), (<const char *>token.text)[:token.size]))
-        if token.size == 0:
+        if token.kind == TOKEN_BROKEN:
             break
     free(copy)
-    return found
+    return found, bool(rest.doubtful)

@@ -4,6 +4,7 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t
 
 from howdah.dataplane cimport statements, texts
 from howdah.dataplane.statements cimport Names, Shelf
+from howdah.sql.effects cimport Analysis
 from howdah.dataplane.texts cimport Naming, Statement
 
 from howdah.dataplane.statements import ShelfVerdict
@@ -16,7 +17,9 @@ cdef class Text:
 
     def __cinit__(self, bytes data):
         cdef const uint8_t *text = <const uint8_t *><const char *>data
-        self.statement = texts.statement_new(text, <uint32_t>len(data), False, NULL, NULL)
+        cdef Analysis analysis
+        analysis.effects = analysis.setting_count = 0
+        self.statement = texts.statement_new(text, <uint32_t>len(data), &analysis, NULL, NULL)
 
     def __dealloc__(self):
         texts.statement_drop(self.statement)

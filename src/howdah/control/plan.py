@@ -16,7 +16,17 @@ from howdah.control.config.pooling_settings import EMPTY_QUERY
 from howdah.control.config.schema import Config, DatabaseSettings, GlobalSettings, UserSettings
 from howdah.control.intake import Intake
 from howdah.control.sockaddr import ip_address, unix_address
-from howdah.dataplane.plan import Address, DatabasePlan, Plan, PoolMode, Secret, Settings, UserPlan
+from howdah.dataplane.plan import (
+    Address,
+    CheckMode,
+    DatabasePlan,
+    Plan,
+    PoolMode,
+    Secret,
+    SequenceMode,
+    Settings,
+    UserPlan,
+)
 
 T = TypeVar("T")
 
@@ -101,6 +111,8 @@ def _settings(settings: GlobalSettings) -> Settings:
         cancel_wait_timeout_us=microseconds(settings.cancel_wait_timeout),
         max_prepared_statements=settings.max_prepared_statements,
         deferred_begin=settings.deferred_begin,
+        session_check=CheckMode[settings.session_check.upper()],
+        session_sequences=SequenceMode[settings.session_sequences.upper()],
         disable_pqexec=settings.disable_pqexec,
         server_fast_close=settings.server_fast_close,
         server_round_robin=settings.server_round_robin,

@@ -30,6 +30,7 @@ cdef TakeVerdict take_living(Worker *w, Client *client) noexcept nogil:
     cdef PooledServer *doubtful = NULL
     cdef PooledServer *given
     cdef TakeVerdict verdict
+    client.line.session = client.settings
     while True:
         verdict = take(&w.shared.pools, client.pool, &client.line, w.now_us, &doubtful)
         if verdict == TAKE_CHECK:

@@ -35,6 +35,7 @@ cdef void block_drop(Slab *slab, Block **block) noexcept nogil
 cdef void slab_clear(Slab *slab) noexcept nogil
 cdef uint8_t *slab_scratch(Slab *slab) noexcept nogil
 cdef bint hold(Slab *slab, Block **held, const uint8_t *data, size_t size) noexcept nogil
+cdef bint hold_more(Slab *slab, Block **held, const void *data, size_t size) noexcept nogil
 cdef void unhold(Slab *slab, Block **held, uint8_t *to) noexcept nogil
 cdef bint outbox_append(Slab *slab, Outbox *box, const void *data, size_t size) noexcept nogil
 cdef void outbox_take(Slab *slab, Outbox *box, size_t size) noexcept nogil

@@ -101,6 +101,25 @@ cdef bint hold(Slab *slab, Block **held, const uint8_t *data, size_t size) noexc
     return True
 
 
+cdef bint hold_more(Slab *slab, Block **held, const void *data, size_t size) noexcept nogil:
+    """Put bytes behind those that are kept, if any; False: out of memory."""
+    cdef Block *block = held[0]
+    if size == 0:
+        return True
+    if block == NULL or block.capacity - block.end < size:
+        block = block_new(slab, size if block == NULL else 2 * block.end + size)
+        if block == NULL:
+            return False
+        if held[0] != NULL:
+            memcpy(block_data(block), block_data(held[0]), held[0].end)
+            block.end = held[0].end
+            block_free(slab, held[0])
+        held[0] = block
+    memcpy(block_data(block) + block.end, data, size)
+    block.end += <uint32_t>size
+    return True
+
+
 cdef void unhold(Slab *slab, Block **held, uint8_t *to) noexcept nogil:
     """Put what was kept, if anything, at `to` (the front of a read buffer)."""
     if held[0] != NULL:

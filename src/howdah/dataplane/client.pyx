@@ -138,9 +138,12 @@ cdef Client *client_new(Worker *w, int fd) noexcept nogil:
     client.remain_drop = client.is_ready = client.counted = client.owed = False
     client.asked_ssl = client.asked_gssenc = client.goodbye = client.stalled = client.notified = False
     client.sql_prepares = client.group_ends = client.group_describes = client.group_trusts = False
-    client.curing = client.cured = client.unnamed_drops = False
+    client.curing = client.cured = False
+    client.effects = client.unnamed_effects = 0
+    client.numbers = client.resets = False
+    client.told = NULL
     client.unnamed = UNNAMED_NONE
-    client.unnamed_parse = client.begin = client.group = NULL
+    client.unnamed_parse = client.unnamed_settings = client.begin = client.group = client.noted = NULL
     names_init(&client.names)
     client.proxied = client.direct_tls = False
     client.server = NULL
@@ -184,6 +187,9 @@ cdef void client_free(Worker *w, Client *client) noexcept nogil:
     login_free(client)
     block_drop(&w.slab, &client.held)
     block_drop(&w.slab, &client.unnamed_parse)
+    block_drop(&w.slab, &client.unnamed_settings)
+    block_drop(&w.slab, &client.noted)
+    settings_drop(client.told)
     block_drop(&w.slab, &client.begin)
     block_drop(&w.slab, &client.group)
     names_clear(&client.names)

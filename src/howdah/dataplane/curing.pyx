@@ -18,7 +18,7 @@ from howdah.dataplane.buffers cimport Block, block_data, block_drop, block_new
 from howdah.dataplane.client cimport set_ready
 from howdah.dataplane.parties cimport Client, Server, Worker
 from howdah.dataplane.recycle cimport send_to_server
-from howdah.dataplane.reply_queue cimport EXPECT_SWALLOW, EXPECT_SYNC, all_replied, expect, swallow_first
+from howdah.dataplane.reply_queue cimport EXPECT_SWALLOW, EXPECT_SYNC, expect, swallow_first
 from howdah.dataplane.statements cimport shelf_clear, shelf_stale
 from howdah.dataplane.texts cimport Naming, nowhere, outdated, statement_changes
 from howdah.wire cimport tags
@@ -37,7 +37,8 @@ cdef enum:
 cdef void may_begin_group(Worker *w, Client *client) noexcept nogil:
     """The message at hand uses a named statement: is it the first of a group that could be repeated?"""
     cdef Server *server = client.server
-    if client.group == NULL and server.status == tags.IDLE and all_replied(&server.replies) and not client.cured:
+    cdef bint first = server.replies.count == server.settling
+    if client.group == NULL and server.status == tags.IDLE and first and not client.cured:
         client.group = block_new(&w.slab, LARGEST_GROUP)
         client.group_ends = client.group_describes = client.group_trusts = False
 

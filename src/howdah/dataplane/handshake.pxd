@@ -9,7 +9,6 @@ from howdah.wire.bytes cimport Writer
 
 cdef void login_granted(Worker *w, Client *client) noexcept nogil
 cdef void login_answered(Worker *w, Client *client) noexcept nogil
-cdef bint apply_settings(Worker *w, Client *client, Server *server) noexcept nogil
 cdef void client_refused_by_pool(Worker *w, Client *client) noexcept nogil
 cdef void pool_terms_of(CPlan *plan, Route *found, const char *database, const char *user,
                         PoolTerms *terms) noexcept nogil

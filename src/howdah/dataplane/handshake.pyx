@@ -4,7 +4,6 @@ One of the modules that tell the story.  In this order: `admit` (which pool is i
 what a server says of them), `let_in`.  Called by `proof` and `worker`.
 """
 
-from libc.errno cimport ENOMEM
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcpy, memset, strcmp, strlen, strncmp
 
@@ -56,18 +55,15 @@ from howdah.dataplane.recycle cimport (
     client_refuse_text,
     unlink_and_recycle,
     watch_client,
-    watch_server,
 )
-from howdah.dataplane.reply_queue cimport EXPECT_QUERY, EXPECT_SWALLOW, expect
 from howdah.dataplane.routes cimport CPlan, Route, UserRule, find_route, find_time_limits, find_user, listed
 from howdah.dataplane.server cimport server_move
 from howdah.dataplane.server_login cimport open_server
+from howdah.dataplane.settling cimport settle_now
 from howdah.dataplane.session_state cimport (
     Draft,
-    compose_change,
     draft_init,
     draft_set,
-    settings_drop,
     settings_hold,
     settings_new,
 )
@@ -92,7 +88,6 @@ from howdah.reasons import NUMBERS
 cdef enum:
     LARGEST_STARTUP = 10000
     LARGEST_WELCOME = 16384
-    LARGEST_CHANGE = 98304  # the query that applies a client's settings
     SASL_FINAL = 12
 
 cdef extern from "<strings.h>" nogil:
@@ -107,6 +102,7 @@ cdef int NONE = NUMBERS["none"]
 cdef int NO_DATABASE = NUMBERS["no_such_database"]
 cdef int CONSOLE_DENIED = NUMBERS["console_denied"]
 cdef int BAD_PARAMETERS = NUMBERS["startup_parameters"]
+cdef int TOO_MANY_SETTINGS = NUMBERS["too_many_settings"]
 cdef int OUT_OF_MEMORY = NUMBERS["out_of_memory"]
 cdef int LOGIN_FAILED = NUMBERS["server_login_failed"]
 cdef int TOO_MANY_FOR_DATABASE = NUMBERS["max_db_client_connections"]
@@ -363,25 +359,8 @@ cdef void login_granted(Worker *w, Client *client) noexcept nogil:
     client_watch_deadline(client)
     if server.settings == client.settings:
         login_answered(w, client)
-    else:
-        apply_settings(w, client, server)
-
-
-cdef bint apply_settings(Worker *w, Client *client, Server *server) noexcept nogil:
-    """Send the query that brings the server to its client's settings; False: the client is gone."""
-    cdef uint8_t[LARGEST_CHANGE] data
-    cdef Writer message = writer(data, sizeof(data))
-    compose_change(&message, server.settings, client.settings)
-    if (not message.ok or not expect(&server.replies, EXPECT_QUERY | EXPECT_SWALLOW)
-            or (conn_send(&w.slab, &server.conn, data, message.used) == SEND_ERROR and server.conn.error == ENOMEM)):
-        client_refuse(w, client, OUT_OF_MEMORY, b"")
-        return False
-    watch_server(w, server)
-    settings_drop(server.settings)
-    server.settings = settings_hold(client.settings)
-    server.settling = True
-    server.unnamed_owner = 0  # a Query ends it
-    return True
+    elif not settle_now(w, client, server):
+        client_refuse(w, client, TOO_MANY_SETTINGS, b"")
 
 
 cdef void login_answered(Worker *w, Client *client) noexcept nogil:

@@ -9,7 +9,6 @@ from howdah.dataplane.turn cimport Step, Turn
 cdef Step get_server(Worker *w, Client *client, Turn *turn) noexcept nogil
 cdef Step forward_with(Worker *w, Client *client, uint8_t expected, uint8_t change, Turn *turn) noexcept nogil
 cdef Step note_owed(Client *client, uint8_t expected, uint8_t change, Naming *naming, Turn *turn) noexcept nogil
-cdef bint link(Worker *w, Client *client, Server *server) noexcept nogil
-cdef bint settling(const Client *client) noexcept nogil
+cdef void link(Worker *w, Client *client, Server *server) noexcept nogil
 cdef bint link_over(Worker *w, Server *server) noexcept nogil
 cdef void unlink(Worker *w, Server *server) noexcept nogil

@@ -4,19 +4,21 @@
 link's, `unlink` parts them.  Called by the modules of the relay.
 """
 
-from libc.stdint cimport uint8_t
+from libc.stdint cimport uint8_t, uint16_t
 
 from howdah.cdefs.atomics cimport load_i32, relaxed_add_u64
 from howdah.cdefs.epoll cimport EPOLLIN
+from howdah.dataplane.asking cimport ask_session, must_ask, pin_sequences
 from howdah.dataplane.assignment cimport take_living
 from howdah.dataplane.buffers cimport block_data, block_drop
 from howdah.dataplane.client cimport client_move, client_watch_deadline, set_ready
-from howdah.dataplane.handshake cimport apply_settings, client_refused_by_pool
+from howdah.dataplane.handshake cimport client_refused_by_pool
 from howdah.dataplane.parties cimport (
     CLIENT_ACTIVE,
     CLIENT_IDLE,
     CLIENT_WAITING,
     PIN_SESSION_MODE,
+    PIN_UNKNOWN,
     PIN_UNNAMED_STATEMENT,
     SERVER_ACTIVE,
     UNNAMED_NONE,
@@ -41,6 +43,7 @@ from howdah.dataplane.reply_queue cimport (
 from howdah.dataplane.routes cimport SESSION_MODE
 from howdah.dataplane.server cimport server_move
 from howdah.dataplane.server_login cimport open_server
+from howdah.dataplane.settling cimport settle_first
 from howdah.dataplane.texts cimport Naming, naming_drop
 from howdah.dataplane.turn cimport (
     STEP_FORWARD,
@@ -71,6 +74,11 @@ cdef Step get_server(Worker *w, Client *client, Turn *turn) noexcept nogil:
     if (client.server.status == IDLE and all_replied(&client.server.replies)
             and ends_with_ready(&client.server.replies)):
         client.request_us = w.now_us  # a transaction begins
+        client.server.pins &= ~<uint16_t>PIN_UNKNOWN  # at its end the server is asked once more
+        if client.server.settings != client.settings:
+            step = settle_first(w, client, turn)
+            if step != STEP_FORWARD:
+                return step
     return STEP_FORWARD if client.begin == NULL else begin_first(w, client, turn)
 
 
@@ -116,9 +124,8 @@ cdef Step take_server(Worker *w, Client *client) noexcept nogil:
     if verdict == TAKE_GOT:
         server = <Server *>client.line.granted.owner
         client.line.granted = NULL
-        if not link(w, client, server):
-            return STEP_GONE
-        return STEP_WAIT if settling(client) else STEP_FORWARD
+        link(w, client, server)
+        return STEP_FORWARD
     client_move(client, CLIENT_WAITING)
     if verdict == TAKE_REFUSED:
         client_refused_by_pool(w, client)
@@ -131,12 +138,8 @@ cdef Step take_server(Worker *w, Client *client) noexcept nogil:
     return STEP_WAIT if client.state == CLIENT_WAITING else STEP_GONE
 
 
-cdef bint link(Worker *w, Client *client, Server *server) noexcept nogil:
-    """Join the two; False: the client is gone.
-
-    Where the server's settings are not the client's, the query that makes them so goes first, and the client's bytes
-    wait for its answer: run under another client's settings they could do anything.
-    """
+cdef void link(Worker *w, Client *client, Server *server) noexcept nogil:
+    """Join the two."""
     client_move(client, CLIENT_ACTIVE)
     server_move(server, SERVER_ACTIVE)
     client.server = server
@@ -147,16 +150,11 @@ cdef bint link(Worker *w, Client *client, Server *server) noexcept nogil:
     relaxed_add_u64(&client.pool.tallies[w.index].server_assignments, 1)
     if load_i32(&client.pool.mode) == SESSION_MODE:
         server.pins |= PIN_SESSION_MODE
-    return server.settings == client.settings or apply_settings(w, client, server)
-
-
-cdef bint settling(const Client *client) noexcept nogil:
-    """Is the client linked to a server that is still being brought to its settings?"""
-    return client.server != NULL and client.server.settling
 
 
 cdef bint link_over(Worker *w, Server *server) noexcept nogil:
-    """After ReadyForQuery: has the client no more claim on this server?"""
+    """After ReadyForQuery: has the client no more claim on this server?  To know that, the server may have to be asked
+    first what the client has done to its session."""
     cdef Client *client = server.client
     if client == NULL or client.state != CLIENT_ACTIVE or not all_replied(&server.replies):
         return False
@@ -167,10 +165,14 @@ cdef bint link_over(Worker *w, Server *server) noexcept nogil:
             client.query_us = w.now_us
             client_watch_deadline(client)
         return False
+    if must_ask(client) and client.remain == 0 and not server.pins & PIN_UNKNOWN:
+        ask_session(w, server)
+        return False
+    pin_sequences(w, client)
     if client.unnamed == UNNAMED_THERE:
         server.pins |= PIN_UNNAMED_STATEMENT
     else:
-        server.pins &= ~<uint8_t>PIN_UNNAMED_STATEMENT
+        server.pins &= ~<uint16_t>PIN_UNNAMED_STATEMENT
     return server.pins == 0 and client.remain == 0
 
 

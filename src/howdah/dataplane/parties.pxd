@@ -58,6 +58,14 @@ cpdef enum Pin:
     PIN_NAMED_STATEMENT = 2
     PIN_UNNAMED_STATEMENT = 4
     PIN_REPLICATION = 8  # the server was opened for this client and goes with it
+    PIN_TEMP = 16
+    PIN_CURSOR = 32
+    PIN_LOCK = 64
+    PIN_LISTEN = 128
+    PIN_LOAD = 256  # this one and the next last until the client leaves, and their server goes with it
+    PIN_SEED = 512
+    PIN_SEQUENCE = 2048  # currval and lastval go by what it remembers
+    PIN_UNKNOWN = 1024  # a question about the session had no answer
 
 # A client's unnamed statement.
 cpdef enum Unnamed:
@@ -198,7 +206,8 @@ cdef struct Client:
     bint stalled  # waits until it is known what is prepared, or until fewer answers are owed
     Names names  # its prepared statements, as far as they follow it
     uint8_t unnamed  # an Unnamed
-    bint unnamed_drops  # running it may drop prepared statements
+    uint32_t unnamed_effects  # of running it
+    Block *unnamed_settings  # names of settings that it sets
     Block *unnamed_parse  # its Parse as it came
     Block *begin  # a BEGIN that has been answered and not yet sent
     Block *group  # the messages since the last Sync, as they came, as long as no answer to them has; see `preparing`
@@ -206,6 +215,11 @@ cdef struct Client:
     bint group_describes  # ... and there is a Describe in it
     bint group_trusts  # ... and a Bind that fits but one result
     bint sql_prepares  # has used PREPARE on the server that it is linked to
+    uint32_t effects  # what was sent since the server was asked last may have had these, see `asking`
+    Block *noted  # names of settings that it may have changed, each with its NUL
+    bint resets  # a text was sent that may have reset settings it logged in with
+    Settings *told  # what it knew of them, while its ReadyForQuery waits
+    bint numbers  # has taken numbers of sequences that it may ask for again
     bint curing  # they failed on a stale statement and will be sent again
     bint cured  # ... which they have been
 
@@ -235,17 +249,23 @@ cdef struct Server:
     uint32_t remain
     bint remain_drop
     uint8_t status  # transaction status of the last ReadyForQuery
-    uint8_t pins
+    uint16_t pins
     uint8_t replication  # its client's
     bint fatal_sent  # the client has seen the server's own last words
     bint half_sent  # a message to it lacks its end
     uint32_t evictions_lost  # statements that it was to close for others, and was kept from by an error
     bint unsettled  # got a Query behind extended messages without a Sync; see `recycle`
-    bint settling  # is being brought to its client's settings
+    uint8_t settling  # answers to come before it is known to have its client's settings
+    bint telling  # ... and the client is to see them, too
+    bint overflowed  # its client has more settings than can follow it, and must go
+    bint asking  # has been asked what has become of the session
+    Block *answer  # pairs of strings
+    bint answer_lost  # there is none, or not all of it
+    bint front_failed  # what was put in front of a Query did, and the client knows: the Query's error is no news
+    bint soiled  # nobody knows what its last client has left in the session
     uint32_t described  # the parameters of the statement whose description is coming, see `wire.replies`
     Shelf shelf  # the prepared statements it has under names of ours
     uint64_t unnamed_owner  # id of the client whose unnamed statement it has, 0: nobody's, or nobody knows whose
-    bint reset_seen  # the command just completed was RESET or DISCARD ALL
     bint settings_refused  # the client is to be told with `Worker.refusal`
     bint reset_wanted  # by the plan under which it was linked
     bint under_check

@@ -20,6 +20,22 @@ class PoolMode(IntEnum):
     STATEMENT = 2
 
 
+class CheckMode(IntEnum):
+    """After which transactions a server is asked what has become of the session."""
+
+    SUSPICIOUS = 0  # where a text does not show that it leaves it alone
+    ALWAYS = 1
+    OFF = 2  # where a text changes it in so many words
+
+
+class SequenceMode(IntEnum):
+    """Whether a client that has taken numbers of sequences keeps its server, which alone remembers them."""
+
+    LEARN = 0  # in pools where a client has asked for such numbers
+    PIN = 1
+    IGNORE = 2
+
+
 class TlsMode(IntEnum):
     """Whether connections use TLS, and what a certificate must prove.  Names are libpq's."""
 
@@ -245,6 +261,8 @@ class Settings:
     cancel_wait_timeout_us: int = 0
     max_prepared_statements: int = 0  # of a server; 0: they are not followed
     deferred_begin: bool = False
+    session_check: CheckMode = CheckMode.SUSPICIOUS
+    session_sequences: SequenceMode = SequenceMode.LEARN
     disable_pqexec: bool = False  # refuse Query
     server_fast_close: bool = False
     server_round_robin: bool = False

@@ -61,6 +61,7 @@ cdef struct PooledServer:
     uint64_t opened_us
     uint64_t idle_since_us
     bint used  # has been linked since it was opened
+    const void *session  # what it was left with when it was released: to be compared only
     bint dedicated  # one client's own: in no idle list, and no pool's size limits it
     bint checking  # is out to be checked, and somebody may wait for it
     Limit *made_room_for  # the limit it was evicted for
@@ -75,6 +76,7 @@ cdef struct WaitingClient:
     int worker
     bint in_line
     uint64_t since_us
+    const void *session  # what it wants: a server that was left with that is preferred
     PooledServer *granted
     int moved_from  # the worker that watches `granted` (or the one to check) still, after TAKE_GOT and TAKE_CHECK
     bint alone  # wants a server of its own: stands in `Pools.first_alone`
@@ -100,6 +102,7 @@ cdef struct Pool:
     bint forced_user
     int32_t removed
     bint fallback  # of the "*" entry
+    int32_t sequences  # some client of it goes by what its session remembers of sequences; as the next one
     int32_t standby  # its last server said that it is one; may be read and written without the lock
     uint64_t unused_since_us
     Secret *secret  # with which the last client logged in; held

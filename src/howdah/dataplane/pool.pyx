@@ -24,6 +24,7 @@ from howdah.dataplane.credentials cimport Secret, secret_drop, secret_hold, secr
 from howdah.dataplane.stats cimport Tally
 
 cdef enum:
+    MOST_COMPARED = 32  # idle servers, for one with the right session
     FIRST_BACKOFF_US = 100000  # after a failed attempt; doubles up to server_login_retry
 
 
@@ -385,14 +386,29 @@ cdef PooledServer *least_recent(Pools *pools, Pool *pool) noexcept nogil:
     return best
 
 
-cdef PooledServer *choose_idle(Pools *pools, Pool *pool, int worker, uint64_t now_us) noexcept nogil:
+cdef PooledServer *choose_idle(Pools *pools, Pool *pool, int worker, const void *session,
+                               uint64_t now_us) noexcept nogil:
     """The one used last, of the own worker if there is any: it need not move between threads.  Or each in turn."""
     cdef PooledServer *own = pool.idle[worker].next
     if pools.round_robin:
         return least_recent(pools, pool)
-    if own != &pool.idle[worker] and not doubtful(pools, own, now_us):
-        return own
-    return most_recent(pools, pool)
+    if own == &pool.idle[worker] or doubtful(pools, own, now_us):
+        return most_recent(pools, pool)
+    return own if own.session == session else one_like(pools, pool, worker, session, now_us)
+
+
+cdef PooledServer *one_like(const Pools *pools, Pool *pool, int worker, const void *session,
+                            uint64_t now_us) noexcept nogil:
+    """Of the worker's servers that were used last, one that was left with this, else the one used last of all."""
+    cdef PooledServer *first = pool.idle[worker].next
+    cdef PooledServer *server = first.next
+    for _ in range(MOST_COMPARED):
+        if server == &pool.idle[worker] or doubtful(pools, server, now_us):
+            break
+        if server.session == session:
+            return server
+        server = server.next
+    return first
 
 
 cdef bint superseded(const PooledServer *server) noexcept nogil:
@@ -547,7 +563,7 @@ cdef TakeVerdict take(Pools *pools, Pool *pool, WaitingClient *client, uint64_t 
     client.pool = pool
     client.granted = NULL
     if pool.idle_count:
-        server = choose_idle(pools, pool, client.worker, now_us)
+        server = choose_idle(pools, pool, client.worker, client.session, now_us)
     if server != NULL and pool.waiting == 0 and not doubtful(pools, server, now_us):
         take_out(server, client)
         server.used = True

@@ -10,6 +10,7 @@ it waits for the answer (`stall`).  What has no name is `unnamed`'s.  Called by 
 from libc.stdint cimport int32_t, uint8_t, uint32_t
 
 from howdah.cdefs.atomics cimport add_i32, load_i32, relaxed_add_u64
+from howdah.dataplane.asking cimport note_effects
 from howdah.dataplane.buffers cimport block_drop
 from howdah.dataplane.curing cimport may_begin_group
 from howdah.dataplane.descriptions cimport goes_by_description, is_outdated
@@ -38,29 +39,27 @@ from howdah.dataplane.reply_queue cimport (
     EXPECT_DESCRIBE,
     EXPECT_PARSE,
     EXPECT_SWALLOW,
-    OWE_NO_MEMORY,
     Owed,
     all_replied,
     names_unsure,
-    owe,
 )
 from howdah.dataplane.routes cimport SESSION_MODE
 from howdah.dataplane.session_state cimport settings_value
+from howdah.dataplane.providing cimport make_way, prepare_where_missing
+from howdah.dataplane.settling cimport discard_sequences, goes_by_sequences, must_settle
+from howdah.dataplane.sql_prepared cimport parse_uses_statement, parse_with_statement
 from howdah.dataplane.statements cimport (
-    SHELF_HAS,
     names_find,
     names_full,
     names_put,
     names_take,
-    shelf_evict,
-    shelf_find,
-    shelf_put,
     shelf_remove,
 )
 from howdah.dataplane.texts cimport (
     LARGEST_NAME,
     Naming,
     Statement,
+    Text,
     is_older,
     is_ours,
     naming_drop,
@@ -72,7 +71,7 @@ from howdah.dataplane.texts cimport (
     statement_drop,
     statement_new,
     taken,
-    text_data,
+    text_settings,
 )
 from howdah.dataplane.turn cimport (
     STEP_DROP,
@@ -98,10 +97,11 @@ from howdah.dataplane.unnamed cimport (
     unnamed_unsure,
     use_unnamed,
 )
-from howdah.sql.effects cimport may_drop_statements
+from howdah.sql.analysis cimport analyse
+from howdah.sql.effects cimport EFFECT_DEALLOCATE, Analysis
 from howdah.wire cimport tags
 from howdah.wire.bytes cimport Writer
-from howdah.wire.compose cimport compose_bare, compose_close, compose_describe, compose_parse_head
+from howdah.wire.compose cimport compose_bare, compose_describe
 from howdah.wire.extended cimport (
     MENTION_CUT,
     MENTION_STATEMENT,
@@ -131,6 +131,7 @@ cdef int TOO_MANY_REPLIES = NUMBERS["pipeline_too_long"]
 
 cdef Step parse(Worker *w, Client *client, const Frame *frame, const uint8_t *message, Turn *turn) noexcept nogil:
     cdef Mention mention
+    cdef Analysis found
     cdef int32_t *edition
     cdef Step step
     if parse_mention(message, frame.here, &mention) == MENTION_CUT:
@@ -140,8 +141,17 @@ cdef Step parse(Worker *w, Client *client, const Frame *frame, const uint8_t *me
     step = get_server(w, client, turn)
     if step != STEP_FORWARD or client.server.replies.skipping:
         return step
+    analyse(message + mention.end, frame.here - mention.end, &found)
+    if follows(w, client) and mention.size == 0 and parse_uses_statement(w, client, frame, message, &mention, &found):
+        if must_wait(client):
+            return stall(w, client, turn)
+        return parse_with_statement(w, client, frame, message, &mention, &found, turn)
+    if mention.size == 0 and goes_by_sequences(client, found.effects):
+        step = discard_sequences(w, client, turn)
+        if step != STEP_FORWARD:
+            return step
     if mention.size == 0:
-        return parse_unnamed(w, client, frame, message, turn)
+        return parse_unnamed(w, client, frame, message, &found, turn)
     if must_wait(client):
         return stall(w, client, turn)
     if names_find(&client.names, mention.name, mention.size, &edition) != NULL:
@@ -149,7 +159,7 @@ cdef Step parse(Worker *w, Client *client, const Frame *frame, const uint8_t *me
     if not follows(w, client) or frame.size > LARGEST_KEPT or names_full(&client.names):
         pin_named(w, client)
         return note_owed(client, EXPECT_PARSE, CHANGE_NONE, NULL, turn)
-    return parse_named(w, client, frame, message, &mention, turn)
+    return parse_named(w, client, frame, message, &mention, &found, turn)
 
 
 cdef Step bind(Worker *w, Client *client, const Frame *frame, const uint8_t *message, Turn *turn) noexcept nogil:
@@ -228,6 +238,7 @@ cdef void pin_named(Worker *w, Client *client) noexcept nogil:
     cdef Server *server = client.server
     if not server.pins & (PIN_NAMED_STATEMENT | PIN_SESSION_MODE):
         server.pins |= PIN_NAMED_STATEMENT
+        client.effects |= EFFECT_DEALLOCATE  # for how long, the server is asked
         tell_client(w, EVENT_PIN, client, PINNED_NAMED, NULL, 0)
 
 
@@ -250,13 +261,12 @@ cdef Step renamed(Worker *w, Client *client, const Frame *frame, const uint8_t *
 
 
 cdef Step parse_named(Worker *w, Client *client, const Frame *frame, const uint8_t *message, const Mention *mention,
-                      Turn *turn) noexcept nogil:
+                      const Analysis *found, Turn *turn) noexcept nogil:
     """A new name.  The text is analysed anew even where the server has it: what it means may have changed, and from
     now on this client wants it nowhere in an older sense."""
     cdef uint32_t size = frame.size - mention.end
-    cdef bint drops = may_drop_statements(message + mention.end, size)
     cdef const char *path = settings_value(client.settings, "search_path")
-    cdef Statement *statement = statement_new(message + mention.end, size, drops, client.pool, path)
+    cdef Statement *statement = statement_new(message + mention.end, size, found, client.pool, path)
     cdef Naming *naming = naming_new(mention.name, mention.size, statement) if statement != NULL else NULL
     cdef int32_t edition
     cdef Step step
@@ -322,7 +332,7 @@ cdef Step use(Worker *w, Client *client, const Frame *frame, const uint8_t *mess
     cdef Step step = get_server(w, client, turn)
     if step != STEP_FORWARD or client.server.replies.skipping:
         return step
-    if mention.size == 0 and unnamed_unsure(client):
+    if mention.size == 0 and (unnamed_unsure(client) or must_settle(client, client.unnamed_effects)):
         return stall(w, client, turn)
     if mention.size == 0:
         return use_unnamed(w, client, expected, turn)
@@ -333,10 +343,16 @@ cdef Step use(Worker *w, Client *client, const Frame *frame, const uint8_t *mess
         return note_owed(client, expected, CHANGE_NONE, NULL, turn)
     if naming == NULL:
         return point_to(w, client, frame, message, mention, nowhere(), expected, turn)
+    if expected == EXPECT_BIND and must_settle(client, naming.statement.text.effects):
+        return stall(w, client, turn)
     if expected == EXPECT_DESCRIBE:
         edition[0] = load_i32(&naming.statement.edition)  # the client will know it as it is now
     elif is_outdated(naming.statement, edition[0]) and trusts(client, frame, message, mention, turn):
         return point_to(w, client, frame, message, mention, outdated(), expected, turn)
+    if expected == EXPECT_BIND and goes_by_sequences(client, naming.statement.text.effects):
+        step = discard_sequences(w, client, turn)
+        if step != STEP_FORWARD:
+            return step
     may_begin_group(w, client)
     naming = called(naming, mention)
     if naming == NULL:
@@ -351,8 +367,15 @@ cdef Step use(Worker *w, Client *client, const Frame *frame, const uint8_t *mess
         return step
     if expected == EXPECT_BIND:
         relaxed_add_u64(&client.pool.tallies[w.index].binds, 1)
-        client.server.replies.dropping = client.server.replies.dropping or naming.statement.text.drops
+        note_run(w, client, naming.statement.text)
     return renamed(w, client, frame, message, mention, naming.statement, naming, expected, CHANGE_NONE, turn)
+
+
+cdef void note_run(Worker *w, Client *client, const Text *text) noexcept nogil:
+    """A statement is about to be run."""
+    note_effects(w, client, text.effects, text_settings(text), text.settings_size)
+    if text.effects & EFFECT_DEALLOCATE:
+        client.server.replies.dropping = True
 
 
 cdef bint trusts(const Client *client, const Frame *frame, const uint8_t *message, const Mention *mention,
@@ -385,60 +408,6 @@ cdef Naming *called(Naming *naming, const Mention *mention) noexcept nogil:
     return naming_new(mention.name, mention.size, naming.statement)
 
 
-cdef Step prepare_where_missing(Worker *w, Client *client, Naming *naming, int32_t edition,
-                                Turn *turn) noexcept nogil:
-    """See that the server has the statement, not older than `edition`, when the message at hand gets there.  What it
-    takes and gives there is of interest to all, see `descriptions`."""
-    cdef Statement *statement = naming.statement
-    cdef Writer message
-    cdef Step step
-    if shelf_find(&client.server.shelf, statement, edition) == SHELF_HAS:
-        return STEP_FORWARD
-    step = make_way(w, client, statement, add_i32(&statement.edition, 1), turn)
-    if step != STEP_FORWARD:
-        return step
-    step = note_owed(client, EXPECT_PARSE | EXPECT_SWALLOW, CHANGE_PREPARE, naming_hold(naming), turn)
-    if step == STEP_FORWARD:
-        step = note_owed(client, EXPECT_DESCRIBE | EXPECT_SWALLOW, CHANGE_NONE, naming_hold(naming), turn)
-    if step == STEP_FORWARD:
-        relaxed_add_u64(&client.pool.tallies[w.index].server_parses, 1)
-        message = staging(w)
-        compose_parse_head(&message, statement.name, statement.text.size)
-        staged(w, &message)
-        if not stage_bytes(w, client, text_data(statement.text), statement.text.size):
-            return STEP_GONE
-        message = staging(w)
-        compose_describe(&message, statement.name)
-        staged(w, &message)
-    return step
-
-
-cdef Step make_way(Worker *w, Client *client, Statement *statement, int32_t edition, Turn *turn) noexcept nogil:
-    """The statement gets its place, in this edition, on the server's shelf, where the oldest makes room; a Close goes
-    in front of the Parse that is to follow, as the server may have the statement in an older sense."""
-    cdef Server *server = client.server
-    cdef Statement *evicted = shelf_evict(&server.shelf, <uint32_t>max(w.plan.max_prepared_statements, 1), statement)
-    cdef Step step = STEP_FORWARD if stage_request(w, client, turn) else STEP_GONE
-    if evicted != NULL and step == STEP_FORWARD:
-        step = close_at_server(w, server, evicted, CHANGE_EVICT, turn)
-    statement_drop(evicted)
-    if step == STEP_FORWARD:
-        step = close_at_server(w, server, statement, CHANGE_NONE, turn)
-    if step == STEP_FORWARD and not shelf_put(&server.shelf, statement, edition):
-        return refuse(turn, OUT_OF_MEMORY)
-    return step
-
-
-cdef Step close_at_server(Worker *w, Server *server, const Statement *statement, uint8_t change,
-                          Turn *turn) noexcept nogil:
-    cdef Writer message = staging(w)
-    if owe(&server.replies, EXPECT_CLOSE | EXPECT_SWALLOW, change, NULL) == OWE_NO_MEMORY:
-        return refuse(turn, TOO_MANY_REPLIES)
-    compose_close(&message, statement.name)
-    staged(w, &message)
-    return STEP_FORWARD
-
-
 cdef Step close_at_once(Worker *w, Client *client, const Mention *mention) noexcept nogil:
     """The client has no server and nothing under way: there is nobody to ask."""
     cdef const char *closed = b"3\x00\x00\x00\x04"
@@ -462,6 +431,7 @@ cdef Step close_statement(Worker *w, Client *client, const Frame *frame, const u
         return stall(w, client, turn)
     naming = names_take(&client.names, mention.name, mention.size)
     if naming == NULL and is_the_servers(w, client, mention):
+        note_effects(w, client, EFFECT_DEALLOCATE, NULL, 0)
         return note_owed(client, EXPECT_CLOSE, CHANGE_NONE, NULL, turn)
     return renamed(w, client, frame, message, mention, nowhere(), naming, EXPECT_CLOSE,
                    CHANGE_NONE if naming == NULL else CHANGE_CLOSE, turn)

@@ -7,12 +7,13 @@ end of a connection that is being closed.  Called by `handshake`, `relay` and `w
 """
 
 from libc.errno cimport EPROTO
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset, strlen
 
 from howdah.cdefs.atomics cimport add_i32, load_i32, store_i32
 from howdah.cdefs.epoll cimport EPOLLIN, EPOLLOUT, EPOLLRDHUP
+from howdah.dataplane.buffers cimport block_drop
 from howdah.dataplane.canceller cimport cancel_start
 from howdah.dataplane.client cimport client_free, client_move, client_watch_deadline, login_free, set_ready
 from howdah.dataplane.conn cimport (
@@ -35,6 +36,9 @@ from howdah.dataplane.parties cimport (
     CLIENT_CLOSING,
     CLIENT_CONSOLE,
     MAIL_GRANT,
+    PIN_LOAD,
+    PIN_SEED,
+    PIN_SESSION_MODE,
     PIN_UNNAMED_STATEMENT,
     READ_SIZE,
     SERVER_CLOSING,
@@ -116,7 +120,12 @@ cdef int REPLICATION_OVER = NUMBERS["replication_over"]
 cdef int SERVER_IDLE_CLOSED = NUMBERS["server_idle_closed"]
 cdef int CHECK_FAILED = NUMBERS["server_check_failed"]
 cdef int ABANDONED = NUMBERS["abandoned_transaction"]
+cdef int SESSION_SPOILED = NUMBERS["session_spoiled"]
 cdef const char *NO_MORE_DATA = b"client left in the middle of COPY"
+# DISCARD ALL but for the prepared statements, which are not their client's alone; and it must be one string.
+cdef const char *CLEANING = (
+    b"CLOSE ALL;SET SESSION AUTHORIZATION DEFAULT;RESET ALL;UNLISTEN *;SELECT pg_catalog.pg_advisory_unlock_all();"
+    b"DISCARD SEQUENCES;DISCARD TEMP")
 cdef int UNRECOVERABLE = NUMBERS["abandoned_unrecoverable"]
 
 
@@ -226,8 +235,11 @@ cdef void recycle(Worker *w, Server *server) noexcept nogil:
         if not ask(w, server, "ROLLBACK"):
             server_close(w, server, UNRECOVERABLE)
         return
-    if server.pins & ~<uint8_t>PIN_UNNAMED_STATEMENT or server.reset_wanted:
-        server.pins = 0
+    if server.pins & (PIN_LOAD | PIN_SEED):
+        server_close(w, server, SESSION_SPOILED)
+        return
+    if server.pins & PIN_SESSION_MODE or server.reset_wanted:
+        server.pins &= ~<uint16_t>PIN_SESSION_MODE
         server.reset_wanted = False
         server.settings_unsure = strcasecmp(w.plan.server_reset_query, "DISCARD ALL") != 0
         settings_are_the_servers_own(server)
@@ -238,7 +250,15 @@ cdef void recycle(Worker *w, Server *server) noexcept nogil:
     if server.settings_unsure:
         server.settings_unsure = False
         settings_are_the_servers_own(server)
-        if not ask(w, server, "RESET ALL"):
+        if not ask(w, server, "SET SESSION AUTHORIZATION DEFAULT;RESET ALL"):
+            server_close(w, server, UNRECOVERABLE)
+        return
+    if server.soiled or server.pins & ~<uint16_t>PIN_UNNAMED_STATEMENT:
+        server.soiled = False
+        server.pins = 0
+        settings_are_the_servers_own(server)
+        server.evictions_lost += 1  # nor is it known what is prepared there
+        if not ask(w, server, CLEANING):
             server_close(w, server, UNRECOVERABLE)
         return
     server.pins = 0
@@ -273,6 +293,7 @@ cdef void pass_on(Worker *w, Server *server) noexcept nogil:
     cdef ReleaseVerdict verdict
     cdef Client *client
     timer_disarm(&server.timer)
+    server.pooled.session = server.settings
     server_move(server, SERVER_IDLE)  # before the lock: behind it the server may be another worker's
     verdict = release(&w.shared.pools, &server.pooled, w.now_us, &next_client)
     if verdict == RELEASE_CLOSE:
@@ -321,6 +342,9 @@ cdef void abandon(Worker *w, Client *client) noexcept nogil:
     cdef Server *server = client.server
     cdef uint8_t[256] data
     cdef Writer message = writer(data, sizeof(data))
+    server.soiled = server.soiled or client.effects != 0
+    server.asking = server.telling = False
+    block_drop(&w.slab, &server.answer)
     server.client = NULL
     client.server = NULL
     if client.remain and not client.remain_drop:

@@ -3,6 +3,7 @@
 from howdah.dataplane.parties cimport Client, Server, Worker
 
 cdef void relay_client(Worker *w, Client *client, unsigned int events) noexcept nogil
+cdef bint paused(const Client *client) noexcept nogil
 cdef void relay_held(Worker *w, Client *client) noexcept nogil
 cdef void relay_granted(Worker *w, Client *client) noexcept nogil
 cdef void relay_server(Worker *w, Server *server, unsigned int events) noexcept nogil

@@ -10,6 +10,17 @@ from libc.string cimport strcmp
 
 from howdah.cdefs.atomics cimport load_i32, relaxed_add_u64
 from howdah.cdefs.epoll cimport EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP
+from howdah.dataplane.asking cimport (
+    follows_client,
+    note_effects,
+    session_answered,
+    ready_must_wait,
+    say_ready,
+    sequences_discarded,
+    session_row,
+    undone,
+    setting_reported,
+)
 from howdah.dataplane.buffers cimport Block, block_data, block_drop, hold, unhold
 from howdah.dataplane.client cimport client_watch_deadline, set_ready
 from howdah.dataplane.conn cimport (
@@ -28,7 +39,7 @@ from howdah.dataplane.conn cimport (
 from howdah.dataplane.curing cimport add_to_group, cure, cured, forget_group, tells_of_stale
 from howdah.dataplane.deferral cimport query_without_server, sync_without_server
 from howdah.dataplane.descriptions cimport compose_outdated, describes, description_came
-from howdah.dataplane.linking cimport forward_with, link, link_over, settling, unlink
+from howdah.dataplane.linking cimport forward_with, link, link_over, unlink
 from howdah.dataplane.mailbox cimport tell_client
 from howdah.dataplane.parties cimport (
     CLIENT_LOGIN_ACTIVE,
@@ -64,6 +75,7 @@ from howdah.dataplane.recycle cimport (
 )
 from howdah.dataplane.reply_queue cimport (
     CHANGE_NONE,
+    CHANGE_PARSE,
     EXPECT_COPY_END,
     EXPECT_EXECUTE,
     EXPECT_FUNCTION,
@@ -84,17 +96,10 @@ from howdah.dataplane.reply_queue cimport (
 )
 from howdah.dataplane.routes cimport STATEMENT_MODE
 from howdah.dataplane.server cimport remember_parameter
-from howdah.dataplane.session_state cimport (
-    Draft,
-    Settings,
-    draft_from,
-    draft_set,
-    settings_drop,
-    settings_hold,
-    settings_new,
-    settings_value,
-)
+from howdah.dataplane.session_state cimport settings_value
+from howdah.dataplane.settling cimport settling_goes_on
 from howdah.dataplane.simple_query cimport all_dropped, one_dropped, query_begins
+from howdah.dataplane.sql_prepared cimport prepare_failed
 from howdah.dataplane.stats cimport Tally
 from howdah.dataplane.texts cimport Naming, naming_drop, naming_hold, naming_name, outdated
 from howdah.dataplane.turn cimport (
@@ -114,6 +119,7 @@ from howdah.dataplane.turn cimport (
     staged,
     staging,
 )
+from howdah.sql.effects cimport EFFECT_ANYTHING
 from howdah.wire cimport tags
 from howdah.wire.bytes cimport Writer
 from howdah.wire.frame cimport (
@@ -158,6 +164,7 @@ cdef int SERVER_CHECK_FAILED = NUMBERS["server_check_failed"]
 cdef int SERVER_IDLE_CLOSED = NUMBERS["server_idle_closed"]
 cdef int SERVER_TERMINATED = NUMBERS["server_terminated"]
 cdef int SERVER_PROTOCOL = NUMBERS["server_protocol"]
+cdef int TOO_MANY_SETTINGS = NUMBERS["too_many_settings"]
 cdef int SETTINGS_REFUSED = NUMBERS["settings_refused"]
 
 
@@ -197,7 +204,8 @@ cdef void relay_client(Worker *w, Client *client, unsigned int events) noexcept 
 
 cdef bint paused(const Client *client) noexcept nogil:
     """Is nothing to be taken from this client before more answers have come?"""
-    return settling(client) or client.stalled or client.curing
+    return client.stalled or client.curing or (
+        client.server != NULL and (client.server.asking or client.server.telling))
 
 
 cdef bint ends_in_goodbye(const Client *client) noexcept nogil:
@@ -241,9 +249,9 @@ cdef void relay_granted(Worker *w, Client *client) noexcept nogil:
     client.owed = False
     relaxed_add_u64(&client.pool.tallies[w.index].wait_us, w.now_us - client.line.since_us)
     adopt(w, server)
-    if link(w, client, server) and not paused(client):
-        watch_client(w, client)
-        relay_held(w, client)
+    link(w, client, server)
+    watch_client(w, client)
+    relay_held(w, client)
 
 
 cdef void relay_request(Worker *w, Client *client, const uint8_t *data, size_t size) noexcept nogil:
@@ -322,6 +330,9 @@ cdef void nothing_owed(Worker *w, Client *client) noexcept nogil:
     if link_over(w, server):
         unlink(w, server)
         recycle(w, server)
+    elif server.overflowed:
+        server.overflowed = False
+        client_refuse(w, client, TOO_MANY_SETTINGS, b"")
 
 
 cdef Step request(Worker *w, Client *client, const Frame *frame, const uint8_t *message,
@@ -354,7 +365,10 @@ cdef Step request(Worker *w, Client *client, const Frame *frame, const uint8_t *
     if tag == tags.CLOSE:
         return close_target(w, client, frame, message, turn)
     if tag == tags.FUNCTION_CALL:
-        return forward_with(w, client, EXPECT_FUNCTION, CHANGE_NONE, turn)
+        step = forward_with(w, client, EXPECT_FUNCTION, CHANGE_NONE, turn)
+        if step == STEP_FORWARD:
+            note_effects(w, client, EFFECT_ANYTHING, NULL, 0)
+        return step
     if tag == tags.FLUSH and frame.size != EMPTY_MESSAGE:
         return refuse(turn, MESSAGE_MALFORMED)
     if tag == tags.FLUSH or tag == tags.COPY_DATA_F:
@@ -433,6 +447,9 @@ cdef void relay_reply(Worker *w, Server *server, const uint8_t *data, size_t siz
     cdef Frame frame
     cdef FrameVerdict verdict
     cdef Step step
+    cdef Writer said
+    cdef bint ours
+    cdef bint waited
     begin_turn(w, &turn, data, size)
     while turn.pos < size:
         if server.remain:
@@ -455,6 +472,8 @@ cdef void relay_reply(Worker *w, Server *server, const uint8_t *data, size_t siz
             forward_reply(w, server, &turn)
             server_lost(w, server, SERVER_PROTOCOL, b"a message of impossible length")
             return
+        ours = server.asking or server.telling
+        waited = is_told(server)
         step = reply(w, server, &frame, data + turn.pos, &turn)
         if step == STEP_GONE:
             return
@@ -472,7 +491,14 @@ cdef void relay_reply(Worker *w, Server *server, const uint8_t *data, size_t siz
             stage_reply(w, server, &turn)
             turn.start += frame.here
         turn.pos += frame.here
-        if frame.tag == tags.READY_FOR_QUERY and step == STEP_FORWARD and link_over(w, server):
+        if frame.tag != tags.READY_FOR_QUERY or not (step == STEP_FORWARD or ours or is_told(server)):
+            continue
+        if waited and not server.asking and not server.telling:
+            stage_reply(w, server, &turn)
+            said = staging(w)
+            say_ready(server.client, &said)
+            staged(w, &said)
+        if link_over(w, server):
             forward_reply(w, server, &turn)
             unlink(w, server)
     forward_reply(w, server, &turn)
@@ -480,11 +506,19 @@ cdef void relay_reply(Worker *w, Server *server, const uint8_t *data, size_t siz
         server_lost(w, server, OUT_OF_MEMORY, b"")
     elif server.client == NULL:
         recycle(w, server)
+    elif server.overflowed:
+        server.overflowed = False
+        client_refuse(w, server.client, TOO_MANY_SETTINGS, b"")
     elif server.settings_refused:
         server.settings_refused = False
         client_refuse_text(w, server.client, SETTINGS_REFUSED, w.refusal_sqlstate, w.refusal)
     else:
         let_go_on(w, server)
+
+
+cdef bint is_told(const Server *server) noexcept nogil:
+    """Does its client wait for a ReadyForQuery that has been kept back?"""
+    return server.client != NULL and server.client.told != NULL
 
 
 cdef void let_go_on(Worker *w, Server *server) noexcept nogil:
@@ -499,7 +533,8 @@ cdef bint may_go_on(Worker *w, Server *server) noexcept nogil:
     cdef ReplyQueue *replies = &server.replies
     if client.stalled:
         return server.conn.out.size < MOST_UNSENT // 2 and (
-            replies.copying_in or (not names_unsure(replies) and replies.count < MOST_IN_FLIGHT // 2))
+            replies.copying_in or (not (names_unsure(replies) or server.settling)
+                                   and replies.count < MOST_IN_FLIGHT // 2))
     if client.goodbye and client.held == NULL:
         return not work_to_do(replies)
     return all_replied(replies) and (
@@ -520,8 +555,12 @@ cdef Step reply(Worker *w, Server *server, const Frame *frame, const uint8_t *me
     cdef uint8_t tag = frame.tag
     cdef bint whole = frame.here == frame.size
     cdef uint8_t expected = first_expected(&server.replies)
-    cdef Step visible = STEP_DROP if server.client == NULL or expected & EXPECT_SWALLOW else STEP_FORWARD
+    cdef Step visible = STEP_FORWARD
     cdef Owed answered
+    if server.client == NULL or expected & EXPECT_SWALLOW or server.settings_refused:
+        visible = STEP_DROP
+    if tag == tags.DATA_ROW and server.asking:
+        return row_of_answer(w, server, frame, message)
     if tag == tags.DATA_ROW or tag == tags.COPY_DATA_B or tag == tags.COPY_DONE_B or tag == tags.NOTICE_RESPONSE:
         return visible
     if tag == tags.NOTIFICATION_RESPONSE:
@@ -529,8 +568,7 @@ cdef Step reply(Worker *w, Server *server, const Frame *frame, const uint8_t *me
     if tag == tags.PARAMETER_STATUS:
         if not whole:
             return STEP_MORE if frame.size <= READ_SIZE else visible
-        parameter_changed(server, message + 5, frame.size - 5, visible == STEP_FORWARD)
-        return visible
+        return parameter_changed(w, server, message + 5, frame.size - 5, visible)
     if tag == tags.ERROR_RESPONSE:
         return STEP_MORE if not whole and frame.size <= READ_SIZE else error_came(w, server, frame, message, turn)
     if tag == tags.READY_FOR_QUERY:
@@ -539,7 +577,7 @@ cdef Step reply(Worker *w, Server *server, const Frame *frame, const uint8_t *me
         if frame.size != 6:
             return unexpected(w, server, tag)
         server.status = message[5]
-        server.reset_seen = server.settling = False
+        settling_goes_on(server)
     elif tag == tags.ROW_DESCRIPTION or tag == tags.NO_DATA or tag == tags.PARAMETER_DESCRIPTION:
         if describes(first_owed(&server.replies)) and frame.size <= READ_SIZE:
             if not whole:
@@ -558,14 +596,32 @@ cdef Step reply(Worker *w, Server *server, const Frame *frame, const uint8_t *me
     block_drop(&w.slab, &answered.before)
     if visible == STEP_FORWARD:
         answer_seen(w, server, tag)
+        if tag == tags.READY_FOR_QUERY and ready_must_wait(server.client):
+            return STEP_DROP
         if (tag == tags.READY_FOR_QUERY and server.status != tags.IDLE
                 and load_i32(&server.client.pool.mode) == STATEMENT_MODE):
             return STEP_REFUSE
     elif tag == tags.COPY_IN_RESPONSE and server.client == NULL:
         end_copy(w, server)
-    elif tag == tags.READY_FOR_QUERY and server.client != NULL and server.client.curing:
-        cured(server.client)
+    elif tag == tags.READY_FOR_QUERY and server.client != NULL:
+        if server.client.curing:
+            cured(server.client)
+        elif server.asking:
+            session_answered(w, server)
+        else:
+            server.telling = server.telling and server.settling
     return visible
+
+
+cdef Step row_of_answer(Worker *w, Server *server, const Frame *frame, const uint8_t *message) noexcept nogil:
+    """What we have asked comes in rows that are far smaller than a read, or is too much to be kept."""
+    if frame.here < frame.size <= READ_SIZE:
+        return STEP_MORE
+    if frame.here < frame.size:
+        server.overflowed = server.client != NULL
+    elif server.client != NULL:
+        session_row(w, server, message, frame.size)
+    return STEP_DROP
 
 
 cdef void answer_seen(Worker *w, Server *server, uint8_t tag) noexcept nogil:
@@ -595,52 +651,40 @@ cdef void count_query(Worker *w, Server *server) noexcept nogil:
         relaxed_add_u64(&tally.transaction_us, w.now_us - client.request_us)
 
 
-cdef void parameter_changed(Server *server, const uint8_t *body, size_t size, bint visible) noexcept nogil:
-    """ParameterStatus: what the client's own statement set stays with the client."""
+cdef Step parameter_changed(Worker *w, Server *server, const uint8_t *body, size_t size, Step visible) noexcept nogil:
+    """ParameterStatus: something that the client has run has changed a setting, whatever its text said.  Of one that is
+    to be taken back to what it was at login the client hears later, see `asking.say_ready`."""
     cdef const char *name = NULL
     cdef const char *value = NULL
-    cdef const char *first
     cdef Client *client = server.client
-    cdef Settings *changed
-    cdef Draft draft
     if not read_parameter_status(body, size, &name, &value):
-        return
+        return visible
     remember_parameter(server, name, value)
-    if client == NULL and not all_replied(&server.replies) and not first_expected(&server.replies) & EXPECT_SWALLOW:
-        server.settings_unsure = True  # set by a client that has not waited for it
-    if not visible or all_replied(&server.replies) or not settable(name):
-        return
-    if server.reset_seen:
-        # The server has gone back to its own value; in a session of the client's own it would be the one it came with.
-        first = settings_value(client.first_settings, name)
-        value = first if first != NULL else value
-    draft_from(&draft, client.settings)
-    changed = settings_new(&draft) if draft_set(&draft, name, value) else NULL
-    if changed == NULL:
-        server.settings_unsure = True
-        return
-    settings_drop(client.settings)
-    settings_drop(server.settings)
-    client.settings = changed
-    server.settings = settings_hold(changed)
+    if all_replied(&server.replies) or first_expected(&server.replies) & EXPECT_SWALLOW or not settable(name):
+        return visible
+    if client == NULL:
+        server.soiled = True  # set by a client that has not waited for it
+    elif visible == STEP_FORWARD and follows_client(client):
+        setting_reported(client, name)
+        if client.resets and settings_value(client.first_settings, name) != NULL:
+            return STEP_DROP
+    return visible
 
 
 cdef void command_done(Server *server, const char *tag, bint by_client) noexcept nogil:
-    """CommandComplete: has the command changed what the session holds?"""
-    cdef bint discarded
-    server.reset_seen = False
-    if tag[0] != c'D' and tag[0] != c'R' and tag[0] != c'P':
+    """CommandComplete: has the command changed what is prepared there?"""
+    if by_client and tag[0] == c'R' and strcmp(tag, "ROLLBACK") == 0:
+        undone(server.client)
+    if tag[0] != c'D' and tag[0] != c'P':
         return  # nothing of interest begins otherwise, and this is run for each command
-    if by_client and strcmp(tag, "PREPARE") == 0:
+    if by_client and strcmp(tag, "PREPARE") == 0 and first_owed(&server.replies).naming == NULL:
         server.client.sql_prepares = True
-    discarded = strcmp(tag, "DISCARD ALL") == 0
-    if discarded or strcmp(tag, "DEALLOCATE ALL") == 0:
+    if strcmp(tag, "DISCARD ALL") == 0 or strcmp(tag, "DEALLOCATE ALL") == 0:
         all_dropped(server, by_client)
     elif strcmp(tag, "DEALLOCATE") == 0:
         one_dropped(server)
-    if by_client:
-        server.reset_seen = discarded or strcmp(tag, "RESET") == 0
-        server.settings_unsure = server.settings_unsure or server.reset_seen
+    if by_client and (strcmp(tag, "DISCARD ALL") == 0 or strcmp(tag, "DISCARD SEQUENCES") == 0):
+        sequences_discarded(server.client)
 
 
 cdef bint settable(const char *name) noexcept nogil:
@@ -657,23 +701,33 @@ cdef Step error_came(Worker *w, Server *server, const Frame *frame, const uint8_
     cdef const Owed *owed = first_owed(&server.replies)
     cdef uint8_t expected = owed.item if owed != NULL else 0
     cdef Naming *naming = naming_hold(owed.naming) if owed != NULL and owed.naming != NULL else NULL
-    cdef bint visible = server.client != NULL and not (
+    cdef bint visible = server.client != NULL and not server.settings_refused and not (
         expected & EXPECT_SWALLOW and expected & EXPECT_KIND >= EXPECT_SYNC)
     cdef bint whole = frame.here == frame.size
+    cdef int shift = owed.shift if owed != NULL else 0
     cdef Step step = STEP_FORWARD if visible else STEP_DROP
     cdef ErrorFields error
+    if visible:
+        undone(server.client)
+    if owed != NULL and expected & EXPECT_KIND == EXPECT_QUERY and owed.change == CHANGE_PARSE:
+        prepare_failed(server)
     all_taken_back(w, server)
+    if visible and server.front_failed and expected & EXPECT_KIND == EXPECT_QUERY:
+        server.front_failed = False
+        return STEP_DROP
+    if visible and expected & EXPECT_SWALLOW and first_expected(&server.replies) == (EXPECT_SYNC | EXPECT_SWALLOW):
+        server.front_failed = True
     if whole and read_error(message + 5, frame.size - 5, &error):
         if strcmp(error.severity, "FATAL") == 0 or strcmp(error.severity, "PANIC") == 0:
             server.fatal_sent = visible
             server.ending = True
         elif expected == (EXPECT_QUERY | EXPECT_SWALLOW):
             question_failed(w, server, &error)
-        elif tells_of_stale(server, naming, &error) and cure(w, server):
+        elif tells_of_stale(server, naming, &error) and visible and cure(w, server):
             step = STEP_DROP
-        elif naming != NULL and visible:
+        elif (naming != NULL or shift) and visible:
             stage_reply(w, server, turn)
-            say_renamed(w, frame, message, naming, &error)
+            say_renamed(w, frame, message, naming, shift, &error)
             step = STEP_DROP
     naming_drop(naming)
     if visible and not (server.client.curing and step == STEP_DROP):
@@ -690,13 +744,15 @@ cdef void all_taken_back(Worker *w, Server *server) noexcept nogil:
 
 
 cdef void say_renamed(Worker *w, const Frame *frame, const uint8_t *message, const Naming *naming,
-                      const ErrorFields *error) noexcept nogil:
+                      int shift, const ErrorFields *error) noexcept nogil:
     """An error about a statement, by the name that the client knows."""
     cdef Writer said = staging(w)
-    if naming.statement == outdated() and strcmp(error.sqlstate, "26000") == 0:
+    if naming == NULL:
+        compose_renamed_error(&said, message + 5, frame.size - 5, b"", b"", shift)
+    elif naming.statement == outdated() and strcmp(error.sqlstate, "26000") == 0:
         compose_outdated(&said)
     else:
-        compose_renamed_error(&said, message + 5, frame.size - 5, naming.statement.name, naming_name(naming))
+        compose_renamed_error(&said, message + 5, frame.size - 5, naming.statement.name, naming_name(naming), shift)
     staged(w, &said)
 
 
@@ -705,8 +761,11 @@ cdef void question_failed(Worker *w, Server *server, const ErrorFields *error) n
     if server.client == NULL:
         server.question_failed = True
         return
+    if server.asking:
+        server.answer_lost = True
+        return
     # The client is told when all that has been read of the server is dealt with.
-    server.settings_unsure = server.settings_refused = True
+    server.soiled = server.settings_refused = True
     snprintf(w.refusal_sqlstate, sizeof(w.refusal_sqlstate), b"%s", error.sqlstate)
     snprintf(w.refusal, sizeof(w.refusal), b"%s", error.message)
 

@@ -1,6 +1,6 @@
 """What the server still owes, in order."""
 
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport int16_t, uint8_t, uint32_t
 
 from howdah.dataplane.buffers cimport Block, Slab
 from howdah.dataplane.texts cimport Naming
@@ -49,6 +49,7 @@ cpdef enum ReplyVerdict:
 cdef struct Owed:
     uint8_t item  # an Expected, with flags
     uint8_t change
+    int16_t shift  # characters by which a name of ours is longer than the client's: of positions in errors
     Naming *naming  # of the statement it is about, where that has a name of ours at the server; else NULL
     Block *before  # the Parse of the unnamed statement that there was before it, where it ends that and we have it
 
@@ -86,6 +87,7 @@ cdef bint ends_with_ready(const ReplyQueue *queue) noexcept nogil
 cdef bint is_streaming(const ReplyQueue *queue) noexcept nogil
 cdef bint names_unsure(const ReplyQueue *queue) noexcept nogil
 cdef uint8_t first_expected(const ReplyQueue *queue) noexcept nogil
+cdef void change_undone(ReplyQueue *queue) noexcept nogil
 cdef Owed *owed_at(const ReplyQueue *queue, uint32_t index) noexcept nogil
 cdef bint work_to_do(const ReplyQueue *queue) noexcept nogil
 cdef const Owed *first_owed(const ReplyQueue *queue) noexcept nogil

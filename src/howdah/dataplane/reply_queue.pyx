@@ -134,6 +134,7 @@ cdef OweVerdict owe(ReplyQueue *queue, uint8_t item, uint8_t change, Naming *nam
     owed.change = change
     owed.naming = naming
     owed.before = NULL
+    owed.shift = 0
     if renames(change):
         queue.changes += 1
         queue.late_changes += 1
@@ -158,6 +159,14 @@ cdef bint names_unsure(const ReplyQueue *queue) noexcept nogil:
     """May an error in what was sent earlier still change what has which name?  (What stands in the same run up to a
     Sync as such a message is skipped with it, so there it may be taken for done.)"""
     return queue.changes > queue.late_changes or queue.dropping
+
+
+cdef void change_undone(ReplyQueue *queue) noexcept nogil:
+    """What the first item was to change has failed, although the item itself is still owed."""
+    if renames(item_at(queue, 0).change):
+        queue.changes -= 1
+        queue.late_changes = min(queue.late_changes, queue.changes)
+    item_at(queue, 0).change = CHANGE_NONE
 
 
 cdef Owed *owed_at(const ReplyQueue *queue, uint32_t index) noexcept nogil:

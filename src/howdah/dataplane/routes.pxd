@@ -15,6 +15,16 @@ cpdef enum TlsUse:
     TLS_VERIFY_CA
     TLS_VERIFY_FULL
 
+cpdef enum SessionCheck:
+    CHECK_SUSPICIOUS = 0
+    CHECK_ALWAYS = 1
+    CHECK_OFF = 2
+
+cpdef enum SequencesMode:
+    SEQUENCES_LEARN = 0
+    SEQUENCES_PIN = 1
+    SEQUENCES_IGNORE = 2
+
 cpdef enum RouteMode:
     SESSION_MODE = 0
     TRANSACTION_MODE = 1
@@ -115,6 +125,8 @@ cdef struct CPlan:
     uint64_t cancel_wait_timeout_us
     int max_prepared_statements  # of a server; 0: they are not followed
     bint deferred_begin
+    uint8_t session_check  # a CheckMode
+    uint8_t session_sequences  # a SequenceMode
     bint disable_pqexec
     bint server_fast_close
     bint server_round_robin

@@ -165,6 +165,8 @@ cdef int fill_settings(Memory memory, CPlan *plan, object settings) except -1:
     plan.cancel_wait_timeout_us = settings.cancel_wait_timeout_us
     plan.max_prepared_statements = settings.max_prepared_statements
     plan.deferred_begin = settings.deferred_begin
+    plan.session_check = settings.session_check
+    plan.session_sequences = settings.session_sequences
     plan.disable_pqexec = settings.disable_pqexec
     plan.server_fast_close = settings.server_fast_close
     plan.server_round_robin = settings.server_round_robin

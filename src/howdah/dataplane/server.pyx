@@ -11,7 +11,7 @@ from libc.string cimport memcpy, strcmp, strlen
 from howdah.cdefs.atomics cimport add_u64, store_i32
 from howdah.cdefs.crypto cimport OPENSSL_cleanse
 from howdah.cdefs.threads cimport c_assert, pthread_mutex_lock, pthread_mutex_unlock
-from howdah.dataplane.buffers cimport block_free
+from howdah.dataplane.buffers cimport block_drop
 from howdah.dataplane.conn cimport CONN_SERVER, conn_init
 from howdah.dataplane.credentials cimport secret_drop
 from howdah.dataplane.parties cimport (
@@ -98,7 +98,10 @@ cdef Server *server_new(Worker *w) noexcept nogil:
     server.evictions_lost = 0
     server.settings_unsure = server.unsettled = server.question_failed = server.ending = False
     server.reset_wanted = server.under_check = False
-    server.settings_refused = server.reset_seen = server.settling = False
+    server.settings_refused = server.telling = server.asking = server.answer_lost = server.soiled = False
+    server.front_failed = server.overflowed = False
+    server.settling = 0
+    server.answer = NULL
     shelf_init(&server.shelf)
     server.unnamed_owner = 0
     server.status = IDLE
@@ -137,9 +140,8 @@ cdef void server_free(Worker *w, Server *server) noexcept nogil:
     """Back to the free structs; the socket is closed and nothing refers to the server any more."""
     cdef Shared *shared = w.shared
     timer_disarm(&server.timer)
-    if server.held != NULL:
-        block_free(&w.slab, server.held)
-        server.held = NULL
+    block_drop(&w.slab, &server.held)
+    block_drop(&w.slab, &server.answer)
     replies_free(&server.replies, &w.slab)
     shelf_clear(&server.shelf)
     settings_drop(server.settings)

@@ -5,8 +5,8 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t
 from howdah.wire.bytes cimport Writer
 
 cpdef enum:
-    MOST_SETTINGS = 64
-    LARGEST_SETTINGS = 8192  # bytes of names and values together
+    MOST_SETTINGS = 256
+    LARGEST_SETTINGS = 32768  # bytes of names and values together
 
 # Made by `settings_new` and its like, counted by whoever holds it, freed with the last `settings_drop`.
 # Immutable, and only one exists for the same names and values: equal means the same pointer.
@@ -29,10 +29,14 @@ cdef struct Draft:
 cdef const char *settings_data(const Settings *settings) noexcept nogil
 cdef void draft_init(Draft *draft) noexcept nogil
 cdef void draft_from(Draft *draft, const Settings *settings) noexcept nogil
+cdef void draft_remove(Draft *draft, const char *name) noexcept nogil
 cdef bint draft_set(Draft *draft, const char *name, const char *value) noexcept nogil
 cdef Settings *settings_new(const Draft *draft) noexcept nogil
 cdef Settings *settings_hold(Settings *settings) noexcept nogil
 cdef void settings_drop(Settings *settings) noexcept nogil
 cdef const char *settings_value(const Settings *settings, const char *name) noexcept nogil
-cdef void compose_change(Writer *w, const Settings *now, const Settings *wanted) noexcept nogil
+cdef uint32_t compose_change(Writer *w, const Settings *now, const Settings *wanted) noexcept nogil
+cdef bint same_name(const char *a, const char *b) noexcept nogil
 cdef bint plain_text(const char *text) noexcept nogil
+cdef void write_text(Writer *w, const char *text) noexcept nogil
+cdef void write_literal(Writer *w, const char *text) noexcept nogil

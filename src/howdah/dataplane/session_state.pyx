@@ -1,8 +1,8 @@
 """The settings of a session that differ from the server's own.
 
-A client's settings follow it from server to server: where the client's pointer and the server's differ, the relay puts
-one query in front of the client's first message that makes them equal.  Sets are interned, so the comparison that every
-transaction pays is of two pointers.  Holds no socket and calls no one.  Called by `handshake`, `relay`, `recycle`.
+A client's settings follow it from server to server: where the client's pointer and the server's differ, `settling` puts
+a query in front of the client's first message that makes them equal.  Sets are interned, so the comparison that every
+transaction pays is of two pointers.  Holds no socket and calls no one.  Called by `handshake`, `settling`, `asking`.
 """
 
 from libc.stdint cimport uint8_t, uint32_t
@@ -95,6 +95,20 @@ cdef bint draft_set(Draft *draft, const char *name, const char *value) noexcept 
     draft.values[at] = value
     draft.count += 1
     return True
+
+
+cdef void draft_remove(Draft *draft, const char *name) noexcept nogil:
+    cdef uint32_t at = 0
+    cdef uint32_t i
+    while at < draft.count and not same_name(draft.names[at], name):
+        at += 1
+    if at == draft.count:
+        return
+    draft.size -= <uint32_t>(strlen(draft.names[at]) + strlen(draft.values[at]) + 2)
+    draft.count -= 1
+    for i in range(at, draft.count):
+        draft.names[i] = draft.names[i + 1]
+        draft.values[i] = draft.values[i + 1]
 
 
 cdef uint32_t write_draft(const Draft *draft, char *to) noexcept nogil:
@@ -211,6 +225,10 @@ cdef bint plain_text(const char *text) noexcept nogil:
     return True
 
 
+cdef void write_text(Writer *w, const char *text) noexcept nogil:
+    write_bytes(w, text, strlen(text))
+
+
 cdef void write_literal(Writer *w, const char *text) noexcept nogil:
     """An E'' literal of ASCII alone: whatever client_encoding is in force, no byte of `text` can end it."""
     cdef const char *digits = b"0123456789abcdef"
@@ -229,39 +247,96 @@ cdef void write_literal(Writer *w, const char *text) noexcept nogil:
 
 
 cdef void write_assignment(Writer *w, const char *name, const char *value, bint *first) noexcept nogil:
-    write_bytes(w, b"SELECT " if first[0] else b", ", 7 if first[0] else 2)
-    write_bytes(w, b"pg_catalog.set_config(", 22)
+    """Part of a SELECT: `value` for `name`, or its reset where that is NULL (src/backend/utils/misc/guc_funcs.c)."""
+    write_text(w, "SELECT pg_catalog.set_config(" if first[0] else ",pg_catalog.set_config(")
     first[0] = False
     write_literal(w, name)
     write_u8(w, c",")
     if value == NULL:
-        write_bytes(w, b"NULL", 4)
+        write_text(w, "NULL")
     else:
         write_literal(w, value)
-    write_bytes(w, b",false)", 7)
+    write_text(w, ",false)")
 
 
-cdef void compose_change(Writer *w, const Settings *now, const Settings *wanted) noexcept nogil:
-    """The Query message that takes a session from `now` to `wanted`: one SELECT, so all of it or nothing.
+cdef bint is_identity(const char *name) noexcept nogil:
+    """Who the session is: decides what it may set, so it is left before anything else is set, and taken on last."""
+    return same_name(name, "role") or same_name(name, "session_authorization")
 
-    `set_config(name, NULL, false)` is RESET (src/backend/utils/misc/guc_funcs.c).
+
+cdef bint differs(const Settings *now, const Settings *wanted, const char *name) noexcept nogil:
+    cdef const char *value = settings_value(wanted, name)
+    cdef const char *other = settings_value(now, name)
+    if value == NULL or other == NULL:
+        return value != other
+    return strcmp(value, other) != 0
+
+
+cdef bint has_wide(const Settings *settings) noexcept nogil:
+    """Is there a byte in it whose meaning depends on client_encoding?"""
+    cdef const char *data = settings_data(settings)
+    for i in range(settings.size):
+        if <uint8_t>data[i] >= 128:
+            return True
+    return False
+
+
+cdef uint32_t compose_change(Writer *w, const Settings *now, const Settings *wanted) noexcept nogil:
+    """The Query messages that take a session from `now` to `wanted`, all of it or nothing; gives how many they are.
+
+    They are one transaction, which a failure leaves open and failed: what is sent behind them then does nothing but to
+    fail, too.  Its isolation is named because one that is the session's default may be made to wait.
     """
-    cdef size_t mark = begin_message(w, tags.QUERY)
+    cdef bint identity = differs(now, wanted, "session_authorization") or differs(now, wanted, "role")
+    cdef bint encoding = differs(now, wanted, "client_encoding") and has_wide(wanted)
     cdef bint first = True
+    cdef size_t mark = begin_message(w, tags.QUERY)
+    write_text(w, "BEGIN ISOLATION LEVEL READ COMMITTED;")
+    if identity:
+        leave_identity(w, now, &first)
+    if encoding:
+        write_assignment(w, "client_encoding", settings_value(wanted, "client_encoding"), &first)
+        write_u8(w, 0)
+        end_message(w, mark)
+        mark = begin_message(w, tags.QUERY)  # by then PostgreSQL reads in the new encoding
+        first = True
+    write_changes(w, now, wanted, &first)
+    if identity:
+        take_identity(w, wanted, &first)
+    write_text(w, "COMMIT" if first else ";COMMIT")
+    write_u8(w, 0)
+    end_message(w, mark)
+    return 2 if encoding else 1
+
+
+cdef void leave_identity(Writer *w, const Settings *now, bint *first) noexcept nogil:
+    if settings_value(now, "role") != NULL:
+        write_assignment(w, "role", NULL, first)
+    if settings_value(now, "session_authorization") != NULL:
+        write_assignment(w, "session_authorization", NULL, first)
+
+
+cdef void take_identity(Writer *w, const Settings *wanted, bint *first) noexcept nogil:
+    """The order matters: a new session_authorization ends the role."""
+    cdef const char *user = settings_value(wanted, "session_authorization")
+    cdef const char *role = settings_value(wanted, "role")
+    if user != NULL:
+        write_assignment(w, "session_authorization", user, first)
+    if role != NULL:
+        write_assignment(w, "role", role, first)
+
+
+cdef void write_changes(Writer *w, const Settings *now, const Settings *wanted, bint *first) noexcept nogil:
     cdef const char *at = settings_data(now)
     cdef const char *value
-    cdef const char *other
     for _ in range(now.count):
         value = at + strlen(at) + 1
-        if settings_value(wanted, at) == NULL:
-            write_assignment(w, at, NULL, &first)
+        if settings_value(wanted, at) == NULL and not is_identity(at):
+            write_assignment(w, at, NULL, first)
         at = value + strlen(value) + 1
     at = settings_data(wanted)
     for _ in range(wanted.count):
         value = at + strlen(at) + 1
-        other = settings_value(now, at)
-        if other == NULL or strcmp(other, value) != 0:
-            write_assignment(w, at, value, &first)
+        if differs(now, wanted, at) and not is_identity(at):
+            write_assignment(w, at, value, first)
         at = value + strlen(value) + 1
-    write_u8(w, 0)
-    end_message(w, mark)

@@ -8,9 +8,10 @@ out goes in place of the client's, and the name with the answer.  Called by `rel
 from libc.stdint cimport int32_t, uint8_t, uint32_t
 
 from howdah.cdefs.atomics cimport load_i32
+from howdah.dataplane.asking cimport note_analysis
 from howdah.dataplane.deferral cimport say
 from howdah.dataplane.linking cimport get_server, note_owed
-from howdah.dataplane.parties cimport Client, Server, Worker
+from howdah.dataplane.parties cimport LARGEST_KEPT, Client, Server, Worker
 from howdah.dataplane.reply_queue cimport (
     CHANGE_CLOSE,
     CHANGE_DEALLOCATE,
@@ -24,11 +25,14 @@ from howdah.dataplane.reply_queue cimport (
     first_owed,
     owed_at,
 )
-from howdah.dataplane.preparing cimport stall
+from howdah.dataplane.preparing cimport follows, note_run, stall
+from howdah.dataplane.settling cimport discard_sequences, goes_by_sequences, must_settle
+from howdah.dataplane.sql_prepared cimport LARGEST_LEAD, execute_by_query, prepare_by_query
 from howdah.dataplane.statements cimport (
     SHELF_LACKS,
     names_clear,
     names_find,
+    names_full,
     names_put,
     names_take,
     shelf_clear,
@@ -37,10 +41,21 @@ from howdah.dataplane.statements cimport (
     shelf_remove,
 )
 from howdah.dataplane.texts cimport Naming, naming_drop, naming_hold, naming_name
-from howdah.dataplane.turn cimport STEP_FORWARD, STEP_GONE, Step, Turn, stage_request, staged, staging
+from howdah.dataplane.turn cimport STEP_FORWARD, STEP_GONE, STEP_MORE, Step, Turn, stage_request, staged, staging
 from howdah.dataplane.unnamed cimport forget_unnamed, note_change
-from howdah.sql.deallocate cimport LARGEST_IDENTIFIER, deallocated_name
-from howdah.sql.effects cimport may_drop_statements
+from howdah.sql.analysis cimport analyse
+from howdah.sql.effects cimport (
+    EFFECT_DEALLOCATE,
+    USE_DEALLOCATE,
+    USE_DEALLOCATE_ALL,
+    USE_EXECUTE,
+    USE_PREPARE,
+    Analysis,
+    NameUse,
+    only_use,
+    used_name,
+)
+from howdah.sql.identifiers cimport LARGEST_IDENTIFIER
 from howdah.wire.bytes cimport Writer
 from howdah.wire.compose cimport compose_query
 from howdah.wire.frame cimport Frame
@@ -51,42 +66,68 @@ cdef extern from "<stdio.h>" nogil:
 
 cdef enum:
     HEADER = 5
-    LARGEST_DEALLOCATE = 512  # bytes of a message that may be one
     LARGEST_TEXT = 128
 
 
 cdef Step query_begins(Worker *w, Client *client, const Frame *frame, const uint8_t *message,
                        Turn *turn) noexcept nogil:
-    cdef Naming *naming = NULL
-    cdef bint drops = client.names.count and may_drop_statements(message + HEADER, frame.here - HEADER)
+    cdef Analysis found
+    cdef char[LARGEST_IDENTIFIER + 1] name
+    cdef const NameUse *use
+    cdef Naming *naming
+    cdef uint32_t size
+    cdef int32_t *edition
     cdef Step step
-    if drops:
-        naming = deallocated(client, frame, message)
-        if naming != NULL and client.server == NULL:
-            return deallocate_at_once(w, client, naming)
+    analyse(message + HEADER, frame.here - HEADER, &found)
+    if found.use_count and frame.here < frame.size <= LARGEST_KEPT:
+        return STEP_MORE
+    use = only_use(&found)
+    size = name_used(frame, message, use, name)
+    naming = names_find(&client.names, name, size, &edition) if size else NULL
+    if naming != NULL and use.kind == USE_DEALLOCATE and client.server == NULL:
+        return deallocate_at_once(w, client, naming)
     step = get_server(w, client, turn)
     if step != STEP_FORWARD or client.server.replies.skipping:
         return step
-    if naming != NULL and not client.server.replies.copying_in:
+    if must_settle(client, found.effects):
+        return stall(w, client, turn)
+    if goes_by_sequences(client, found.effects):
+        step = discard_sequences(w, client, turn)
+        if step != STEP_FORWARD:
+            return step
+    note_analysis(w, client, &found)
+    if client.server.replies.copying_in or size == 0:
+        return other_query(w, client, &found, turn)
+    if use.kind == USE_DEALLOCATE and naming == NULL or not follows(w, client):
+        return other_query(w, client, &found, turn)
+    if not all_replied(&client.server.replies):
+        client.server.replies.dropping = True
+        return stall(w, client, turn)  # how things stand decides what is sent
+    if use.kind == USE_DEALLOCATE:
         return deallocate(w, client, frame, naming, turn)
-    if drops:
+    if use.kind == USE_PREPARE and not names_full(&client.names):
+        return prepare_by_query(w, client, frame, message, use, name, size, &found, turn)
+    if use.kind != USE_EXECUTE or (naming == NULL and client.sql_prepares):
+        return other_query(w, client, &found, turn)
+    if naming != NULL:
+        note_run(w, client, naming.statement.text)
+    return execute_by_query(w, client, frame, message, use, name, size, turn)
+
+
+cdef uint32_t name_used(const Frame *frame, const uint8_t *message, const NameUse *use, char *name) noexcept nogil:
+    """The statement that the Query is about, into `name`; gives its size, 0: none, or it does not matter."""
+    if use == NULL or frame.here < frame.size or message[frame.size - 1] != 0 or use.offset > LARGEST_LEAD:
+        return 0
+    return 0 if use.kind == USE_DEALLOCATE_ALL else used_name(message + HEADER, use, name)
+
+
+cdef Step other_query(Worker *w, Client *client, const Analysis *found, Turn *turn) noexcept nogil:
+    if found.effects & EFFECT_DEALLOCATE and client.names.count:
         client.server.replies.dropping = True
     return note_change(w, client, EXPECT_QUERY, turn)
 
 
 # ---- DEALLOCATE of one ---------------------------------------------------------------------------------------------
-
-cdef Naming *deallocated(const Client *client, const Frame *frame, const uint8_t *message) noexcept nogil:
-    """The statement that this Query is a DEALLOCATE of, if it is one of the client's.  (What was prepared by SQL is
-    not.)"""
-    cdef char[LARGEST_IDENTIFIER + 1] name
-    cdef uint32_t size
-    cdef int32_t *edition
-    if frame.here < frame.size or frame.size > LARGEST_DEALLOCATE or message[frame.size - 1] != 0:
-        return NULL
-    size = deallocated_name(message + HEADER, frame.size - HEADER - 1, name)
-    return names_find(&client.names, name, size, &edition) if size else NULL
-
 
 cdef Step deallocate_at_once(Worker *w, Client *client, Naming *naming) noexcept nogil:
     """The client has no server and nothing under way."""
@@ -101,9 +142,6 @@ cdef Step deallocate(Worker *w, Client *client, const Frame *frame, Naming *nami
     cdef Server *server = client.server
     cdef char[LARGEST_TEXT] text
     cdef Step step = STEP_FORWARD
-    if not all_replied(&server.replies):
-        server.replies.dropping = True
-        return stall(w, client, turn)
     if not stage_request(w, client, turn):
         return STEP_GONE
     if shelf_find(&server.shelf, naming.statement, 0) == SHELF_LACKS and server.status != IN_FAILED_TRANSACTION:

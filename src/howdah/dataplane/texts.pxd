@@ -2,6 +2,8 @@
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
+from howdah.sql.effects cimport Analysis
+
 cpdef enum:
     LARGEST_NAME = 63  # bytes of a name that PostgreSQL compares (NAMEDATALEN - 1)
     SERVER_NAME_SIZE = 28
@@ -17,8 +19,10 @@ cdef struct Interned:
 cdef struct Text:
     Interned shared
     uint32_t size
-    bint drops  # running it may drop prepared statements
-    # `size` bytes follow
+    bint by_sql  # what stands behind the name in a PREPARE, with its NUL: no Parse has its only NUL at the end
+    uint32_t effects  # of running it, see `sql.effects`
+    uint32_t settings_size  # bytes of names of settings that it shows, each with its NUL
+    # `size` bytes of text and the names follow
 
 # A text as one pool's servers understand it, in one search_path: other tables give other results.  Made by
 # `statement_new`, freed with the last `statement_drop`, by whichever thread that is in.
@@ -40,8 +44,9 @@ cdef struct Naming:
     uint32_t size  # of the name, of which LARGEST_NAME bytes count
     # the name and a NUL follow
 
-cdef Statement *statement_new(const uint8_t *data, uint32_t size, bint drops, const void *pool,
+cdef Statement *statement_new(const uint8_t *data, uint32_t size, const Analysis *analysis, const void *pool,
                               const char *path) noexcept nogil
+cdef const char *text_settings(const Text *text) noexcept nogil
 cdef Statement *statement_hold(Statement *statement) noexcept nogil
 cdef void statement_drop(Statement *statement) noexcept nogil
 cdef void statement_changes(Statement *statement) noexcept nogil

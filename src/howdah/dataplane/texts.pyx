@@ -8,7 +8,7 @@ import os
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memcmp, memcpy, strlen, strncmp
+from libc.string cimport memchr, memcmp, memcpy, strlen, strncmp
 
 from howdah.cdefs.atomics cimport add_i32, add_u64, drop_unless_last, store_i32
 from howdah.cdefs.threads cimport pthread_mutex_init, pthread_mutex_lock, pthread_mutex_t, pthread_mutex_unlock
@@ -97,7 +97,7 @@ cdef void remove(Table *table, Interned *one) noexcept nogil:
 
 # ---- texts ---------------------------------------------------------------------------------------------------------
 
-cdef Text *find_text(uint32_t h, const uint8_t *data, uint32_t size, bint drops) noexcept nogil:
+cdef Text *find_text(uint32_t h, const uint8_t *data, uint32_t size, const Analysis *analysis) noexcept nogil:
     """The one text of these bytes, which have this hash, held for the caller; NULL: out of memory.  Under the lock."""
     cdef Text *found
     if not lay(&texts):
@@ -108,15 +108,26 @@ cdef Text *find_text(uint32_t h, const uint8_t *data, uint32_t size, bint drops)
             break
         found = <Text *>found.shared.next
     if found == NULL:
-        found = <Text *>malloc(sizeof(Text) + size)
+        found = <Text *>malloc(sizeof(Text) + size + analysis.setting_count * sizeof(analysis.settings[0].name))
         if found == NULL:
             return NULL
         found.size = size
-        found.drops = drops
+        found.by_sql = memchr(data, 0, size) == data + size - 1
+        found.effects = analysis.effects
         memcpy(found + 1, data, size)
+        found.settings_size = write_settings(analysis, <char *>(found + 1) + size)
         add(&texts, &found.shared, h)
     found.shared.holders += 1
     return found
+
+
+cdef uint32_t write_settings(const Analysis *analysis, char *to) noexcept nogil:
+    """Their names, each with its NUL; gives their size."""
+    cdef uint32_t at = 0
+    for i in range(analysis.setting_count):
+        memcpy(to + at, analysis.settings[i].name, analysis.settings[i].size + 1)
+        at += analysis.settings[i].size + 1
+    return at
 
 
 cdef void drop_text(Text *text) noexcept nogil:
@@ -127,13 +138,17 @@ cdef void drop_text(Text *text) noexcept nogil:
         free(text)
 
 
+cdef const char *text_settings(const Text *text) noexcept nogil:
+    return <const char *>text_data(text) + text.size
+
+
 cdef const uint8_t *text_data(const Text *text) noexcept nogil:
     return <const uint8_t *>(text + 1)
 
 
 # ---- statements ----------------------------------------------------------------------------------------------------
 
-cdef Statement *statement_new(const uint8_t *data, uint32_t size, bint drops, const void *pool,
+cdef Statement *statement_new(const uint8_t *data, uint32_t size, const Analysis *analysis, const void *pool,
                               const char *path) noexcept nogil:
     """The pool's one statement with this text, these types and this search_path (NULL: the pool's own), held for the
     caller; NULL: out of memory."""
@@ -141,7 +156,7 @@ cdef Statement *statement_new(const uint8_t *data, uint32_t size, bint drops, co
     cdef Statement *found = NULL
     cdef Text *text
     pthread_mutex_lock(&table_lock)
-    text = find_text(h, data, size, drops)
+    text = find_text(h, data, size, analysis)
     if text != NULL:
         found = find_statement(text, pool, bytes_hash(<const uint8_t *>path, strlen(path)) if path != NULL else 0)
         drop_text(text)
@@ -225,9 +240,11 @@ cdef void make_nameless(Statement *statement, const char *mark) noexcept:
 
 cdef void make_special():
     global taken_statement
-    make_nameless(&nowhere_statement, b"-")
-    make_nameless(&outdated_statement, b"~")
-    taken_statement = statement_new(<const uint8_t *>b"\0\0\0", 3, False, NULL, NULL)  # an empty query
+    cdef Analysis harmless
+    harmless.effects = harmless.setting_count = 0
+    make_nameless(&nowhere_statement, b"nowhere")
+    make_nameless(&outdated_statement, b"outdated")
+    taken_statement = statement_new(<const uint8_t *>b"\0\0\0", 3, &harmless, NULL, NULL)  # an empty query
 
 
 cdef Statement *nowhere() noexcept nogil:

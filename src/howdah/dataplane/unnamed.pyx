@@ -7,6 +7,7 @@ by `preparing`, `simple_query` and `deferral`.
 
 from libc.stdint cimport uint8_t, uint32_t
 
+from howdah.dataplane.asking cimport hold_settings, note_effects
 from howdah.dataplane.buffers cimport Block, block_data, block_drop, hold
 from howdah.dataplane.linking cimport note_owed
 from howdah.dataplane.parties cimport (
@@ -25,6 +26,7 @@ from howdah.dataplane.reply_queue cimport (
     CHANGE_UNNAMED,
     CHANGE_UNNAMED_AGAIN,
     CHANGE_UNNAMED_KEPT,
+    EXPECT_BIND,
     EXPECT_CLOSE,
     EXPECT_FUNCTION,
     EXPECT_KIND,
@@ -36,13 +38,10 @@ from howdah.dataplane.reply_queue cimport (
     owed_at,
 )
 from howdah.dataplane.turn cimport STEP_FORWARD, STEP_GONE, Step, Turn, stage_bytes, stage_request, staged, staging
-from howdah.sql.effects cimport may_drop_statements
+from howdah.sql.effects cimport EFFECT_DEALLOCATE, EFFECT_SETTINGS, Analysis
 from howdah.wire.bytes cimport Writer
 from howdah.wire.compose cimport compose_close
 from howdah.wire.frame cimport Frame
-
-cdef enum:
-    HEADER = 5
 
 
 cdef uint8_t unnamed_change(const Client *client) noexcept nogil:
@@ -67,7 +66,7 @@ cdef Step note_change(Worker *w, Client *client, uint8_t expected, Turn *turn) n
     return step
 
 
-cdef Step parse_unnamed(Worker *w, Client *client, const Frame *frame, const uint8_t *message,
+cdef Step parse_unnamed(Worker *w, Client *client, const Frame *frame, const uint8_t *message, const Analysis *found,
                         Turn *turn) noexcept nogil:
     """The Parse is kept with the client; one too large to be kept keeps the server until it is used up."""
     cdef Step step = note_change(w, client, EXPECT_PARSE, turn)
@@ -76,7 +75,10 @@ cdef Step parse_unnamed(Worker *w, Client *client, const Frame *frame, const uin
     if (not client.server.pins & PIN_SESSION_MODE and frame.here == frame.size <= LARGEST_KEPT
             and hold(&w.slab, &client.unnamed_parse, message, frame.size)):
         client.unnamed = UNNAMED_KEPT
-    client.unnamed_drops = client.names.count and may_drop_statements(message + HEADER, frame.here - HEADER)
+    block_drop(&w.slab, &client.unnamed_settings)
+    client.unnamed_effects = found.effects
+    if not hold_settings(w, &client.unnamed_settings, found):
+        client.unnamed_effects |= EFFECT_SETTINGS
     return step
 
 
@@ -104,9 +106,21 @@ cdef Step use_unnamed(Worker *w, Client *client, uint8_t expected, Turn *turn) n
         step = lend_unnamed(w, client, turn)
     if step != STEP_FORWARD:
         return step
-    if client.unnamed_drops:
-        client.server.replies.dropping = True
+    if expected == EXPECT_BIND:
+        note_unnamed_run(w, client)
     return note_owed(client, expected, CHANGE_NONE, NULL, turn)
+
+
+cdef void note_unnamed_run(Worker *w, Client *client) noexcept nogil:
+    """It is about to be run."""
+    cdef const char *names = NULL
+    cdef uint32_t size = 0
+    if client.unnamed_settings != NULL:
+        names = <const char *>block_data(client.unnamed_settings)
+        size = client.unnamed_settings.end
+    note_effects(w, client, client.unnamed_effects, names, size)
+    if client.unnamed_effects & EFFECT_DEALLOCATE:
+        client.server.replies.dropping = True
 
 
 cdef Step lend_unnamed(Worker *w, Client *client, Turn *turn) noexcept nogil:

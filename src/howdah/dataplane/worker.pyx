@@ -128,7 +128,15 @@ from howdah.dataplane.recycle cimport (
     server_ended,
     watch_client,
 )
-from howdah.dataplane.relay cimport console_held, relay_client, relay_console, relay_granted, relay_held, relay_server
+from howdah.dataplane.relay cimport (
+    console_held,
+    paused,
+    relay_client,
+    relay_console,
+    relay_granted,
+    relay_held,
+    relay_server,
+)
 from howdah.dataplane.replication cimport replication_login
 from howdah.dataplane.reply_queue cimport all_replied, ends_with_ready, is_streaming, work_to_do
 from howdah.dataplane.routes cimport CPlan, Route, find_route, find_time_limits
@@ -353,7 +361,8 @@ cdef void go_on(Worker *w) noexcept nogil:
             client_refuse(w, client, FAST_CLOSE, b"")
         elif client.state == CLIENT_IDLE or client.state == CLIENT_ACTIVE:
             watch_client(w, client)
-            relay_held(w, client)
+            if not paused(client):
+                relay_held(w, client)
         client = next_ready(w)
 
 

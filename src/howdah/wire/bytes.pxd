@@ -45,6 +45,15 @@ cdef inline uint8_t peek_u8(const Reader *r, size_t ahead) noexcept nogil:
     return r.at[ahead] if <size_t>(r.end - r.at) > ahead else 0
 
 
+cdef inline void pass_while(Reader *r, const uint16_t *marks, uint16_t wanted) noexcept nogil:
+    """Move past the bytes that have the `wanted` mark; `marks` has an entry for each of the 256 there are."""
+    cdef const uint8_t *at = r.at
+    cdef const uint8_t *end = r.end
+    while at < end and marks[at[0]] & wanted:
+        at += 1
+    r.at = at
+
+
 cdef inline uint16_t read_u16(Reader *r) noexcept nogil:
     cdef const uint8_t *at = r.at
     if r.end - at < 2:

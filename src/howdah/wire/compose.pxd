@@ -28,6 +28,8 @@ cdef void compose_cancel(Writer *w, uint32_t pid, const uint8_t *secret, uint32_
 cdef void compose_query(Writer *w, const char *text) noexcept nogil
 cdef void compose_bare(Writer *w, uint8_t tag) noexcept nogil
 cdef void compose_parse_head(Writer *w, const char *name, uint32_t size) noexcept nogil
+cdef void compose_close_portal(Writer *w, const char *portal) noexcept nogil
+cdef void compose_bind(Writer *w, const char *portal, const char *name) noexcept nogil
 cdef void compose_describe(Writer *w, const char *name) noexcept nogil
 cdef void compose_close(Writer *w, const char *name) noexcept nogil
 cdef void compose_execute(Writer *w, const char *portal) noexcept nogil

@@ -15,6 +15,7 @@ from howdah.wire.bytes cimport (
     write_bytes,
     write_string,
     write_u8,
+    write_u16,
     write_u32,
 )
 from howdah.wire.startup cimport next_parameter
@@ -246,6 +247,23 @@ cdef void compose_close(Writer *w, const char *name) noexcept nogil:
     cdef size_t mark = begin_message(w, tags.CLOSE)
     write_u8(w, c"S")
     write_string(w, name)
+    end_message(w, mark)
+
+
+cdef void compose_close_portal(Writer *w, const char *portal) noexcept nogil:
+    cdef size_t mark = begin_message(w, tags.CLOSE)
+    write_u8(w, c"P")
+    write_string(w, portal)
+    end_message(w, mark)
+
+
+cdef void compose_bind(Writer *w, const char *portal, const char *name) noexcept nogil:
+    """Without parameters."""
+    cdef size_t mark = begin_message(w, tags.BIND)
+    write_string(w, portal)
+    write_string(w, name)
+    for _ in range(3):
+        write_u16(w, 0)
     end_message(w, mark)
 
 

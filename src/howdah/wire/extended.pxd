@@ -21,5 +21,7 @@ cdef MentionVerdict parse_mention(const uint8_t *message, uint32_t size, Mention
 cdef MentionVerdict bind_mention(const uint8_t *message, uint32_t size, Mention *mention) noexcept nogil
 cdef MentionVerdict target_mention(const uint8_t *message, uint32_t size, Mention *mention) noexcept nogil
 cdef uint32_t result_formats(const uint8_t *message, uint32_t size, uint32_t behind_names) noexcept nogil
+cdef void compose_spliced(Writer *w, const uint8_t *message, uint32_t size, uint32_t start, uint32_t end,
+                          const char *word, uint32_t word_size) noexcept nogil
 cdef void compose_renamed(Writer *w, const uint8_t *message, uint32_t size, const Mention *mention, const char *name,
                           uint32_t name_size) noexcept nogil

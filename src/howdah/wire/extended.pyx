@@ -81,12 +81,18 @@ cdef uint32_t result_formats(const uint8_t *message, uint32_t size, uint32_t beh
     return values if r.ok else 0
 
 
+cdef void compose_spliced(Writer *w, const uint8_t *message, uint32_t size, uint32_t start, uint32_t end,
+                          const char *word, uint32_t word_size) noexcept nogil:
+    """How a message of `size` bytes begins when `word` stands in it from `start` to `end`: what stands behind that is
+    to follow."""
+    write_u8(w, message[0])
+    write_u32(w, size - 1 - (end - start) + word_size)
+    write_bytes(w, message + HEADER, start - HEADER)
+    write_bytes(w, word, word_size)
+
+
 cdef void compose_renamed(Writer *w, const uint8_t *message, uint32_t size, const Mention *mention, const char *name,
                           uint32_t name_size) noexcept nogil:
-    """How a message of `size` bytes begins when its statement is called `name`: what stands behind `mention.end` in it
-    is to follow."""
-    write_u8(w, message[0])
-    write_u32(w, size - 1 - mention.size + name_size)
-    write_bytes(w, message + HEADER, mention.start - HEADER)
-    write_bytes(w, name, name_size)
-    write_u8(w, 0)
+    """How a message of `size` bytes begins when its statement is called `name`, which has a NUL: what stands behind
+    `mention.end` in it is to follow."""
+    compose_spliced(w, message, size, mention.start, mention.end, name, name_size + 1)

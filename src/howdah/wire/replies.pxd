@@ -12,7 +12,7 @@ cdef struct ErrorFields:
 
 cdef bint read_error(const uint8_t *body, size_t size, ErrorFields *fields) noexcept nogil
 cdef void compose_renamed_error(Writer *w, const uint8_t *body, size_t size, const char *old,
-                                const char *new) noexcept nogil
+                                const char *new, int shift) noexcept nogil
 cdef uint32_t parameters_shape(const uint8_t *body, size_t size) noexcept nogil
 cdef uint32_t result_shape(uint32_t parameters, const uint8_t *body, size_t size) noexcept nogil
 cdef bint read_parameter_status(const uint8_t *body, size_t size, const char **name, const char **value) noexcept nogil

@@ -5,6 +5,8 @@ Takes bytes, gives pointers into them.  False means that the contents do not fit
 """
 
 from libc.stdint cimport uint8_t, uint32_t
+from libc.stdio cimport snprintf
+from libc.stdlib cimport atoi
 from libc.string cimport strlen, strstr
 
 from howdah.wire cimport tags
@@ -50,8 +52,9 @@ cdef bint read_error(const uint8_t *body, size_t size, ErrorFields *fields) noex
 
 
 cdef void compose_renamed_error(Writer *w, const uint8_t *body, size_t size, const char *old,
-                                const char *new) noexcept nogil:
-    """An ErrorResponse that `read_error` has found well-formed, with `new` for the first `old` in its message."""
+                                const char *new, int shift) noexcept nogil:
+    """An ErrorResponse that `read_error` has found well-formed, with `new` for the first `old` in its message, and with
+    its position in the text `shift` characters further to the front."""
     cdef Reader r = reader(body, size)
     cdef size_t mark = begin_message(w, tags.ERROR_RESPONSE)
     cdef uint8_t code = read_u8(&r)
@@ -61,8 +64,10 @@ cdef void compose_renamed_error(Writer *w, const uint8_t *body, size_t size, con
     while code:
         write_u8(w, code)
         text = read_string(&r, &length)
-        at = strstr(text, old) if code == c'M' else NULL
-        if at == NULL:
+        at = strstr(text, old) if code == c'M' and old[0] else NULL
+        if code == c'P' and shift:
+            write_position(w, text, shift)
+        elif at == NULL:
             write_string(w, text)
         else:
             write_bytes(w, text, at - text)
@@ -71,6 +76,12 @@ cdef void compose_renamed_error(Writer *w, const uint8_t *body, size_t size, con
         code = read_u8(&r)
     write_u8(w, 0)
     end_message(w, mark)
+
+
+cdef void write_position(Writer *w, const char *text, int shift) noexcept nogil:
+    cdef char[16] number
+    snprintf(number, sizeof(number), b"%d", <int>max(atoi(text) - shift, 1))
+    write_string(w, number)
 
 
 cdef uint32_t mixed(uint32_t shape, const uint8_t *data, size_t size) noexcept nogil:

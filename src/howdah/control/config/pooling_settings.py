@@ -20,6 +20,18 @@ PoolSize = Annotated[int, BeforeValidator(count), AfterValidator(between(0, 100_
 Positive = Annotated[int, BeforeValidator(count), AfterValidator(between(1, 1_000_000)), Kind("number")]
 
 
+SessionCheck = Annotated[
+    Literal["suspicious", "always", "off"],
+    BeforeValidator(one_of("suspicious", "always", "off")),
+    Kind("one of suspicious, always, off"),
+]
+SequenceState = Annotated[
+    Literal["learn", "pin", "ignore"],
+    BeforeValidator(one_of("learn", "pin", "ignore")),
+    Kind("one of learn, pin, ignore"),
+]
+
+
 class PoolingSettings(Table):
     """Pools and their limits."""
 
@@ -55,6 +67,18 @@ class PoolingSettings(Table):
         True,
         "Answer a `BEGIN` without a server, and send it in front of the transaction's first statement: a client that "
         "does not go on at once holds nobody up.",
+    )
+    session_check: SessionCheck = setting(
+        "suspicious",
+        "After which transactions PostgreSQL is asked what has become of the session. suspicious: those whose texts "
+        "may change it, or call functions that are not known to leave it alone. always: all (for functions behind "
+        "views, triggers, operators and the like, which no text shows). off: those that change it in so many words.",
+    )
+    session_sequences: SequenceState = setting(
+        "learn",
+        "What becomes of `currval` and `lastval`, which PostgreSQL keeps in the session. learn: from the first use of "
+        "one of them on, clients of that database and user keep their server once they have taken a number (INSERT, "
+        "COPY, `nextval`). pin: always. ignore: never.",
     )
     disable_pqexec: Switch = setting(
         False,

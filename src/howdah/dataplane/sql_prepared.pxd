@@ -1,0 +1,22 @@
+"""Statements that are prepared, run and dropped by SQL."""
+
+from libc.stdint cimport uint8_t, uint32_t
+
+from howdah.dataplane.parties cimport Client, Server, Worker
+from howdah.dataplane.turn cimport Step, Turn
+from howdah.sql.effects cimport Analysis, NameUse
+from howdah.wire.extended cimport Mention
+from howdah.wire.frame cimport Frame
+
+cpdef enum:
+    LARGEST_LEAD = 4096  # bytes of a text in front of the statement's name
+
+cdef Step prepare_by_query(Worker *w, Client *client, const Frame *frame, const uint8_t *message, const NameUse *use,
+                           const char *name, uint32_t size, const Analysis *found, Turn *turn) noexcept nogil
+cdef Step execute_by_query(Worker *w, Client *client, const Frame *frame, const uint8_t *message, const NameUse *use,
+                           const char *name, uint32_t size, Turn *turn) noexcept nogil
+cdef void prepare_failed(Server *server) noexcept nogil
+cdef bint parse_uses_statement(Worker *w, Client *client, const Frame *frame, const uint8_t *message,
+                               const Mention *mention, const Analysis *found) noexcept nogil
+cdef Step parse_with_statement(Worker *w, Client *client, const Frame *frame, const uint8_t *message,
+                               const Mention *mention, const Analysis *found, Turn *turn) noexcept nogil

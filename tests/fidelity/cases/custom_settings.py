@@ -1,0 +1,37 @@
+"""Settings that PostgreSQL has never heard of, and row-level security by one of them."""
+
+from tests.fidelity.case import case, extended, other
+
+CASES = (
+    case("set", "SET app.tenant_id = 'east'", "SHOW app.tenant_id", "SELECT current_setting('app.tenant_id')"),
+    case("never-set", "SHOW app.never_set", "SELECT current_setting('app.never_set')",
+         "SELECT current_setting('app.never_set', true)"),
+    case("never-set-here-but-by-others", "SELECT current_setting('app.tenant_id', true) IS NOT DISTINCT FROM 'soil'"),
+    case("empty-after-reset", "SET app.tenant_id = 'east'", "RESET app.tenant_id", "SHOW app.tenant_id",
+         "SELECT current_setting('app.tenant_id', true) = ''"),
+    case("set-config", "SELECT set_config('app.tenant_id', 'east', false)", "SHOW app.tenant_id"),
+    case("set-config-local", "BEGIN; SELECT set_config('app.tenant_id', 'east', true)", "SHOW app.tenant_id", "COMMIT",
+         "SELECT current_setting('app.tenant_id', true) IS DISTINCT FROM 'east'"),
+    case("computed-name", "SELECT set_config('app.' || 'computed', 'mine', false)", "SHOW app.computed"),
+    case("in-a-function", "SELECT set_it('app.tenant_id', 'west')", "SHOW app.tenant_id"),
+    case("name-known-to-a-do-block-alone", "DO $$ BEGIN EXECUTE 'SET app.se' || 'cret = 1'; END $$", "SHOW app.secret"),
+    case("quoted-name", "SET \"App\".\"Tenant_Id\" = 'east'", "SHOW app.tenant_id", 'SHOW "APP".tenant_id'),
+    case("bad-name", 'SET app."not a name" = 1', "SET nothing = 1", "SHOW work_mem"),
+    case("rolled-back", "SET app.tenant_id = 'east'", "BEGIN", "SET app.tenant_id = 'west'", "ROLLBACK",
+         "SHOW app.tenant_id"),
+    case("first-set-rolled-back", "BEGIN; SET app.first = 'x'", "ROLLBACK",
+         "SELECT coalesce(current_setting('app.first', true), '') = ''"),
+    case("row-level-security", "SET app.tenant_id = 'east'", "SELECT body FROM tenants", "SET app.tenant_id = 'west'",
+         "SELECT body FROM tenants", extended("SELECT body FROM tenants"), "RESET app.tenant_id",
+         "SELECT body FROM tenants"),
+    case("row-level-security-of-two", "SET app.tenant_id = 'east'", other("SET app.tenant_id = 'west'"),
+         "SELECT body FROM tenants", other("SELECT body FROM tenants"), "SELECT body FROM tenants",
+         other("SELECT body FROM tenants")),
+    case("row-level-security-local", "BEGIN; SET LOCAL app.tenant_id = 'east'", "SELECT body FROM tenants", "COMMIT",
+         "SELECT body FROM tenants"),
+    case("row-level-security-with-nothing-set", "SELECT body FROM tenants", "SELECT count(*) FROM tenants"),
+    case("deep-name", "SET a.b.c = 'deep'", "SHOW a.b.c"),
+    case("value-like-sql", "SET app.other = '''; RESET ALL; --'", "SHOW app.other", "SHOW work_mem"),
+    case("list-value", "SET app.other = one, two, 'three four'", "SHOW app.other"),
+    case("of-no-extension", "SET plpgsql.variable_conflict = 'use_column'", "SHOW plpgsql.variable_conflict"),
+)  # fmt: skip

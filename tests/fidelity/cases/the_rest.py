@@ -1,0 +1,66 @@
+"""Everything else that a session has: libraries, random numbers, processes, two phases, DISCARD."""
+
+from tests.fidelity.case import case, extended, other
+
+_SAME_PID = "SELECT pg_backend_pid()::text = current_setting('app.here') AS same"
+
+CASES = (
+    case("load", "LOAD 'auto_explain'", "SHOW auto_explain.log_analyze", "SET auto_explain.log_min_duration = '1h'",
+         "SHOW auto_explain.log_min_duration", user="postgres"),
+    case("load-plugin", "LOAD '$libdir/plugins/nothing'", "SELECT 'fine' AS body"),
+    case("setseed", "SELECT setseed(0.5)", "SELECT random()", "SELECT random()"),
+    case("seed-setting", "SET seed TO 0.5", "SELECT random()"),
+    case("setseed-in-a-transaction", "BEGIN; SELECT setseed(0.5)", "SELECT random()", "COMMIT"),
+    case("two-phases", "BEGIN; INSERT INTO scratch.t VALUES (1)", "PREPARE TRANSACTION 'fidelity'",
+         "SELECT count(*) FROM scratch.t", other("COMMIT PREPARED 'fidelity'"), "SELECT count(*) FROM scratch.t",
+         setup="CREATE TABLE scratch.t (x int); GRANT ALL ON scratch.t TO PUBLIC"),
+    case("two-phases-rolled-back", "BEGIN; INSERT INTO scratch.t VALUES (1)", "PREPARE TRANSACTION 'fidelity'",
+         "ROLLBACK PREPARED 'fidelity'", "SELECT count(*) FROM scratch.t", "ROLLBACK PREPARED 'fidelity'",
+         setup="CREATE TABLE scratch.t (x int); GRANT ALL ON scratch.t TO PUBLIC"),
+    case("two-phases-with-temporary-table", "BEGIN; CREATE TEMP TABLE notes (x int)", "PREPARE TRANSACTION 'fidelity'",
+         "SELECT * FROM notes"),
+    case("pid-in-a-transaction", "BEGIN; SELECT set_config('app.here', pg_backend_pid()::text, true) IS NULL",
+         _SAME_PID, extended(_SAME_PID), "SAVEPOINT a", _SAME_PID, "COMMIT"),
+    case("pid-with-a-temporary-table", "CREATE TEMP TABLE here AS SELECT pg_backend_pid() AS pid",
+         "SELECT pid = pg_backend_pid() AS same FROM here", "SELECT pid = pg_backend_pid() AS same FROM here"),
+    case("own-session-in-pg-stat-activity", "BEGIN",
+         "SELECT state, usename, backend_type FROM pg_stat_activity WHERE pid = pg_backend_pid()", "COMMIT"),
+    case("transaction-id", "BEGIN; SELECT set_config('app.here', pg_current_xact_id()::text, true) IS NULL",
+         "SELECT pg_current_xact_id()::text = current_setting('app.here') AS same", "COMMIT",
+         "SELECT pg_current_xact_id_if_assigned() IS NULL AS none"),
+    case("transaction-status", "CREATE TABLE scratch.x AS SELECT pg_current_xact_id() AS x", "SELECT pg_xact_status(x)"
+             " FROM scratch.x"),
+    case("txid", "BEGIN; SELECT txid_current() = txid_current() AS same", "SELECT txid_current_if_assigned() IS NULL",
+         "ROLLBACK"),
+    case("now-in-a-transaction", "BEGIN; SELECT set_config('app.here', now()::text, true) IS NULL",
+         "SELECT now()::text = current_setting('app.here') AS same", "COMMIT"),
+    case("replication-role", "SET session_replication_role = replica", "INSERT INTO scratch.t VALUES (1)",
+         "RESET session_replication_role", "INSERT INTO scratch.t VALUES (1)", user="postgres",
+         setup="CREATE TABLE scratch.t (x int CHECK (x > 0), y int REFERENCES items); CREATE FUNCTION scratch.no()"
+             " RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$;"
+             " CREATE TRIGGER no BEFORE INSERT ON scratch.t FOR EACH ROW EXECUTE FUNCTION scratch.no()"),
+    case("discard-plans", "PREPARE s AS SELECT 1 AS one", "DISCARD PLANS", "EXECUTE s"),
+    case("discard-temp", "SET work_mem = '7MB'", "CREATE TEMP TABLE notes (x int)", "DISCARD TEMP", "SHOW work_mem",
+         "SELECT * FROM notes"),
+    case("discard-all", "SET work_mem = '7MB'; PREPARE s AS SELECT 1; LISTEN news", "CREATE TEMP TABLE notes (x int)",
+         "SELECT pg_advisory_lock(1)", "DISCARD ALL", "SHOW work_mem", "EXECUTE s", "SELECT * FROM notes",
+         "SELECT count(*) FROM pg_listening_channels()", other("SELECT pg_try_advisory_lock(1)")),
+    case("discard-all-in-a-transaction", "SET work_mem = '7MB'", "BEGIN", "DISCARD ALL", "ROLLBACK", "SHOW work_mem"),
+    case("discard-all-in-a-string", "SELECT 1; DISCARD ALL", "SHOW work_mem"),
+    case("constraints", "BEGIN; SET CONSTRAINTS ALL DEFERRED", "INSERT INTO scratch.child VALUES (1)",
+         "INSERT INTO scratch.parent VALUES (1)", "COMMIT", "BEGIN; INSERT INTO scratch.child VALUES (2)", "COMMIT",
+         setup="CREATE TABLE scratch.parent (id int PRIMARY KEY); CREATE TABLE scratch.child (id int REFERENCES"
+               " scratch.parent DEFERRABLE); GRANT ALL ON ALL TABLES IN SCHEMA scratch TO PUBLIC"),
+    case("everything-at-once", "SET work_mem = '7MB'; SET search_path = two; SET ROLE fidelity_reader",
+         "PREPARE s AS SELECT name, current_user FROM place", "CREATE TEMP TABLE notes AS SELECT current_user AS who",
+         "EXECUTE s", "SELECT * FROM notes", "DROP TABLE notes", "EXECUTE s", "SHOW work_mem", "RESET ROLE",
+         "EXECUTE s", "SET search_path = one", "EXECUTE s"),
+    case("vacuum", "SET vacuum_cost_delay = 1", "VACUUM scratch.t", "SHOW vacuum_cost_delay",
+         setup="CREATE TABLE scratch.t (x int); ALTER TABLE scratch.t OWNER TO fidelity_rider"),
+    case("copy-out", "SET DateStyle = 'German'", "COPY (SELECT date '2024-02-29') TO STDOUT", "RESET DateStyle",
+         "COPY (SELECT date '2024-02-29') TO STDOUT"),
+    case("failed-and-after", "SELECT 1/0", "SELECT 'fine' AS body", "BEGIN", "SELECT nothing", "SELECT 1", "ROLLBACK",
+         "SELECT 'fine' AS body"),
+    case("large-objects", "BEGIN; SELECT lo_create(4711)", "SELECT lo_open(4711, 131072)", "SELECT lowrite(0, 'abc')",
+         "COMMIT", "SELECT lo_get(4711)", "SELECT lo_unlink(4711)"),
+)  # fmt: skip

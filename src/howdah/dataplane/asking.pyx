@@ -24,6 +24,7 @@ from howdah.dataplane.parties cimport (
     PIN_SESSION_MODE,
     PIN_TEMP,
     PIN_UNKNOWN,
+    UNNAMED_THERE,
     Client,
     Server,
     Worker,
@@ -261,7 +262,8 @@ cdef bint is_over(const Client *client) noexcept nogil:
 
 
 cdef bint must_ask(const Client *client) noexcept nogil:
-    return client.effects != 0 and follows_client(client)
+    """Not while the server has an unnamed statement that the client may still use: a Query would end it."""
+    return client.effects != 0 and follows_client(client) and client.unnamed != UNNAMED_THERE
 
 
 # ---- the question --------------------------------------------------------------------------------------------------
@@ -298,6 +300,7 @@ cdef void ask_session(Worker *w, Server *server) noexcept nogil:
         server.overflowed = True
         return
     server.asking = True
+    client.query_us = w.now_us  # limits of time are about what the client asks for
     server.unnamed_owner = 0  # a Query ends it
     send_to_server(w, server, data, message.used)
 

@@ -145,7 +145,7 @@ cdef void link(Worker *w, Client *client, Server *server) noexcept nogil:
     client.server = server
     server.client = client
     server.request_us = client.query_us = w.now_us
-    server.fatal_sent = False
+    server.fatal_sent = server.front_failed = server.overflowed = False
     server.reset_wanted = w.plan.server_reset_query_always
     relaxed_add_u64(&client.pool.tallies[w.index].server_assignments, 1)
     if load_i32(&client.pool.mode) == SESSION_MODE:

@@ -12,8 +12,9 @@ Called by `simple_query`, `preparing` and `relay`.
 from libc.stdint cimport int16_t, int32_t, uint8_t, uint32_t
 
 from howdah.cdefs.atomics cimport add_i32
+from howdah.dataplane.buffers cimport Block, block_data, block_new
 from howdah.dataplane.linking cimport note_owed
-from howdah.dataplane.parties cimport UNNAMED_THERE, Client, Server, Worker
+from howdah.dataplane.parties cimport UNNAMED_KEPT, UNNAMED_THERE, Client, Server, Worker
 from howdah.dataplane.providing cimport make_way, prepare_where_missing, put_sync
 from howdah.dataplane.reply_queue cimport (
     CHANGE_NONE,
@@ -34,6 +35,7 @@ from howdah.dataplane.statements cimport (
     shelf_remove,
 )
 from howdah.dataplane.texts cimport (
+    SERVER_NAME_SIZE,
     Naming,
     Statement,
     naming_drop,
@@ -58,7 +60,7 @@ from howdah.sql.effects cimport (
     used_name,
 )
 from howdah.sql.identifiers cimport LARGEST_IDENTIFIER
-from howdah.wire.bytes cimport Writer
+from howdah.wire.bytes cimport Writer, write_bytes, writer
 from howdah.wire.extended cimport Mention, compose_spliced
 from howdah.wire.frame cimport Frame
 from howdah.wire.tags cimport IN_FAILED_TRANSACTION
@@ -200,9 +202,24 @@ cdef bint parse_uses_statement(Worker *w, Client *client, const Frame *frame, co
     return size and names_find(&client.names, name, size, &edition) != NULL
 
 
+cdef bint keep(Worker *w, Client *client, const Frame *frame, const uint8_t *message, uint32_t start, uint32_t size,
+               const Statement *statement) noexcept nogil:
+    """Keep the Parse as it is sent; False: out of memory."""
+    cdef Block *block = block_new(&w.slab, frame.size + SERVER_NAME_SIZE)
+    cdef Writer kept
+    if block == NULL:
+        return False
+    kept = writer(block_data(block), block.capacity)
+    compose_spliced(&kept, message, frame.size, start, start + size, statement.name, statement.name_size)
+    write_bytes(&kept, message + start + size, frame.size - start - size)
+    block.end = <uint32_t>kept.used
+    client.unnamed_parse = block
+    return True
+
+
 cdef Step parse_with_statement(Worker *w, Client *client, const Frame *frame, const uint8_t *message,
                                const Mention *mention, const Analysis *found, Turn *turn) noexcept nogil:
-    """Forward it with the name that the statement has at servers.  It is not kept: it is of use at this one alone."""
+    """Forward it with the name that the statement has at servers, and keep it so."""
     cdef const NameUse *use = only_use(found)
     cdef char[LARGEST_IDENTIFIER + 1] name
     cdef int32_t *edition
@@ -218,7 +235,7 @@ cdef Step parse_with_statement(Worker *w, Client *client, const Frame *frame, co
         return STEP_GONE if step == STEP_FORWARD else step
     step = note_change(w, client, EXPECT_PARSE, turn)
     client.server.unnamed_owner = client.id
-    client.unnamed = UNNAMED_THERE
+    client.unnamed = UNNAMED_KEPT if keep(w, client, frame, message, start, use.size, statement) else UNNAMED_THERE
     client.unnamed_effects = statement.text.effects
     if client.unnamed_effects & EFFECT_SETTING:
         client.unnamed_effects |= EFFECT_SETTINGS

@@ -27,6 +27,8 @@ def _riders(cluster: Postgres) -> Iterator[Pooler]:
     pooler.databases = {DATABASE: {"host": cluster.host, "port": cluster.port}}
     pooler.users = {USER: {"password": PASSWORD}}
     pooler.settings |= {"auth_type": "scram-sha-256", "default_pool_size": SERVERS, "query_wait_timeout": 20}
+    # A server that has the client's settings already would be preferred, so that some would never meet another.
+    pooler.settings["server_round_robin"] = True
     with alive(pooler):
         yield pooler
         servers = most_servers(pooler.log.read_text())

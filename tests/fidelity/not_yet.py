@@ -16,10 +16,9 @@ NOT_YET = frozenset({
     "statements-after-ddl",
 })  # fmt: skip
 
-#: What a server keeps for good, whoever has made it so: libraries that are loaded, settings of an application's own
-#: that are empty now, a schema for temporary tables.  Whether a case meets that depends on the server that it comes to.
+#: What a server keeps for good, whoever has made it so: settings of an application's own that are empty now, a schema
+#: for temporary tables.  Whether a case meets that depends on the server that it comes to.
 BY_LUCK = frozenset({
-    "leaks-settings-by-a-function",
     "settings-search-path-of-one-string",
     "settings-fifty",
     "custom_settings-list-value",

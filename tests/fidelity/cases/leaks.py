@@ -4,8 +4,10 @@ from tests.fidelity.case import Case, LogIn, Step, by, case, hear, leave, log_in
 
 _LOOK = (
     "SELECT current_user, session_user, current_setting('role'), current_setting('search_path')",
-    "SELECT name, setting FROM pg_settings"
-    " WHERE context IN ('user', 'superuser') AND NOT starts_with(name, 'plpgsql.') ORDER BY name",
+    (
+        "SELECT name, setting FROM pg_settings"
+        " WHERE context IN ('user', 'superuser') AND NOT starts_with(name, 'plpgsql.') ORDER BY name"
+    ),
     "SELECT coalesce(current_setting('app.tenant_id', true), ''), coalesce(current_setting('app.other', true), '')",
     "SELECT body FROM tenants",
     "SELECT what FROM secret",

@@ -14,7 +14,7 @@ Called by `relay` and `preparing`.
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcpy, strcmp, strncmp
 
-from howdah.dataplane.buffers cimport Block, block_data, block_drop, block_new
+from howdah.dataplane.buffers cimport Block, block_data, block_drop, block_new, hold_more
 from howdah.dataplane.client cimport set_ready
 from howdah.dataplane.parties cimport Client, Server, Worker
 from howdah.dataplane.recycle cimport send_to_server
@@ -109,20 +109,10 @@ cdef bint cure(Worker *w, Server *server) noexcept nogil:
 
 cdef bint held_behind_group(Worker *w, Client *client) noexcept nogil:
     """Put what the client has sent since, and was not dealt with, behind the group.  False: that is too much."""
-    cdef Block *group = client.group
     cdef Block *held = client.held
-    cdef Block *both
-    if held == NULL:
-        return True
-    both = block_new(&w.slab, group.end + held.end)
-    if both == NULL:
+    if held != NULL and not hold_more(&w.slab, &client.group, block_data(held), held.end):
         return False
-    memcpy(block_data(both), block_data(group), group.end)
-    memcpy(block_data(both) + group.end, block_data(held), held.end)
-    both.end = group.end + held.end
-    block_drop(&w.slab, &client.group)
     block_drop(&w.slab, &client.held)
-    client.group = both
     return True
 
 

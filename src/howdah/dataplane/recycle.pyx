@@ -190,6 +190,12 @@ cdef bint ask(Worker *w, Server *server, const char *query) noexcept nogil:
     return sent
 
 
+cdef void ask_or_close(Worker *w, Server *server, const char *query) noexcept nogil:
+    """The same where nothing else will do."""
+    if not ask(w, server, query):
+        server_close(w, server, UNRECOVERABLE)
+
+
 cdef void check(Worker *w, Server *server) noexcept nogil:
     """Ask a server that was idle whether it is still there: `recycle` goes on with the answer."""
     server_move(server, SERVER_RECYCLING)
@@ -232,8 +238,7 @@ cdef void recycle(Worker *w, Server *server) noexcept nogil:
         return
     server.under_check = False
     if server.status != IDLE:
-        if not ask(w, server, "ROLLBACK"):
-            server_close(w, server, UNRECOVERABLE)
+        ask_or_close(w, server, "ROLLBACK")
         return
     if server.pins & (PIN_LOAD | PIN_SEED):
         server_close(w, server, SESSION_SPOILED)
@@ -244,35 +249,30 @@ cdef void recycle(Worker *w, Server *server) noexcept nogil:
         server.settings_unsure = strcasecmp(w.plan.server_reset_query, "DISCARD ALL") != 0
         settings_are_the_servers_own(server)
         if w.plan.server_reset_query[0]:
-            if not ask(w, server, w.plan.server_reset_query):
-                server_close(w, server, UNRECOVERABLE)
+            ask_or_close(w, server, w.plan.server_reset_query)
             return
     if server.settings_unsure:
         server.settings_unsure = False
         settings_are_the_servers_own(server)
-        if not ask(w, server, "SET SESSION AUTHORIZATION DEFAULT;RESET ALL"):
-            server_close(w, server, UNRECOVERABLE)
+        ask_or_close(w, server, "SET SESSION AUTHORIZATION DEFAULT;RESET ALL")
         return
     if server.soiled or server.pins & ~<uint16_t>PIN_UNNAMED_STATEMENT:
         server.soiled = False
         server.pins = 0
         settings_are_the_servers_own(server)
         server.evictions_lost += 1  # nor is it known what is prepared there
-        if not ask(w, server, CLEANING):
-            server_close(w, server, UNRECOVERABLE)
+        ask_or_close(w, server, CLEANING)
         return
     server.pins = 0
     if server.evictions_lost:
         server.evictions_lost = 0
-        if not ask(w, server, "DEALLOCATE ALL"):
-            server_close(w, server, UNRECOVERABLE)
+        ask_or_close(w, server, "DEALLOCATE ALL")
         return
     if server.unsettled:
         # PostgreSQL 18 then fails the first statement behind the next Sync (XX000, "unexpected state STARTED");
         # any statement heals it, and it must not be the next client's.
         server.unsettled = False
-        if not ask(w, server, ""):
-            server_close(w, server, UNRECOVERABLE)
+        ask_or_close(w, server, "")
         return
     if server.settings == NULL:
         server_close(w, server, UNRECOVERABLE)  # out of memory a moment ago

@@ -28,20 +28,9 @@ STEPS = (
     | {"credentials", "access", "texts"},
     {"reply_queue", "statements", "session_state", "pool", "routes", "cancels", "turnstile"},
     {"parties", "client", "server", "mailbox", "welcome"},
-    {
-        "opening",
-        "proof",
-        "handshake",
-        "server_login",
-        "replication",
-        "relay",
-        "recycle",
-        "canceller",
-        "asking",
-        "settling",
-    }
-    | {"assignment", "turn", "linking", "preparing", "unnamed", "simple_query", "curing", "deferral", "descriptions"}
-    | {"providing", "sql_prepared"},
+    {"opening", "proof", "handshake", "server_login", "replication", "relay", "recycle", "canceller"}
+    | {"asking", "noting", "pinning", "sequences", "settling", "providing", "sql_prepared"}
+    | {"assignment", "turn", "linking", "preparing", "unnamed", "simple_query", "curing", "deferral", "descriptions"},
     {"listener", "worker", "snapshot"},
     {"engine"},
 )

@@ -1,17 +1,16 @@
 """After a transaction that may have changed the session, the server is asked what has become of it.
 
-What texts may do is noted as they are sent (`note_effects`).  When the transaction is over and something is noted, one
+What texts may do is noted as they are sent (`noting`).  When the transaction is over and something is noted, one
 question goes to the server while the client still has it; the answer says which settings are the client's from now on
 and what keeps the server (pins).  Rollbacks, savepoints and functions need no case of their own: PostgreSQL is asked,
-not guessed.  Called by `linking` and `relay`, and by the modules that send texts.
+not guessed.  Called by `linking` and `relay`.
 """
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
-from libc.string cimport strchr, strcmp, strlen
+from libc.string cimport strchr, strcmp
 
-from howdah.cdefs.atomics cimport load_i32, store_i32
-from howdah.dataplane.buffers cimport Block, block_data, block_drop, hold_more
-from howdah.dataplane.mailbox cimport tell_client
+from howdah.dataplane.buffers cimport block_data, block_drop, hold_more
+from howdah.dataplane.noting cimport is_noted, next_noted
 from howdah.dataplane.parties cimport (
     CLIENT_ACTIVE,
     PIN_CURSOR,
@@ -20,8 +19,6 @@ from howdah.dataplane.parties cimport (
     PIN_LOCK,
     PIN_NAMED_STATEMENT,
     PIN_SEED,
-    PIN_SEQUENCE,
-    PIN_SESSION_MODE,
     PIN_TEMP,
     PIN_UNKNOWN,
     UNNAMED_THERE,
@@ -29,13 +26,17 @@ from howdah.dataplane.parties cimport (
     Server,
     Worker,
 )
+from howdah.dataplane.pinning cimport follows_client, pin
 from howdah.dataplane.recycle cimport send_to_server
-from howdah.dataplane.reply_queue cimport EXPECT_QUERY, EXPECT_SWALLOW, all_replied, ends_with_ready, expect
-from howdah.dataplane.routes cimport CHECK_ALWAYS, CHECK_OFF, SEQUENCES_LEARN, SEQUENCES_PIN
+from howdah.dataplane.reply_queue cimport EXPECT_QUERY, EXPECT_SWALLOW, expect
+from howdah.dataplane.server cimport at_rest
 from howdah.dataplane.session_state cimport (
+    BEGIN_OURS,
     Draft,
     Settings,
+    differs,
     draft_from,
+    draft_init,
     draft_remove,
     draft_set,
     same_name,
@@ -51,25 +52,18 @@ from howdah.dataplane.settling cimport settle_now
 from howdah.dataplane.turn cimport LARGEST_STAGED
 from howdah.sql.effects cimport (
     EFFECT_ANYTHING,
-    EFFECT_BEGINS,
     EFFECT_CURSOR,
     EFFECT_DEALLOCATE,
     EFFECT_DISCARD,
-    EFFECT_ENDS,
-    EFFECT_EXECUTE,
     EFFECT_LISTEN,
     EFFECT_LOAD,
     EFFECT_LOCK,
-    EFFECT_NUMBERS,
     EFFECT_PREPARE,
     EFFECT_ROLE,
     EFFECT_SEED,
-    EFFECT_SEQUENCE,
     EFFECT_SETTING,
     EFFECT_SETTINGS,
-    EFFECT_SEVERAL,
     EFFECT_TEMP,
-    Analysis,
 )
 from howdah.wire cimport tags
 from howdah.wire.bytes cimport (
@@ -87,15 +81,11 @@ from howdah.wire.bytes cimport (
 from howdah.wire.compose cimport compose_parameter_status, compose_query, compose_ready
 from howdah.wire.startup cimport next_parameter
 
-from howdah.dataplane.rows import EventKind
 from howdah.reasons import NUMBERS
 
 cdef enum:
     HEADER = 5
-    MOST_NOTED = 4096  # bytes of names of settings; with more, all settings are asked for
     NO_VALUE = 0xFFFFFFFF
-    # These leave nothing that a question would find.
-    NOT_ASKED = EFFECT_BEGINS | EFFECT_ENDS | EFFECT_SEVERAL | EFFECT_EXECUTE | EFFECT_SEQUENCE | EFFECT_NUMBERS
     ALL_SETTINGS = EFFECT_SETTINGS | EFFECT_ROLE | EFFECT_DISCARD | EFFECT_ANYTHING
 
 # What keeps a server, what may have to do with it, the word for it in the answer, and how it is found out.
@@ -131,133 +121,15 @@ reasons[4] = Reason(
     b"EXISTS(SELECT FROM pg_catalog.pg_prepared_statements WHERE NOT pg_catalog.starts_with(name, 'howdah_'))",
     NUMBERS["pin_named_statement"])
 
-cdef uint8_t EVENT_PIN = EventKind.PIN
 cdef int PINNED_LOAD = NUMBERS["pin_load"]
-cdef int PINNED_SEQUENCE = NUMBERS["pin_sequence"]
 cdef int PINNED_SEED = NUMBERS["pin_random_seed"]
 cdef int PINNED_UNKNOWN = NUMBERS["pin_unknown"]
-
-
-# ---- what has been sent --------------------------------------------------------------------------------------------
-
-cdef bint follows_client(const Client *client) noexcept nogil:
-    """Is it a session that goes from server to server?  (Otherwise the server is the client's own until it leaves.)"""
-    return not (client.server.pins & PIN_SESSION_MODE or client.server.pooled.dedicated)
-
-
-cdef void note_effects(Worker *w, Client *client, uint32_t effects, const char *names, uint32_t size) noexcept nogil:
-    """A text with these effects goes to the client's server; `names`: of settings, each with its NUL."""
-    cdef const char *at = names
-    if effects & (EFFECT_NUMBERS | EFFECT_SEQUENCE | EFFECT_ANYTHING):
-        note_sequences(w, client, effects)
-    if w.plan.session_check == CHECK_ALWAYS:
-        effects |= EFFECT_ANYTHING
-    elif w.plan.session_check == CHECK_OFF:
-        effects &= ~<uint32_t>EFFECT_ANYTHING
-    if effects & ~<uint32_t>NOT_ASKED == 0 or not follows_client(client):
-        return
-    client.effects |= effects & ~<uint32_t>NOT_ASKED
-    while at < names + size:
-        note_setting(w, client, at)
-        at += strlen(at) + 1
-
-
-cdef void undone(Client *client) noexcept nogil:
-    """Something has failed or was rolled back: a setting that was to be changed may have the server's own value, and
-    only the list of all says whether it has."""
-    if client.effects & EFFECT_SETTING:
-        client.effects |= EFFECT_SETTINGS
-
-
-cdef void note_sequences(Worker *w, Client *client, uint32_t effects) noexcept nogil:
-    """Numbers that the client takes keep the server where it may ask for them again: nothing tells what a session
-    remembers of them, and nothing but the session itself has it."""
-    cdef uint8_t mode = w.plan.session_sequences
-    if effects & EFFECT_SEQUENCE and not load_i32(&client.pool.sequences):
-        store_i32(&client.pool.sequences, True)
-    if mode == SEQUENCES_PIN:
-        client.numbers = client.numbers or effects & (EFFECT_NUMBERS | EFFECT_ANYTHING)
-    elif mode == SEQUENCES_LEARN and effects & EFFECT_NUMBERS and load_i32(&client.pool.sequences):
-        client.numbers = True
-
-
-cdef void sequences_discarded(Client *client) noexcept nogil:
-    client.numbers = False
-    client.server.pins &= ~<uint16_t>PIN_SEQUENCE
-
-
-cdef void setting_reported(Client *client, const char *name) noexcept nogil:
-    """PostgreSQL has told of a change; was it the text that was sent, or something inside a function?"""
-    if not is_noted(client, name):
-        client.effects |= EFFECT_SETTINGS
-
-
-cdef void note_analysis(Worker *w, Client *client, const Analysis *found) noexcept nogil:
-    note_effects(w, client, found.effects, NULL, 0)
-    client.resets = client.resets or (may_reset(found) and client.first_settings.count and follows_client(client))
-    for i in range(found.setting_count):
-        note_setting(w, client, found.settings[i].name)
-
-
-cdef bint may_reset(const Analysis *found) noexcept nogil:
-    """Does it take settings back, as far as can be seen, to what they were at login?"""
-    if found.effects & (EFFECT_SETTINGS | EFFECT_DISCARD):
-        return True
-    for i in range(found.setting_count):
-        if found.settings[i].reset:
-            return True
-    return False
-
-
-cdef bint hold_settings(Worker *w, Block **held, const Analysis *found) noexcept nogil:
-    """Keep the names of the settings, each with its NUL; False: out of memory."""
-    for i in range(found.setting_count):
-        if not hold_more(&w.slab, held, found.settings[i].name, found.settings[i].size + 1):
-            return False
-    return True
-
-
-cdef void note_setting(Worker *w, Client *client, const char *name) noexcept nogil:
-    """This setting may not be what it was.  (What the client has logged in with may have been reset to that, which a
-    value does not tell.)"""
-    cdef size_t size = strlen(name) + 1
-    if not follows_client(client):
-        return
-    client.effects |= EFFECT_SETTING
-    if settings_value(client.first_settings, name) != NULL:
-        client.effects |= EFFECT_SETTINGS
-    if is_noted(client, name):
-        return
-    if (client.noted != NULL and client.noted.end + size > MOST_NOTED) or not hold_more(
-            &w.slab, &client.noted, name, size):
-        client.effects |= EFFECT_SETTINGS
-
-
-cdef bint is_noted(const Client *client, const char *name) noexcept nogil:
-    cdef const char *at
-    cdef const char *end
-    if client.noted == NULL:
-        return False
-    at = <const char *>block_data(client.noted)
-    end = at + client.noted.end
-    while at < end:
-        if same_name(at, name):
-            return True
-        at += strlen(at) + 1
-    return False
-
-
-cdef void pin_sequences(Worker *w, Client *client) noexcept nogil:
-    """The transaction is over."""
-    if client.numbers and follows_client(client):
-        pin(w, client, PIN_SEQUENCE, PINNED_SEQUENCE)
 
 
 cdef bint is_over(const Client *client) noexcept nogil:
     """Is the transaction over, and nothing of the client's on its way?"""
     cdef const Server *server = client.server
-    return (server.status == tags.IDLE and client.state == CLIENT_ACTIVE and client.remain == 0
-            and all_replied(&server.replies) and ends_with_ready(&server.replies)
+    return (at_rest(server) and client.state == CLIENT_ACTIVE and client.remain == 0
             and not server.pins & PIN_UNKNOWN)
 
 
@@ -275,7 +147,7 @@ cdef void ask_session(Worker *w, Server *server) noexcept nogil:
     cdef Writer message = writer(data, sizeof(data))
     cdef size_t mark = begin_message(&message, tags.QUERY)
     cdef bint first = True
-    write_text(&message, "BEGIN ISOLATION LEVEL READ COMMITTED;")
+    write_text(&message, BEGIN_OURS)
     if client.effects & ALL_SETTINGS:
         next_part(&message, &first)
         write_text(
@@ -285,7 +157,7 @@ cdef void ask_session(Worker *w, Server *server) noexcept nogil:
     if client.effects & (ALL_SETTINGS | EFFECT_SETTING):
         ask_names(&message, client, &first)
     for i in range(REASONS):
-        if client.effects & (reasons[i].effects | EFFECT_DISCARD | EFFECT_ANYTHING):
+        if is_asked(client, &reasons[i]):
             next_part(&message, &first)
             write_text(&message, "SELECT '',")
             write_literal(&message, reasons[i].word)
@@ -305,6 +177,11 @@ cdef void ask_session(Worker *w, Server *server) noexcept nogil:
     send_to_server(w, server, data, message.used)
 
 
+cdef bint is_asked(const Client *client, const Reason *reason) noexcept nogil:
+    """May something that was sent have to do with it?"""
+    return client.effects & (reason.effects | EFFECT_DISCARD | EFFECT_ANYTHING) != 0
+
+
 cdef void next_part(Writer *message, bint *first) noexcept nogil:
     if not first[0]:
         write_text(message, " UNION ALL ")
@@ -315,25 +192,22 @@ cdef void ask_names(Writer *message, const Client *client, bint *first) noexcept
     """The settings that were noted; and those that PostgreSQL does not list, where all are asked for: who the session
     is, and what applications have set under names of their own."""
     cdef const char *at = NULL
-    cdef const char *end = NULL
-    cdef const char *value
-    if client.noted != NULL:
-        at = <const char *>block_data(client.noted)
-        end = at + client.noted.end
-    while at < end:
-        if not client.effects & ALL_SETTINGS or not is_listed(at):
-            ask_name(message, at, client, first)
-        at += strlen(at) + 1
+    cdef const char *end
+    cdef const char *value = NULL
+    cdef const char *name = next_noted(client, &at)
+    while name != NULL:
+        if not client.effects & ALL_SETTINGS or not is_listed(name):
+            ask_name(message, name, client, first)
+        name = next_noted(client, &at)
     if not client.effects & ALL_SETTINGS:
         return
     ask_unless_noted(message, "role", client, first)
     ask_unless_noted(message, "session_authorization", client, first)
     at = settings_data(client.settings)
-    for _ in range(client.settings.count):
-        value = at + strlen(at) + 1
-        if not is_listed(at):
-            ask_unless_noted(message, at, client, first)
-        at = value + strlen(value) + 1
+    end = at + client.settings.size
+    while next_parameter(&at, end, &name, &value):
+        if not is_listed(name):
+            ask_unless_noted(message, name, client, first)
 
 
 cdef bint is_listed(const char *name) noexcept nogil:
@@ -426,15 +300,12 @@ cdef bint ready_must_wait(Client *client) noexcept nogil:
 cdef void say_ready(Client *client, Writer *message) noexcept nogil:
     """What has become of the settings that it logged in with, where that is news; and the ReadyForQuery."""
     cdef const char *at = settings_data(client.first_settings)
-    cdef const char *value
-    cdef const char *told
-    for _ in range(client.first_settings.count):
-        value = settings_value(client.settings, at)
-        told = settings_value(client.told, at)
-        if value != NULL and (told == NULL or strcmp(value, told) != 0):
-            write_reported(client.server, at, message)
-        at += strlen(at) + 1
-        at += strlen(at) + 1
+    cdef const char *end = at + client.first_settings.size
+    cdef const char *name = NULL
+    cdef const char *first = NULL
+    while next_parameter(&at, end, &name, &first):
+        if settings_value(client.settings, name) != NULL and differs(client.told, client.settings, name):
+            write_reported(client.server, name, message)
     compose_ready(message, tags.IDLE)
     settings_drop(client.told)
     client.told = NULL
@@ -470,20 +341,19 @@ cdef bint take_settings(Server *server) noexcept nogil:
     cdef Settings *found
     cdef Settings *wanted
     cdef Draft draft
-    cdef const char *at
-    cdef const char *value
+    cdef const char *at = settings_data(client.first_settings)
+    cdef const char *end = at + client.first_settings.size
+    cdef const char *name = NULL
+    cdef const char *value = NULL
     if not client.effects & (ALL_SETTINGS | EFFECT_SETTING):
         return True
     begin_draft(client, &draft)
     if not draft_answer(server, &draft):
         return False
     found = settings_new(&draft)
-    at = settings_data(client.first_settings)
-    for _ in range(client.first_settings.count):
-        value = at + strlen(at) + 1
-        if is_missing(found, at):
-            draft_set(&draft, at, value)
-        at = value + strlen(value) + 1
+    while next_parameter(&at, end, &name, &value):
+        if is_missing(found, name):
+            draft_set(&draft, name, value)
     wanted = settings_new(&draft)
     if found == NULL or wanted == NULL:
         settings_drop(found)
@@ -504,35 +374,36 @@ cdef bint is_missing(const Settings *found, const char *name) noexcept nogil:
 
 cdef void begin_draft(const Client *client, Draft *draft) noexcept nogil:
     """What was not asked for is as it was."""
-    cdef const char *at
-    cdef const char *end
+    cdef const char *at = NULL
+    cdef const char *name
     if client.effects & ALL_SETTINGS:
-        draft.count = draft.size = 0
+        draft_init(draft)
         return
     draft_from(draft, client.server.settings)
-    if client.noted == NULL:
-        return
-    at = <const char *>block_data(client.noted)
-    end = at + client.noted.end
-    while at < end:
-        draft_remove(draft, at)
-        at += strlen(at) + 1
+    name = next_noted(client, &at)
+    while name != NULL:
+        draft_remove(draft, name)
+        name = next_noted(client, &at)
 
 
 cdef bint draft_answer(Server *server, Draft *draft) noexcept nogil:
-    cdef const char *at
-    cdef const char *end
-    cdef const char *value
-    if server.answer == NULL:
-        return True
-    at = <const char *>block_data(server.answer)
-    end = at + server.answer.end
-    while at < end:
-        value = at + strlen(at) + 1
-        if at[0] and not draft_set(draft, at, value):
+    cdef const char *at = NULL
+    cdef const char *name = NULL
+    cdef const char *value = NULL
+    while next_answer(server, &at, &name, &value):
+        if name[0] and not draft_set(draft, name, value):
             return False
-        at = value + strlen(value) + 1
     return True
+
+
+cdef bint next_answer(const Server *server, const char **at, const char **name, const char **value) noexcept nogil:
+    """Step through the rows, from `at` being NULL until it is False."""
+    cdef const char *start
+    if server.answer == NULL:
+        return False
+    start = <const char *>block_data(server.answer)
+    at[0] = start if at[0] == NULL else at[0]
+    return next_parameter(at, start + server.answer.end, name, value)
 
 
 # ---- pins ----------------------------------------------------------------------------------------------------------
@@ -542,7 +413,7 @@ cdef void take_pins(Worker *w, Server *server) noexcept nogil:
     cdef Client *client = server.client
     server.pins &= ~<uint16_t>PIN_UNKNOWN
     for i in range(REASONS):
-        if not client.effects & (reasons[i].effects | EFFECT_DISCARD | EFFECT_ANYTHING):
+        if not is_asked(client, &reasons[i]):
             continue
         if is_answered(server, reasons[i].word):
             pin(w, client, reasons[i].pin, reasons[i].number)
@@ -555,22 +426,10 @@ cdef void take_pins(Worker *w, Server *server) noexcept nogil:
 
 
 cdef bint is_answered(Server *server, const char *word) noexcept nogil:
-    cdef const char *at
-    cdef const char *end
-    cdef const char *value
-    if server.answer == NULL:
-        return False
-    at = <const char *>block_data(server.answer)
-    end = at + server.answer.end
-    while at < end:
-        value = at + strlen(at) + 1
-        if at[0] == 0 and strcmp(value, word) == 0:
+    cdef const char *at = NULL
+    cdef const char *name = NULL
+    cdef const char *value = NULL
+    while next_answer(server, &at, &name, &value):
+        if name[0] == 0 and strcmp(value, word) == 0:
             return True
-        at = value + strlen(value) + 1
     return False
-
-
-cdef void pin(Worker *w, Client *client, uint16_t why, int number) noexcept nogil:
-    if not client.server.pins & why:
-        client.server.pins |= why
-        tell_client(w, EVENT_PIN, client, number, NULL, 0)

@@ -13,6 +13,7 @@ from howdah.wire.frame cimport Frame
 cdef bint is_outdated(Statement *statement, int32_t edition) noexcept nogil
 cdef bint goes_by_description(const Frame *frame, const uint8_t *message, const Mention *mention,
                               const Turn *turn) noexcept nogil
+cdef int type_behind(const Frame *frame, const Turn *turn) noexcept nogil
 cdef bint describes(const Owed *owed) noexcept nogil
 cdef void description_came(Server *server, const Owed *owed, const uint8_t *message, size_t size) noexcept nogil
 cdef void compose_outdated(Writer *w) noexcept nogil

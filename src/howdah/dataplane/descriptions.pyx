@@ -36,10 +36,14 @@ cdef bint goes_by_description(const Frame *frame, const uint8_t *message, const 
                               const Turn *turn) noexcept nogil:
     """Does the sender of this Bind go by an earlier description?  It does if it asks for none behind the Bind, or has
     chosen a format for each of the columns that it was told of.  (Of a large message not enough is at hand to say.)"""
+    cdef int behind = type_behind(frame, turn)
+    return behind >= 0 and (behind != tags.DESCRIBE or result_formats(message, frame.size, mention.end) > 1)
+
+
+cdef int type_behind(const Frame *frame, const Turn *turn) noexcept nogil:
+    """The type of the message behind the one at hand; -1: that has not come yet."""
     cdef size_t behind = turn.pos + frame.size
-    if behind >= turn.size:
-        return False
-    return turn.data[behind] != tags.DESCRIBE or result_formats(message, frame.size, mention.end) > 1
+    return turn.data[behind] if behind < turn.size else -1
 
 
 cdef bint describes(const Owed *owed) noexcept nogil:

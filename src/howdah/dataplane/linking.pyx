@@ -8,7 +8,7 @@ from libc.stdint cimport uint8_t, uint16_t
 
 from howdah.cdefs.atomics cimport load_i32, relaxed_add_u64
 from howdah.cdefs.epoll cimport EPOLLIN
-from howdah.dataplane.asking cimport ask_session, must_ask, pin_sequences
+from howdah.dataplane.asking cimport ask_session, must_ask
 from howdah.dataplane.assignment cimport take_living
 from howdah.dataplane.buffers cimport block_data, block_drop
 from howdah.dataplane.client cimport client_move, client_watch_deadline, set_ready
@@ -41,7 +41,8 @@ from howdah.dataplane.reply_queue cimport (
     owe,
 )
 from howdah.dataplane.routes cimport SESSION_MODE
-from howdah.dataplane.server cimport server_move
+from howdah.dataplane.sequences cimport pin_sequences
+from howdah.dataplane.server cimport at_rest, server_move
 from howdah.dataplane.server_login cimport open_server
 from howdah.dataplane.settling cimport settle_first
 from howdah.dataplane.texts cimport Naming, naming_drop
@@ -71,8 +72,7 @@ cdef Step get_server(Worker *w, Client *client, Turn *turn) noexcept nogil:
         step = take_server(w, client)
     if step != STEP_FORWARD:
         return step
-    if (client.server.status == IDLE and all_replied(&client.server.replies)
-            and ends_with_ready(&client.server.replies)):
+    if at_rest(client.server):
         client.request_us = w.now_us  # a transaction begins
         client.server.pins &= ~<uint16_t>PIN_UNKNOWN  # at its end the server is asked once more
         if client.server.settings != client.settings:

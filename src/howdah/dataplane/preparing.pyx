@@ -10,12 +10,11 @@ it waits for the answer (`stall`).  What has no name is `unnamed`'s.  Called by 
 from libc.stdint cimport int32_t, uint8_t, uint32_t
 
 from howdah.cdefs.atomics cimport add_i32, load_i32, relaxed_add_u64
-from howdah.dataplane.asking cimport note_effects
 from howdah.dataplane.buffers cimport block_drop
 from howdah.dataplane.curing cimport may_begin_group
-from howdah.dataplane.descriptions cimport goes_by_description, is_outdated
+from howdah.dataplane.descriptions cimport goes_by_description, is_outdated, type_behind
 from howdah.dataplane.linking cimport forward_with, get_server, note_owed
-from howdah.dataplane.mailbox cimport tell_client
+from howdah.dataplane.noting cimport look_at, note_effects
 from howdah.dataplane.parties cimport (
     LARGEST_KEPT,
     PIN_NAMED_STATEMENT,
@@ -38,16 +37,17 @@ from howdah.dataplane.reply_queue cimport (
     EXPECT_CLOSE,
     EXPECT_DESCRIBE,
     EXPECT_PARSE,
-    EXPECT_SWALLOW,
     Owed,
     all_replied,
     names_unsure,
 )
 from howdah.dataplane.routes cimport SESSION_MODE
 from howdah.dataplane.session_state cimport settings_value
-from howdah.dataplane.providing cimport make_way, prepare_where_missing
-from howdah.dataplane.settling cimport discard_sequences, goes_by_sequences, must_settle
-from howdah.dataplane.sql_prepared cimport parse_uses_statement, parse_with_statement
+from howdah.dataplane.pinning cimport pin
+from howdah.dataplane.providing cimport make_way, prepare_where_missing, put_describe
+from howdah.dataplane.sequences cimport discard_sequences
+from howdah.dataplane.settling cimport must_settle
+from howdah.dataplane.sql_prepared cimport parse_with_statement, run_by_parse
 from howdah.dataplane.statements cimport (
     names_find,
     names_full,
@@ -97,11 +97,10 @@ from howdah.dataplane.unnamed cimport (
     unnamed_unsure,
     use_unnamed,
 )
-from howdah.sql.analysis cimport analyse
-from howdah.sql.effects cimport EFFECT_DEALLOCATE, Analysis
+from howdah.sql.effects cimport EFFECT_DEALLOCATE, Analysis, only_use
 from howdah.wire cimport tags
 from howdah.wire.bytes cimport Writer
-from howdah.wire.compose cimport compose_bare, compose_describe
+from howdah.wire.compose cimport compose_bare
 from howdah.wire.extended cimport (
     MENTION_CUT,
     MENTION_STATEMENT,
@@ -114,13 +113,11 @@ from howdah.wire.extended cimport (
 )
 from howdah.wire.frame cimport Frame
 
-from howdah.dataplane.rows import EventKind
 from howdah.reasons import NUMBERS
 
 cdef enum:
     HEADER = 5
 
-cdef uint8_t EVENT_PIN = EventKind.PIN
 cdef int PINNED_NAMED = NUMBERS["pin_named_statement"]
 cdef int MESSAGE_MALFORMED = NUMBERS["message_malformed"]
 cdef int OUT_OF_MEMORY = NUMBERS["out_of_memory"]
@@ -141,17 +138,9 @@ cdef Step parse(Worker *w, Client *client, const Frame *frame, const uint8_t *me
     step = get_server(w, client, turn)
     if step != STEP_FORWARD or client.server.replies.skipping:
         return step
-    analyse(message + mention.end, frame.here - mention.end, &found)
-    if follows(w, client) and mention.size == 0 and parse_uses_statement(w, client, frame, message, &mention, &found):
-        if must_wait(client):
-            return stall(w, client, turn)
-        return parse_with_statement(w, client, frame, message, &mention, &found, turn)
-    if mention.size == 0 and goes_by_sequences(client, found.effects):
-        step = discard_sequences(w, client, turn)
-        if step != STEP_FORWARD:
-            return step
+    look_at(client, message + mention.end, frame.here - mention.end, &found)
     if mention.size == 0:
-        return parse_unnamed(w, client, frame, message, &found, turn)
+        return parse_nameless(w, client, frame, message, &mention, &found, turn)
     if must_wait(client):
         return stall(w, client, turn)
     if names_find(&client.names, mention.name, mention.size, &edition) != NULL:
@@ -160,6 +149,20 @@ cdef Step parse(Worker *w, Client *client, const Frame *frame, const uint8_t *me
         pin_named(w, client)
         return note_owed(client, EXPECT_PARSE, CHANGE_NONE, NULL, turn)
     return parse_named(w, client, frame, message, &mention, &found, turn)
+
+
+cdef Step parse_nameless(Worker *w, Client *client, const Frame *frame, const uint8_t *message, const Mention *mention,
+                         const Analysis *found, Turn *turn) noexcept nogil:
+    """The unnamed statement's; where it is to run one that was prepared by SQL, under the name that has at servers."""
+    cdef int32_t *edition = NULL
+    cdef Naming *named = run_by_parse(client, frame, message, mention, found, &edition) if follows(w, client) else NULL
+    cdef Step step
+    if named != NULL and must_wait(client):
+        return stall(w, client, turn)
+    if named != NULL:
+        return parse_with_statement(w, client, frame, message, mention, only_use(found), named, edition[0], turn)
+    step = discard_sequences(w, client, found.effects, turn)
+    return parse_unnamed(w, client, frame, message, found, turn) if step == STEP_FORWARD else step
 
 
 cdef Step bind(Worker *w, Client *client, const Frame *frame, const uint8_t *message, Turn *turn) noexcept nogil:
@@ -234,12 +237,10 @@ cdef bint follows(const Worker *w, const Client *client) noexcept nogil:
 
 
 cdef void pin_named(Worker *w, Client *client) noexcept nogil:
-    """A named statement that cannot follow: the client keeps its server until it leaves."""
-    cdef Server *server = client.server
-    if not server.pins & (PIN_NAMED_STATEMENT | PIN_SESSION_MODE):
-        server.pins |= PIN_NAMED_STATEMENT
+    """A named statement that cannot follow: the client keeps its server as long as that exists."""
+    if not client.server.pins & (PIN_NAMED_STATEMENT | PIN_SESSION_MODE):
         client.effects |= EFFECT_DEALLOCATE  # for how long, the server is asked
-        tell_client(w, EVENT_PIN, client, PINNED_NAMED, NULL, 0)
+        pin(w, client, PIN_NAMED_STATEMENT, PINNED_NAMED)
 
 
 cdef Step renamed(Worker *w, Client *client, const Frame *frame, const uint8_t *message, const Mention *mention,
@@ -283,31 +284,21 @@ cdef Step parse_named(Worker *w, Client *client, const Frame *frame, const uint8
         relaxed_add_u64(&client.pool.tallies[w.index].client_parses, 1)
         relaxed_add_u64(&client.pool.tallies[w.index].server_parses, 1)
         step = renamed(w, client, frame, message, mention, statement, naming, EXPECT_PARSE, CHANGE_PARSE, turn)
-        if step == STEP_FORWARD and statement.shape and not is_described(frame, turn):
+        if step == STEP_FORWARD and statement.shape and type_behind(frame, turn) != tags.DESCRIBE:
             step = describe_behind(w, client, frame, message, mention, naming, turn)
     else:
         naming_drop(naming)
     return step
 
 
-cdef bint is_described(const Frame *frame, const Turn *turn) noexcept nogil:
-    """Does the client ask for a description right behind the message at hand?"""
-    cdef size_t behind = turn.pos + frame.size
-    return behind < turn.size and turn.data[behind] == tags.DESCRIBE
-
-
 cdef Step describe_behind(Worker *w, Client *client, const Frame *frame, const uint8_t *message,
                           const Mention *mention, Naming *naming, Turn *turn) noexcept nogil:
     """Ask what the statement takes and gives now: what is known may be of a time before this Parse, and to take the
     difference for a later change would tell this client of one that it has not missed."""
-    cdef Writer described
     if not stage_bytes(w, client, message + mention.end, frame.size - mention.end):
         return STEP_GONE
     turn.start = turn.pos + frame.size
-    described = staging(w)
-    compose_describe(&described, naming.statement.name)
-    staged(w, &described)
-    return note_owed(client, EXPECT_DESCRIBE | EXPECT_SWALLOW, CHANGE_NONE, naming_hold(naming), turn)
+    return put_describe(w, client, naming, turn)
 
 
 cdef Step parse_again(Worker *w, Client *client, const Frame *frame, const uint8_t *message, const Mention *mention,
@@ -349,8 +340,8 @@ cdef Step use(Worker *w, Client *client, const Frame *frame, const uint8_t *mess
         edition[0] = load_i32(&naming.statement.edition)  # the client will know it as it is now
     elif is_outdated(naming.statement, edition[0]) and trusts(client, frame, message, mention, turn):
         return point_to(w, client, frame, message, mention, outdated(), expected, turn)
-    if expected == EXPECT_BIND and goes_by_sequences(client, naming.statement.text.effects):
-        step = discard_sequences(w, client, turn)
+    if expected == EXPECT_BIND:
+        step = discard_sequences(w, client, naming.statement.text.effects, turn)
         if step != STEP_FORWARD:
             return step
     may_begin_group(w, client)

@@ -54,6 +54,7 @@ from howdah.reasons import NUMBERS
 
 cdef const char *ERRAND = b"howdah_errand"  # a statement and a portal for as long as a PREPARE of ours takes
 cdef const char *PREPARE = b"PREPARE "
+cdef uint8_t[3] BEFORE_EXECUTE = [EXPECT_CLOSE, EXPECT_PARSE, EXPECT_BIND]
 cdef int OUT_OF_MEMORY = NUMBERS["out_of_memory"]
 cdef int TOO_MANY_REPLIES = NUMBERS["pipeline_too_long"]
 
@@ -77,20 +78,15 @@ cdef Step prepare_where_missing(Worker *w, Client *client, Naming *naming, int32
 
 cdef Step prepare_by_protocol(Worker *w, Client *client, Naming *naming, Turn *turn) noexcept nogil:
     cdef Statement *statement = naming.statement
-    cdef Writer message
-    cdef Step step = note_owed(client, EXPECT_PARSE | EXPECT_SWALLOW, CHANGE_PREPARE, naming_hold(naming), turn)
-    if step == STEP_FORWARD:
-        step = note_owed(client, EXPECT_DESCRIBE | EXPECT_SWALLOW, CHANGE_NONE, naming_hold(naming), turn)
-    if step == STEP_FORWARD:
-        message = staging(w)
-        compose_parse_head(&message, statement.name, statement.text.size)
-        staged(w, &message)
-        if not stage_bytes(w, client, text_data(statement.text), statement.text.size):
-            return STEP_GONE
-        message = staging(w)
-        compose_describe(&message, statement.name)
-        staged(w, &message)
-    return step
+    cdef Writer message = staging(w)
+    cdef Step step = expect_swallowed(client, EXPECT_PARSE, CHANGE_PREPARE, naming, turn)
+    if step != STEP_FORWARD:
+        return step
+    compose_parse_head(&message, statement.name, statement.text.size)
+    staged(w, &message)
+    if not stage_bytes(w, client, text_data(statement.text), statement.text.size):
+        return STEP_GONE
+    return put_describe(w, client, naming, turn)
 
 
 cdef Step prepare_by_sql(Worker *w, Client *client, Naming *naming, Turn *turn) noexcept nogil:
@@ -98,11 +94,10 @@ cdef Step prepare_by_sql(Worker *w, Client *client, Naming *naming, Turn *turn) 
     text as it is, and what there is to complain about shows when it is executed."""
     cdef Statement *statement = naming.statement
     cdef Writer message = staging(w)
-    cdef Step step = expect_swallowed(client, EXPECT_CLOSE, CHANGE_NONE, NULL, turn)
-    if step == STEP_FORWARD:
-        step = expect_swallowed(client, EXPECT_PARSE, CHANGE_NONE, NULL, turn)
-    if step == STEP_FORWARD:
-        step = expect_swallowed(client, EXPECT_BIND, CHANGE_NONE, NULL, turn)
+    cdef Step step = STEP_FORWARD
+    for i in range(3):
+        if step == STEP_FORWARD:
+            step = expect_swallowed(client, BEFORE_EXECUTE[i], CHANGE_NONE, NULL, turn)
     if step == STEP_FORWARD:
         step = expect_swallowed(client, EXPECT_EXECUTE, CHANGE_PREPARE, naming, turn)
         owed_at(&client.server.replies, client.server.replies.count - 1).shift = <int16_t>(
@@ -131,6 +126,16 @@ cdef Step expect_swallowed(Client *client, uint8_t expected, uint8_t change, Nam
     if naming != NULL:
         naming_hold(naming)
     return note_owed(client, expected | EXPECT_SWALLOW, change, naming, turn)
+
+
+cdef Step put_describe(Worker *w, Client *client, Naming *naming, Turn *turn) noexcept nogil:
+    """Behind what is staged: what the statement takes and gives."""
+    cdef Writer message = staging(w)
+    cdef Step step = expect_swallowed(client, EXPECT_DESCRIBE, CHANGE_NONE, naming, turn)
+    if step == STEP_FORWARD:
+        compose_describe(&message, naming.statement.name)
+        staged(w, &message)
+    return step
 
 
 cdef Step put_sync(Worker *w, Client *client, Turn *turn) noexcept nogil:

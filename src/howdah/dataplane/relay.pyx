@@ -10,17 +10,7 @@ from libc.string cimport strcmp
 
 from howdah.cdefs.atomics cimport load_i32, relaxed_add_u64
 from howdah.cdefs.epoll cimport EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP
-from howdah.dataplane.asking cimport (
-    follows_client,
-    note_effects,
-    session_answered,
-    ready_must_wait,
-    say_ready,
-    sequences_discarded,
-    session_row,
-    undone,
-    setting_reported,
-)
+from howdah.dataplane.asking cimport ready_must_wait, say_ready, session_answered, session_row
 from howdah.dataplane.buffers cimport Block, block_data, block_drop, hold, unhold
 from howdah.dataplane.client cimport client_watch_deadline, set_ready
 from howdah.dataplane.conn cimport (
@@ -41,6 +31,7 @@ from howdah.dataplane.deferral cimport query_without_server, sync_without_server
 from howdah.dataplane.descriptions cimport compose_outdated, describes, description_came
 from howdah.dataplane.linking cimport forward_with, link, link_over, unlink
 from howdah.dataplane.mailbox cimport tell_client
+from howdah.dataplane.noting cimport note_effects, setting_reported, undone
 from howdah.dataplane.parties cimport (
     CLIENT_LOGIN_ACTIVE,
     CLIENT_LOGIN_WAITING,
@@ -51,6 +42,7 @@ from howdah.dataplane.parties cimport (
     Server,
     Worker,
 )
+from howdah.dataplane.pinning cimport follows_client
 from howdah.dataplane.pool cimport superseded
 from howdah.dataplane.preparing cimport (
     bind,
@@ -95,6 +87,7 @@ from howdah.dataplane.reply_queue cimport (
     work_to_do,
 )
 from howdah.dataplane.routes cimport STATEMENT_MODE
+from howdah.dataplane.sequences cimport sequences_discarded
 from howdah.dataplane.server cimport remember_parameter
 from howdah.dataplane.session_state cimport settings_value
 from howdah.dataplane.settling cimport settling_goes_on
@@ -447,9 +440,8 @@ cdef void relay_reply(Worker *w, Server *server, const uint8_t *data, size_t siz
     cdef Frame frame
     cdef FrameVerdict verdict
     cdef Step step
-    cdef Writer said
-    cdef bint ours
-    cdef bint waited
+    cdef bint ours  # is it we who have asked?
+    cdef bint waited  # ... while the client's own ReadyForQuery is kept back?
     begin_turn(w, &turn, data, size)
     while turn.pos < size:
         if server.remain:
@@ -491,16 +483,8 @@ cdef void relay_reply(Worker *w, Server *server, const uint8_t *data, size_t siz
             stage_reply(w, server, &turn)
             turn.start += frame.here
         turn.pos += frame.here
-        if frame.tag != tags.READY_FOR_QUERY or not (step == STEP_FORWARD or ours or is_told(server)):
-            continue
-        if waited and not server.asking and not server.telling:
-            stage_reply(w, server, &turn)
-            said = staging(w)
-            say_ready(server.client, &said)
-            staged(w, &said)
-        if link_over(w, server):
-            forward_reply(w, server, &turn)
-            unlink(w, server)
+        if frame.tag == tags.READY_FOR_QUERY and (step == STEP_FORWARD or ours or is_told(server)):
+            ready_passed(w, server, waited, &turn)
     forward_reply(w, server, &turn)
     if not hold(&w.slab, &server.held, data + turn.pos, size - turn.pos):
         server_lost(w, server, OUT_OF_MEMORY, b"")
@@ -514,6 +498,19 @@ cdef void relay_reply(Worker *w, Server *server, const uint8_t *data, size_t siz
         client_refuse_text(w, server.client, SETTINGS_REFUSED, w.refusal_sqlstate, w.refusal)
     else:
         let_go_on(w, server)
+
+
+cdef void ready_passed(Worker *w, Server *server, bint waited, Turn *turn) noexcept nogil:
+    """A ReadyForQuery of the client's, or behind a question about its session: is the link over?"""
+    cdef Writer said
+    if waited and not server.asking and not server.telling:
+        stage_reply(w, server, turn)
+        said = staging(w)
+        say_ready(server.client, &said)
+        staged(w, &said)
+    if link_over(w, server):
+        forward_reply(w, server, turn)
+        unlink(w, server)
 
 
 cdef bint is_told(const Server *server) noexcept nogil:

@@ -30,7 +30,7 @@ from howdah.dataplane.parties cimport (
     Shared,
     Worker,
 )
-from howdah.dataplane.reply_queue cimport replies_free, replies_init
+from howdah.dataplane.reply_queue cimport all_replied, ends_with_ready, replies_free, replies_init
 from howdah.dataplane.session_state cimport settings_drop
 from howdah.dataplane.statements cimport shelf_clear, shelf_init
 from howdah.dataplane.timers cimport timer_disarm
@@ -166,6 +166,11 @@ cdef void server_free(Worker *w, Server *server) noexcept nogil:
 cdef void server_move(Server *server, ServerState to) noexcept nogil:
     c_assert(LEGAL[server.state] >> to & 1)
     store_i32(&server.state, to)
+
+
+cdef bint at_rest(const Server *server) noexcept nogil:
+    """Outside of a transaction, and nothing owed?"""
+    return server.status == IDLE and all_replied(&server.replies) and ends_with_ready(&server.replies)
 
 
 cdef bint remember_parameter(Server *server, const char *name, const char *value) noexcept nogil:

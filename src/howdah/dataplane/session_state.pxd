@@ -27,6 +27,9 @@ cdef struct Draft:
     uint32_t size
 
 cdef const char *settings_data(const Settings *settings) noexcept nogil
+cdef const char *BEGIN_OURS
+
+cdef bint differs(const Settings *now, const Settings *wanted, const char *name) noexcept nogil
 cdef void draft_init(Draft *draft) noexcept nogil
 cdef void draft_from(Draft *draft, const Settings *settings) noexcept nogil
 cdef void draft_remove(Draft *draft, const char *name) noexcept nogil

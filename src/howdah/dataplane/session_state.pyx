@@ -17,6 +17,10 @@ from howdah.wire.bytes cimport Writer, begin_message, end_message, write_bytes, 
 cdef enum:
     TABLE_SIZE = 4096
 
+# How a transaction of ours begins.  Its isolation is named because one that is the session's default may be made to
+# wait.
+cdef const char *BEGIN_OURS = b"BEGIN ISOLATION LEVEL READ COMMITTED;"
+
 # All sets in use, by hash.  Changes under the lock; logins and SETs go through it, transactions do not.
 cdef Settings *table[TABLE_SIZE]
 cdef pthread_mutex_t table_lock
@@ -285,13 +289,13 @@ cdef uint32_t compose_change(Writer *w, const Settings *now, const Settings *wan
     """The Query messages that take a session from `now` to `wanted`, all of it or nothing; gives how many they are.
 
     They are one transaction, which a failure leaves open and failed: what is sent behind them then does nothing but to
-    fail, too.  Its isolation is named because one that is the session's default may be made to wait.
+    fail, too.
     """
     cdef bint identity = differs(now, wanted, "session_authorization") or differs(now, wanted, "role")
     cdef bint encoding = differs(now, wanted, "client_encoding") and has_wide(wanted)
     cdef bint first = True
     cdef size_t mark = begin_message(w, tags.QUERY)
-    write_text(w, "BEGIN ISOLATION LEVEL READ COMMITTED;")
+    write_text(w, BEGIN_OURS)
     if identity:
         leave_identity(w, now, &first)
     if encoding:

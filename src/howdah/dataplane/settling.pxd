@@ -8,6 +8,4 @@ from howdah.dataplane.turn cimport Step, Turn
 cdef Step settle_first(Worker *w, Client *client, Turn *turn) noexcept nogil
 cdef bint settle_now(Worker *w, Client *client, Server *server) noexcept nogil
 cdef void settling_goes_on(Server *server) noexcept nogil
-cdef bint goes_by_sequences(const Client *client, uint32_t effects) noexcept nogil
-cdef Step discard_sequences(Worker *w, Client *client, Turn *turn) noexcept nogil
 cdef bint must_settle(const Client *client, uint32_t effects) noexcept nogil

@@ -11,7 +11,7 @@ from libc.errno cimport ENOMEM
 from libc.stdint cimport uint8_t, uint32_t
 
 from howdah.dataplane.conn cimport SEND_ERROR, conn_send
-from howdah.dataplane.parties cimport PIN_SEQUENCE, PIN_SESSION_MODE, Client, Server, Worker
+from howdah.dataplane.parties cimport Client, Server, Worker
 from howdah.dataplane.recycle cimport watch_server
 from howdah.dataplane.reply_queue cimport EXPECT_QUERY, EXPECT_SWALLOW, expect
 from howdah.dataplane.session_state cimport compose_change, settings_drop, settings_hold
@@ -26,14 +26,11 @@ from howdah.dataplane.turn cimport (
     staged,
     staging,
 )
-from howdah.sql.effects cimport EFFECT_ENDS, EFFECT_SEQUENCE
+from howdah.sql.effects cimport EFFECT_ENDS
 from howdah.wire.bytes cimport Writer, writer
-from howdah.wire.compose cimport compose_query
-from howdah.wire.tags cimport IDLE
 
 from howdah.reasons import NUMBERS
 
-cdef int TOO_MANY_REPLIES = NUMBERS["pipeline_too_long"]
 cdef int TOO_MANY_SETTINGS = NUMBERS["too_many_settings"]
 
 
@@ -73,29 +70,6 @@ cdef bint settle_now(Worker *w, Client *client, Server *server) noexcept nogil:
         return False
     watch_server(w, server)
     return True
-
-
-cdef bint goes_by_sequences(const Client *client, uint32_t effects) noexcept nogil:
-    """Does a transaction begin with a look at what the session remembers of sequences?  That must be this client's."""
-    cdef const Server *server = client.server
-    return (effects & EFFECT_SEQUENCE and server.status == IDLE and server.replies.count == server.settling
-            and not server.replies.unsynced and server.pins & (PIN_SEQUENCE | PIN_SESSION_MODE) == 0
-            and not server.pooled.dedicated)
-
-
-cdef Step discard_sequences(Worker *w, Client *client, Turn *turn) noexcept nogil:
-    """Have the server forget what other clients have made of sequences, in front of the message at hand."""
-    cdef Writer message
-    if not stage_request(w, client, turn):
-        return STEP_GONE
-    if not expect(&client.server.replies, EXPECT_QUERY | EXPECT_SWALLOW):
-        return refuse(turn, TOO_MANY_REPLIES)
-    message = staging(w)
-    compose_query(&message, "DISCARD SEQUENCES")
-    staged(w, &message)
-    client.server.settling += 1
-    client.server.unnamed_owner = 0  # a Query ends it
-    return STEP_FORWARD
 
 
 cdef void settling_goes_on(Server *server) noexcept nogil:

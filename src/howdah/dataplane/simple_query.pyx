@@ -8,9 +8,9 @@ out goes in place of the client's, and the name with the answer.  Called by `rel
 from libc.stdint cimport int32_t, uint8_t, uint32_t
 
 from howdah.cdefs.atomics cimport load_i32
-from howdah.dataplane.asking cimport note_analysis
 from howdah.dataplane.deferral cimport say
 from howdah.dataplane.linking cimport get_server, note_owed
+from howdah.dataplane.noting cimport look_at, note_analysis
 from howdah.dataplane.parties cimport LARGEST_KEPT, Client, Server, Worker
 from howdah.dataplane.reply_queue cimport (
     CHANGE_CLOSE,
@@ -26,7 +26,8 @@ from howdah.dataplane.reply_queue cimport (
     owed_at,
 )
 from howdah.dataplane.preparing cimport follows, note_run, stall
-from howdah.dataplane.settling cimport discard_sequences, goes_by_sequences, must_settle
+from howdah.dataplane.sequences cimport discard_sequences
+from howdah.dataplane.settling cimport must_settle
 from howdah.dataplane.sql_prepared cimport LARGEST_LEAD, execute_by_query, prepare_by_query
 from howdah.dataplane.statements cimport (
     SHELF_LACKS,
@@ -43,7 +44,6 @@ from howdah.dataplane.statements cimport (
 from howdah.dataplane.texts cimport Naming, naming_drop, naming_hold, naming_name
 from howdah.dataplane.turn cimport STEP_FORWARD, STEP_GONE, STEP_MORE, Step, Turn, stage_request, staged, staging
 from howdah.dataplane.unnamed cimport forget_unnamed, note_change
-from howdah.sql.analysis cimport analyse
 from howdah.sql.effects cimport (
     EFFECT_DEALLOCATE,
     USE_DEALLOCATE,
@@ -78,7 +78,7 @@ cdef Step query_begins(Worker *w, Client *client, const Frame *frame, const uint
     cdef uint32_t size
     cdef int32_t *edition
     cdef Step step
-    analyse(message + HEADER, frame.here - HEADER, &found)
+    look_at(client, message + HEADER, frame.here - HEADER, &found)
     if found.use_count and frame.here < frame.size <= LARGEST_KEPT:
         return STEP_MORE
     use = only_use(&found)
@@ -91,27 +91,30 @@ cdef Step query_begins(Worker *w, Client *client, const Frame *frame, const uint
         return step
     if must_settle(client, found.effects):
         return stall(w, client, turn)
-    if goes_by_sequences(client, found.effects):
-        step = discard_sequences(w, client, turn)
-        if step != STEP_FORWARD:
-            return step
-    note_analysis(w, client, &found)
-    if client.server.replies.copying_in or size == 0:
-        return other_query(w, client, &found, turn)
-    if use.kind == USE_DEALLOCATE and naming == NULL or not follows(w, client):
+    if size == 0 or client.server.replies.copying_in or not (follows(w, client) and is_kept(client, use, naming)):
         return other_query(w, client, &found, turn)
     if not all_replied(&client.server.replies):
         client.server.replies.dropping = True
         return stall(w, client, turn)  # how things stand decides what is sent
     if use.kind == USE_DEALLOCATE:
         return deallocate(w, client, frame, naming, turn)
-    if use.kind == USE_PREPARE and not names_full(&client.names):
+    if use.kind == USE_PREPARE:
         return prepare_by_query(w, client, frame, message, use, name, size, &found, turn)
-    if use.kind != USE_EXECUTE or (naming == NULL and client.sql_prepares):
-        return other_query(w, client, &found, turn)
+    step = discard_sequences(w, client, found.effects, turn)
+    if step != STEP_FORWARD:
+        return step
+    note_analysis(w, client, &found)
     if naming != NULL:
         note_run(w, client, naming.statement.text)
     return execute_by_query(w, client, frame, message, use, name, size, turn)
+
+
+cdef bint is_kept(const Client *client, const NameUse *use, const Naming *naming) noexcept nogil:
+    """Is the statement one of those that follow the client, or to be?  (What texts of several statements have prepared
+    is at its server alone.)"""
+    if use.kind == USE_PREPARE:
+        return not names_full(&client.names)
+    return naming != NULL or (use.kind == USE_EXECUTE and not client.sql_prepares)
 
 
 cdef uint32_t name_used(const Frame *frame, const uint8_t *message, const NameUse *use, char *name) noexcept nogil:
@@ -122,6 +125,11 @@ cdef uint32_t name_used(const Frame *frame, const uint8_t *message, const NameUs
 
 
 cdef Step other_query(Worker *w, Client *client, const Analysis *found, Turn *turn) noexcept nogil:
+    """One that goes on as it came."""
+    cdef Step step = discard_sequences(w, client, found.effects, turn)
+    if step != STEP_FORWARD:
+        return step
+    note_analysis(w, client, found)
     if found.effects & EFFECT_DEALLOCATE and client.names.count:
         client.server.replies.dropping = True
     return note_change(w, client, EXPECT_QUERY, turn)

@@ -149,7 +149,6 @@ cdef Step provided(Worker *w, Client *client, const Frame *frame, const uint8_t 
 cdef Step with_name(Worker *w, Client *client, const Frame *frame, const uint8_t *message, const NameUse *use,
                     Naming *naming, uint8_t change, Turn *turn) noexcept nogil:
     """Forward the Query with the name that the statement has at servers.  The hold on `naming` is taken over."""
-    cdef Writer head
     cdef uint32_t start = HEADER + use.offset
     cdef Step step
     if naming == NULL:
@@ -161,12 +160,7 @@ cdef Step with_name(Worker *w, Client *client, const Frame *frame, const uint8_t
     forget_unnamed(w, client)  # a Query ends it
     client.server.unnamed_owner = 0
     if step == STEP_FORWARD:
-        note_shift(client.server, naming.statement, message + start, use.size)
-        head = staging(w)
-        compose_spliced(
-            &head, message, frame.size, start, start + use.size, naming.statement.name, naming.statement.name_size)
-        staged(w, &head)
-        turn.start = turn.pos + start + use.size
+        splice(w, client, frame, message, start, use.size, naming.statement, turn)
     return step
 
 
@@ -189,17 +183,16 @@ cdef void prepare_failed(Server *server) noexcept nogil:
 
 # ---- by a Parse ----------------------------------------------------------------------------------------------------
 
-cdef bint parse_uses_statement(Worker *w, Client *client, const Frame *frame, const uint8_t *message,
-                               const Mention *mention, const Analysis *found) noexcept nogil:
-    """Is the text of this unnamed Parse an EXECUTE of a statement that follows the client?"""
+cdef Naming *run_by_parse(const Client *client, const Frame *frame, const uint8_t *message, const Mention *mention,
+                          const Analysis *found, int32_t **edition) noexcept nogil:
+    """The statement that the text of this Parse is an EXECUTE of, if it is one that follows the client."""
     cdef const NameUse *use = only_use(found)
     cdef char[LARGEST_IDENTIFIER + 1] name
-    cdef int32_t *edition
     cdef uint32_t size
     if use == NULL or use.kind != USE_EXECUTE or use.offset > LARGEST_LEAD or frame.here < frame.size:
-        return False
+        return NULL
     size = used_name(message + mention.end, use, name)
-    return size and names_find(&client.names, name, size, &edition) != NULL
+    return names_find(&client.names, name, size, edition) if size else NULL
 
 
 cdef bint keep(Worker *w, Client *client, const Frame *frame, const uint8_t *message, uint32_t start, uint32_t size,
@@ -218,19 +211,14 @@ cdef bint keep(Worker *w, Client *client, const Frame *frame, const uint8_t *mes
 
 
 cdef Step parse_with_statement(Worker *w, Client *client, const Frame *frame, const uint8_t *message,
-                               const Mention *mention, const Analysis *found, Turn *turn) noexcept nogil:
+                               const Mention *mention, const NameUse *use, Naming *naming, int32_t edition,
+                               Turn *turn) noexcept nogil:
     """Forward it with the name that the statement has at servers, and keep it so."""
-    cdef const NameUse *use = only_use(found)
-    cdef char[LARGEST_IDENTIFIER + 1] name
-    cdef int32_t *edition
-    cdef uint32_t size = used_name(message + mention.end, use, name)
     cdef uint32_t start = mention.end + use.offset
-    cdef Naming *naming = names_find(&client.names, name, size, &edition)
     cdef Statement *statement = naming.statement
-    cdef Writer head
     cdef Step step = STEP_FORWARD
     if client.server.status != IN_FAILED_TRANSACTION:
-        step = prepare_where_missing(w, client, naming, edition[0], turn)
+        step = prepare_where_missing(w, client, naming, edition, turn)
     if step != STEP_FORWARD or not stage_request(w, client, turn):
         return STEP_GONE if step == STEP_FORWARD else step
     step = note_change(w, client, EXPECT_PARSE, turn)
@@ -240,9 +228,15 @@ cdef Step parse_with_statement(Worker *w, Client *client, const Frame *frame, co
     if client.unnamed_effects & EFFECT_SETTING:
         client.unnamed_effects |= EFFECT_SETTINGS
     if step == STEP_FORWARD:
-        note_shift(client.server, statement, message + start, use.size)
-        head = staging(w)
-        compose_spliced(&head, message, frame.size, start, start + use.size, statement.name, statement.name_size)
-        staged(w, &head)
-        turn.start = turn.pos + start + use.size
+        splice(w, client, frame, message, start, use.size, statement, turn)
     return step
+
+
+cdef void splice(Worker *w, Client *client, const Frame *frame, const uint8_t *message, uint32_t start, uint32_t size,
+                 const Statement *statement, Turn *turn) noexcept nogil:
+    """Stage the message up to the client's name with the one at servers in the place of that; the rest follows."""
+    cdef Writer head = staging(w)
+    note_shift(client.server, statement, message + start, size)
+    compose_spliced(&head, message, frame.size, start, start + size, statement.name, statement.name_size)
+    staged(w, &head)
+    turn.start = turn.pos + start + size

@@ -12,6 +12,7 @@ from libc.string cimport memchr, memcmp, memcpy, strlen, strncmp
 
 from howdah.cdefs.atomics cimport add_i32, add_u64, drop_unless_last, store_i32
 from howdah.cdefs.threads cimport pthread_mutex_init, pthread_mutex_lock, pthread_mutex_t, pthread_mutex_unlock
+from howdah.sql.effects cimport Analysis, settings_size, write_settings
 
 cdef enum:
     FIRST_TABLE = 256
@@ -108,7 +109,7 @@ cdef Text *find_text(uint32_t h, const uint8_t *data, uint32_t size, const Analy
             break
         found = <Text *>found.shared.next
     if found == NULL:
-        found = <Text *>malloc(sizeof(Text) + size + analysis.setting_count * sizeof(analysis.settings[0].name))
+        found = <Text *>malloc(sizeof(Text) + size + settings_size(analysis))
         if found == NULL:
             return NULL
         found.size = size
@@ -119,15 +120,6 @@ cdef Text *find_text(uint32_t h, const uint8_t *data, uint32_t size, const Analy
         add(&texts, &found.shared, h)
     found.shared.holders += 1
     return found
-
-
-cdef uint32_t write_settings(const Analysis *analysis, char *to) noexcept nogil:
-    """Their names, each with its NUL; gives their size."""
-    cdef uint32_t at = 0
-    for i in range(analysis.setting_count):
-        memcpy(to + at, analysis.settings[i].name, analysis.settings[i].size + 1)
-        at += analysis.settings[i].size + 1
-    return at
 
 
 cdef void drop_text(Text *text) noexcept nogil:

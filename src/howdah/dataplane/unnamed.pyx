@@ -7,9 +7,9 @@ by `preparing`, `simple_query` and `deferral`.
 
 from libc.stdint cimport uint8_t, uint32_t
 
-from howdah.dataplane.asking cimport hold_settings, note_effects
 from howdah.dataplane.buffers cimport Block, block_data, block_drop, hold
 from howdah.dataplane.linking cimport note_owed
+from howdah.dataplane.noting cimport hold_settings, note_effects
 from howdah.dataplane.parties cimport (
     LARGEST_KEPT,
     PIN_SESSION_MODE,

@@ -138,9 +138,9 @@ from howdah.dataplane.relay cimport (
     relay_server,
 )
 from howdah.dataplane.replication cimport replication_login
-from howdah.dataplane.reply_queue cimport all_replied, ends_with_ready, is_streaming, work_to_do
+from howdah.dataplane.reply_queue cimport is_streaming, work_to_do
 from howdah.dataplane.routes cimport CPlan, Route, find_route, find_time_limits
-from howdah.dataplane.server cimport server_move
+from howdah.dataplane.server cimport at_rest, server_move
 from howdah.dataplane.server_login cimport open_server, server_login, server_login_late
 from howdah.dataplane.snapshot cimport Snapshot, take_snapshot
 from howdah.dataplane.turn cimport STAGE_SIZE
@@ -379,8 +379,7 @@ cdef bint between_transactions(const Client *client) noexcept nogil:
         return client.begin == NULL
     if client.state != CLIENT_ACTIVE or client.server.status != IDLE:
         return False
-    return is_streaming(&client.server.replies) or (
-        all_replied(&client.server.replies) and ends_with_ready(&client.server.replies))
+    return is_streaming(&client.server.replies) or at_rest(client.server)
 
 
 cdef bint must_part(const Worker *w, const Client *client) noexcept nogil:

@@ -59,5 +59,7 @@ cdef void analysis_start(Analysis *found) noexcept nogil
 cdef void unreadable(Analysis *found) noexcept nogil
 cdef void changes_setting(Analysis *found, const char *name, uint32_t size, bint reset) noexcept nogil
 cdef void uses_name(Analysis *found, UseKind kind, uint32_t offset, uint32_t size) noexcept nogil
+cdef uint32_t settings_size(const Analysis *found) noexcept nogil
+cdef uint32_t write_settings(const Analysis *found, char *to) noexcept nogil
 cdef const NameUse *only_use(const Analysis *found) noexcept nogil
 cdef uint32_t used_name(const uint8_t *text, const NameUse *use, char *name) noexcept nogil

@@ -57,6 +57,23 @@ cdef void changes_setting(Analysis *found, const char *name, uint32_t size, bint
         found.setting_count += 1
 
 
+cdef uint32_t settings_size(const Analysis *found) noexcept nogil:
+    """Bytes of the names of the settings, each with its NUL."""
+    cdef uint32_t size = 0
+    for i in range(found.setting_count):
+        size += found.settings[i].size + 1
+    return size
+
+
+cdef uint32_t write_settings(const Analysis *found, char *to) noexcept nogil:
+    """Write them; gives their size."""
+    cdef uint32_t at = 0
+    for i in range(found.setting_count):
+        memcpy(to + at, found.settings[i].name, found.settings[i].size + 1)
+        at += found.settings[i].size + 1
+    return at
+
+
 cdef void uses_name(Analysis *found, UseKind kind, uint32_t offset, uint32_t size) noexcept nogil:
     cdef NameUse *use
     if found.use_count == MOST_USES:

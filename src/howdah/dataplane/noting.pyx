@@ -1,0 +1,143 @@
+"""What the texts that a client sends may do to its session is noted, until the server is asked about it.
+
+Called by `relay`, `asking` and the modules that send texts.
+"""
+
+from libc.stdint cimport uint8_t, uint32_t
+from libc.string cimport strlen
+
+from howdah.dataplane.buffers cimport Block, block_data, block_new, hold_more
+from howdah.dataplane.parties cimport Client, Server, Worker
+from howdah.dataplane.pinning cimport follows_client
+from howdah.dataplane.routes cimport CHECK_ALWAYS, CHECK_OFF
+from howdah.dataplane.sequences cimport note_sequences
+from howdah.dataplane.session_state cimport same_name, settings_value
+from howdah.sql.analysis cimport analyse
+from howdah.sql.effects cimport (
+    EFFECT_ANYTHING,
+    EFFECT_BEGINS,
+    EFFECT_DISCARD,
+    EFFECT_ENDS,
+    EFFECT_EXECUTE,
+    EFFECT_NUMBERS,
+    EFFECT_SEQUENCE,
+    EFFECT_SETTING,
+    EFFECT_SETTINGS,
+    EFFECT_SEVERAL,
+    Analysis,
+    analysis_start,
+    settings_size,
+    write_settings,
+)
+
+cdef enum:
+    MOST_NOTED = 4096  # bytes of names of settings; with more, all settings are asked for
+    # These leave nothing that a question would find.
+    NOT_ASKED = EFFECT_BEGINS | EFFECT_ENDS | EFFECT_SEVERAL | EFFECT_EXECUTE | EFFECT_SEQUENCE | EFFECT_NUMBERS
+
+
+cdef void look_at(const Client *client, const uint8_t *text, size_t size, Analysis *found) noexcept nogil:
+    """What a text may do, of which `size` bytes have come.  In a session of the client's own that is nobody's business.
+    """
+    cdef const Server *server = client.server
+    if server == NULL or follows_client(client) or server.settling or client.names.count:
+        analyse(text, size, found)
+    else:
+        analysis_start(found)
+
+
+cdef void note_effects(Worker *w, Client *client, uint32_t effects, const char *names, uint32_t size) noexcept nogil:
+    """A text with these effects goes to the client's server; `names`: of settings, each with its NUL."""
+    cdef const char *at = names
+    if effects & (EFFECT_NUMBERS | EFFECT_SEQUENCE | EFFECT_ANYTHING):
+        note_sequences(w, client, effects)
+    if w.plan.session_check == CHECK_ALWAYS:
+        effects |= EFFECT_ANYTHING
+    elif w.plan.session_check == CHECK_OFF:
+        effects &= ~<uint32_t>EFFECT_ANYTHING
+    if effects & ~<uint32_t>NOT_ASKED == 0 or not follows_client(client):
+        return
+    client.effects |= effects & ~<uint32_t>NOT_ASKED
+    while at < names + size:
+        note_setting(w, client, at)
+        at += strlen(at) + 1
+
+
+cdef void undone(Client *client) noexcept nogil:
+    """Something has failed or was rolled back: a setting that was to be changed may have the server's own value, and
+    only the list of all says whether it has."""
+    if client.effects & EFFECT_SETTING:
+        client.effects |= EFFECT_SETTINGS
+
+
+cdef void setting_reported(Client *client, const char *name) noexcept nogil:
+    """PostgreSQL has told of a change; was it the text that was sent, or something inside a function?"""
+    if not is_noted(client, name):
+        client.effects |= EFFECT_SETTINGS
+
+
+cdef void note_analysis(Worker *w, Client *client, const Analysis *found) noexcept nogil:
+    note_effects(w, client, found.effects, NULL, 0)
+    client.resets = client.resets or (may_reset(found) and client.first_settings.count and follows_client(client))
+    for i in range(found.setting_count):
+        note_setting(w, client, found.settings[i].name)
+
+
+cdef bint may_reset(const Analysis *found) noexcept nogil:
+    """Does it take settings back, as far as can be seen, to what they were at login?"""
+    if found.effects & (EFFECT_SETTINGS | EFFECT_DISCARD):
+        return True
+    for i in range(found.setting_count):
+        if found.settings[i].reset:
+            return True
+    return False
+
+
+cdef bint hold_settings(Worker *w, Block **held, const Analysis *found) noexcept nogil:
+    """Keep the names of the settings, each with its NUL; False: out of memory."""
+    cdef uint32_t size = settings_size(found)
+    if size == 0:
+        return True
+    held[0] = block_new(&w.slab, size)
+    if held[0] == NULL:
+        return False
+    held[0].end = write_settings(found, <char *>block_data(held[0]))
+    return True
+
+
+cdef void note_setting(Worker *w, Client *client, const char *name) noexcept nogil:
+    """This setting may not be what it was.  (What the client has logged in with may have been reset to that, which a
+    value does not tell.)"""
+    cdef size_t size = strlen(name) + 1
+    if not follows_client(client):
+        return
+    client.effects |= EFFECT_SETTING
+    if settings_value(client.first_settings, name) != NULL:
+        client.effects |= EFFECT_SETTINGS
+    if is_noted(client, name):
+        return
+    if (client.noted != NULL and client.noted.end + size > MOST_NOTED) or not hold_more(
+            &w.slab, &client.noted, name, size):
+        client.effects |= EFFECT_SETTINGS
+
+
+cdef bint is_noted(const Client *client, const char *name) noexcept nogil:
+    cdef const char *at = NULL
+    cdef const char *noted = next_noted(client, &at)
+    while noted != NULL:
+        if same_name(noted, name):
+            return True
+        noted = next_noted(client, &at)
+    return False
+
+
+cdef const char *next_noted(const Client *client, const char **at) noexcept nogil:
+    """Step through the names of settings, from `at` being NULL until the answer is."""
+    cdef const char *name
+    if client.noted == NULL:
+        return NULL
+    name = <const char *>block_data(client.noted) if at[0] == NULL else at[0]
+    if name == <const char *>block_data(client.noted) + client.noted.end:
+        return NULL
+    at[0] = name + strlen(name) + 1
+    return name

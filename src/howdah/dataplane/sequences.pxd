@@ -1,0 +1,11 @@
+"""What a session remembers of sequences."""
+
+from libc.stdint cimport uint32_t
+
+from howdah.dataplane.parties cimport Client, Worker
+from howdah.dataplane.turn cimport Step, Turn
+
+cdef void note_sequences(Worker *w, Client *client, uint32_t effects) noexcept nogil
+cdef void sequences_discarded(Client *client) noexcept nogil
+cdef void pin_sequences(Worker *w, Client *client) noexcept nogil
+cdef Step discard_sequences(Worker *w, Client *client, uint32_t effects, Turn *turn) noexcept nogil

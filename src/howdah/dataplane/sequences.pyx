@@ -1,0 +1,73 @@
+"""What a session remembers of sequences, for currval and lastval.
+
+Nothing tells what that is, and nothing but the session itself has it: so it cannot follow a client.  Where a client may
+ask for it the server is kept; who asks without one gets what a session of its own would say.  Called by `linking`,
+`relay`, `noting` and the modules that send texts.
+"""
+
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
+
+from howdah.cdefs.atomics cimport load_i32, store_i32
+from howdah.dataplane.parties cimport PIN_SEQUENCE, PIN_SESSION_MODE, Client, Server, Worker
+from howdah.dataplane.pinning cimport follows_client, pin
+from howdah.dataplane.reply_queue cimport EXPECT_QUERY, EXPECT_SWALLOW, expect
+from howdah.dataplane.routes cimport SEQUENCES_LEARN, SEQUENCES_PIN
+from howdah.dataplane.turn cimport STEP_FORWARD, STEP_GONE, Step, Turn, refuse, stage_request, staged, staging
+from howdah.sql.effects cimport EFFECT_ANYTHING, EFFECT_NUMBERS, EFFECT_SEQUENCE
+from howdah.wire.bytes cimport Writer
+from howdah.wire.compose cimport compose_query
+from howdah.wire.tags cimport IDLE
+
+from howdah.reasons import NUMBERS
+
+cdef int PINNED_SEQUENCE = NUMBERS["pin_sequence"]
+cdef int TOO_MANY_REPLIES = NUMBERS["pipeline_too_long"]
+
+
+cdef void note_sequences(Worker *w, Client *client, uint32_t effects) noexcept nogil:
+    """Numbers that the client takes keep the server where it may ask for them again: nothing tells what a session
+    remembers of them, and nothing but the session itself has it."""
+    cdef uint8_t mode = w.plan.session_sequences
+    if effects & EFFECT_SEQUENCE and not load_i32(&client.pool.sequences):
+        store_i32(&client.pool.sequences, True)
+    if mode == SEQUENCES_PIN:
+        client.numbers = client.numbers or effects & (EFFECT_NUMBERS | EFFECT_ANYTHING)
+    elif mode == SEQUENCES_LEARN and effects & EFFECT_NUMBERS and load_i32(&client.pool.sequences):
+        client.numbers = True
+
+
+cdef void sequences_discarded(Client *client) noexcept nogil:
+    client.numbers = False
+    client.server.pins &= ~<uint16_t>PIN_SEQUENCE
+
+
+cdef void pin_sequences(Worker *w, Client *client) noexcept nogil:
+    """The transaction is over."""
+    if client.numbers and follows_client(client):
+        pin(w, client, PIN_SEQUENCE, PINNED_SEQUENCE)
+
+
+cdef bint goes_by_sequences(const Client *client, uint32_t effects) noexcept nogil:
+    """Does a transaction begin with a look at what the session remembers of sequences?  That must be this client's."""
+    cdef const Server *server = client.server
+    return (effects & EFFECT_SEQUENCE and server.status == IDLE and server.replies.count == server.settling
+            and not server.replies.unsynced and server.pins & (PIN_SEQUENCE | PIN_SESSION_MODE) == 0
+            and not server.pooled.dedicated)
+
+
+cdef Step discard_sequences(Worker *w, Client *client, uint32_t effects, Turn *turn) noexcept nogil:
+    """Where a text with these effects goes by them: have the server forget what other clients have made of sequences,
+    in front of the message at hand."""
+    cdef Writer message
+    if not goes_by_sequences(client, effects):
+        return STEP_FORWARD
+    if not stage_request(w, client, turn):
+        return STEP_GONE
+    if not expect(&client.server.replies, EXPECT_QUERY | EXPECT_SWALLOW):
+        return refuse(turn, TOO_MANY_REPLIES)
+    message = staging(w)
+    compose_query(&message, "DISCARD SEQUENCES")
+    staged(w, &message)
+    client.server.settling += 1
+    client.server.unnamed_owner = 0  # a Query ends it
+    return STEP_FORWARD

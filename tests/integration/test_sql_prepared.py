@@ -64,6 +64,15 @@ def test_a_failed_prepare_leaves_no_name(one_server: Pooler) -> None:
         assert client.query("EXECUTE s").rows == [("2",)]
 
 
+def test_what_others_made_of_sequences_is_not_seen(one_server: Pooler, postgres: Postgres, table: str) -> None:
+    postgres.sql_in("app", f"CREATE SEQUENCE {table}; GRANT ALL ON {table} TO PUBLIC")
+    with one_server.client() as client, one_server.client() as other:
+        client.query("PREPARE last AS SELECT lastval()")
+        assert other.query(f"SELECT nextval('{table}')").value == "1"
+        assert client.query("EXECUTE last").error.sqlstate == "55000"
+    postgres.sql_in("app", f"DROP SEQUENCE {table}")
+
+
 def test_many_clients_share_one_text(one_server: Pooler) -> None:
     clients = [one_server.client() for _ in range(5)]
     for number, client in enumerate(clients):

@@ -76,6 +76,7 @@ cdef Step query_begins(Worker *w, Client *client, const Frame *frame, const uint
     cdef const NameUse *use
     cdef Naming *naming
     cdef uint32_t size
+    cdef uint32_t effects
     cdef int32_t *edition
     cdef Step step
     look_at(client, message + HEADER, frame.here - HEADER, &found)
@@ -100,7 +101,8 @@ cdef Step query_begins(Worker *w, Client *client, const Frame *frame, const uint
         return deallocate(w, client, frame, naming, turn)
     if use.kind == USE_PREPARE:
         return prepare_by_query(w, client, frame, message, use, name, size, &found, turn)
-    step = discard_sequences(w, client, found.effects, turn)
+    effects = found.effects if naming == NULL else found.effects | naming.statement.text.effects
+    step = discard_sequences(w, client, effects, turn)
     if step != STEP_FORWARD:
         return step
     note_analysis(w, client, &found)

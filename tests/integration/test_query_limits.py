@@ -196,6 +196,7 @@ def test_a_reload_puts_limits_on_what_runs_already(pooler: Pooler) -> None:
     pooler.run_with(default_pool_size=1)
     with pooler.client() as busy, pooler.client() as waiting:
         busy.send(SLEEP)
+        pooler.wait_for_pool(sv_active=1)
         waiting.send(wire.query("SELECT 1"))
         pooler.wait_for_pool(cl_waiting=1)
         pooler.reload_with(query_timeout=0.4, query_wait_timeout=0.2)

@@ -37,6 +37,12 @@ cdef class Replies:
             voided.append((owed.item, Change(owed.change)))
         return verdict, answered, voided
 
+    def shrink(self):
+        reply_queue.replies_shrink(&self.queue)
+
+    def room(self):
+        return self.queue.capacity
+
     def all_replied(self):
         return reply_queue.all_replied(&self.queue)
 

@@ -189,3 +189,20 @@ def test_a_copy_in_is_no_stream() -> None:
     link.send(Sent("Q", "GCZ"))
     link.answer()
     assert not link.replies.is_streaming()
+
+
+def test_the_room_of_a_long_pipeline_does_not_stay() -> None:
+    replies = probe.Replies()
+    smallest = replies.room()
+    for _ in range(2):
+        for count in (20, 500):
+            assert all(replies.expect(EXPECTED["Q"]) for _ in range(count))
+            full = replies.room()
+            replies.shrink()
+            assert replies.room() == full, "something is owed"
+            for _ in range(count):
+                replies.came(b"C")
+                replies.came(b"Z")
+            assert replies.all_replied()
+            replies.shrink()
+            assert replies.room() == (smallest if count == 500 else full)

@@ -9,7 +9,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 cdef enum:
-    KEPT_BYTES = 1 << 19  # free memory a class may hold back from malloc
+    KEPT_BYTES = 1 << 15  # free memory a class may hold back from malloc
     APPEND_ROOM = 4096  # smallest block an outbox grows by
     LARGEST_PIECE = 131072  # largest one, and largest that is held back from malloc
 

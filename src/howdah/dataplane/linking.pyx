@@ -39,6 +39,7 @@ from howdah.dataplane.reply_queue cimport (
     ends_with_ready,
     expect,
     owe,
+    replies_shrink,
 )
 from howdah.dataplane.routes cimport SESSION_MODE
 from howdah.dataplane.sequences cimport pin_sequences
@@ -179,6 +180,7 @@ cdef bint link_over(Worker *w, Server *server) noexcept nogil:
 cdef void unlink(Worker *w, Server *server) noexcept nogil:
     """The transaction is over: the client is idle; `recycle` gets the server when the bytes read are dealt with."""
     cdef Client *client = server.client
+    replies_shrink(&server.replies)
     server.client = NULL
     client.server = NULL
     client.stalled = client.sql_prepares = False  # nothing is owed any more

@@ -7,6 +7,7 @@ from howdah.dataplane.texts cimport Naming
 
 cpdef enum:
     MOST_OWED = 32768  # answers; the relay stops reading long before
+    KEPT_OWED = 64  # room for so many stays with a server that is idle
 
 cpdef enum Expected:
     EXPECT_PARSE = 1
@@ -77,6 +78,7 @@ cdef struct ReplyQueue:
     Owed[8] inline_items
 
 cdef void replies_init(ReplyQueue *queue) noexcept nogil
+cdef void replies_shrink(ReplyQueue *queue) noexcept nogil
 cdef void replies_free(ReplyQueue *queue, Slab *slab) noexcept nogil
 cdef bint expect(ReplyQueue *queue, uint8_t item) noexcept nogil
 cdef OweVerdict owe(ReplyQueue *queue, uint8_t item, uint8_t change, Naming *naming) noexcept nogil

@@ -44,6 +44,15 @@ cdef void replies_free(ReplyQueue *queue, Slab *slab) noexcept nogil:
     replies_init(queue)
 
 
+cdef void replies_shrink(ReplyQueue *queue) noexcept nogil:
+    """Nothing is owed, and the server goes to another: a long pipeline's room does not stay."""
+    if queue.capacity > KEPT_OWED and queue.count == 0:
+        free(queue.items)
+        queue.items = NULL
+        queue.capacity = sizeof(queue.inline_items) // sizeof(Owed)
+        queue.head = 0
+
+
 cdef Owed *ring(const ReplyQueue *queue) noexcept nogil:
     return <Owed *>queue.inline_items if queue.items == NULL else queue.items
 

@@ -13,10 +13,14 @@ cpdef enum ShelfVerdict:
     SHELF_STALE  # it is there, but must be prepared again before it is used: too old, or something has changed
     SHELF_LACKS
 
+# One name that a client uses.  Thousands of clients have hundreds each: every byte counts.
+cdef struct Named:
+    uint32_t naming  # held; its number, see `naming_numbered`; 0: a free slot
+    int32_t edition  # of the statement when the client parsed or described it
+
 # What one client has prepared, by name: open addressing.  Lives inside its client; touched by its worker alone.
 cdef struct Names:
-    Naming **slots
-    int32_t *editions  # of the statement when the client parsed or described it, slot by slot
+    Named *slots
     uint32_t room  # a power of two, or 0
     uint32_t count
     uint32_t text  # bytes

@@ -15,6 +15,7 @@ from howdah.dataplane.texts cimport (
     name_hash,
     naming_drop,
     naming_name,
+    naming_numbered,
     same_name,
     statement_drop,
     statement_hold,
@@ -29,8 +30,10 @@ cdef enum:
 cdef uint32_t place_of(const Names *names, uint32_t hash_, const char *name, uint32_t size) noexcept nogil:
     """The slot where the name is, or the free one where it would be.  There is one: the table is never full."""
     cdef uint32_t at = hash_ & (names.room - 1)
-    while names.slots[at] != NULL:
-        if names.slots[at].shared.hash == hash_ and same_name(names.slots[at], name, size):
+    cdef const Naming *naming
+    while names.slots[at].naming:
+        naming = naming_numbered(names.slots[at].naming)
+        if naming.shared.hash == hash_ and same_name(naming, name, size):
             break
         at = (at + 1) & (names.room - 1)
     return at
@@ -38,17 +41,16 @@ cdef uint32_t place_of(const Names *names, uint32_t hash_, const char *name, uin
 
 cdef Naming *names_find(const Names *names, const char *name, uint32_t size, int32_t **edition) noexcept nogil:
     """What the client calls so, and the edition in which it knows it; NULL: nothing."""
-    cdef uint32_t at
+    cdef Named *named
     if names.count == 0:
         return NULL
-    at = place_of(names, name_hash(name, size), name, size)
-    edition[0] = &names.editions[at]
-    return names.slots[at]
+    named = &names.slots[place_of(names, name_hash(name, size), name, size)]
+    edition[0] = &named.edition
+    return naming_numbered(named.naming)
 
 
 cdef void names_init(Names *names) noexcept nogil:
     names.slots = NULL
-    names.editions = NULL
     names.room = names.count = names.text = 0
 
 
@@ -60,35 +62,29 @@ cdef bint names_full(const Names *names) noexcept nogil:
 cdef bint widen(Names *names) noexcept nogil:
     """Room for more; False: out of memory."""
     cdef Names wider
-    cdef uint32_t at
+    cdef const Naming *naming
     wider.room = names.room * 2 if names.room else FIRST_ROOM
-    wider.slots = <Naming **>calloc(wider.room, sizeof(Naming *))
-    wider.editions = <int32_t *>calloc(wider.room, sizeof(int32_t))
-    if wider.slots == NULL or wider.editions == NULL:
-        free(wider.slots)
-        free(wider.editions)
+    wider.slots = <Named *>calloc(wider.room, sizeof(Named))
+    if wider.slots == NULL:
         return False
     for i in range(names.room):
-        if names.slots[i] != NULL:
-            at = place_of(&wider, names.slots[i].shared.hash, naming_name(names.slots[i]), names.slots[i].size)
-            wider.slots[at] = names.slots[i]
-            wider.editions[at] = names.editions[i]
+        naming = naming_numbered(names.slots[i].naming)
+        if naming != NULL:
+            wider.slots[place_of(&wider, naming.shared.hash, naming_name(naming), naming.size)] = names.slots[i]
     free(names.slots)
-    free(names.editions)
     names.slots = wider.slots
-    names.editions = wider.editions
     names.room = wider.room
     return True
 
 
 cdef bint names_put(Names *names, Naming *naming, int32_t edition) noexcept nogil:
     """Add a naming, whose hold becomes the table's; its name is not there yet.  False: out of memory."""
-    cdef uint32_t at
+    cdef Named *named
     if (names.count + 1) * 8 > names.room * 7 and not widen(names):
         return False
-    at = place_of(names, naming.shared.hash, naming_name(naming), naming.size)
-    names.slots[at] = naming
-    names.editions[at] = edition
+    named = &names.slots[place_of(names, naming.shared.hash, naming_name(naming), naming.size)]
+    named.naming = naming.number
+    named.edition = edition
     names.count += 1
     names.text += naming.statement.text.size + naming.size
     return True
@@ -103,29 +99,27 @@ cdef Naming *names_take(Names *names, const char *name, uint32_t size) noexcept 
     if names.count == 0:
         return NULL
     hole = at = place_of(names, name_hash(name, size), name, size)
-    taken_out = names.slots[at]
+    taken_out = naming_numbered(names.slots[at].naming)
     if taken_out == NULL:
         return NULL
     names.count -= 1
     names.text -= taken_out.statement.text.size + taken_out.size
     while True:  # what comes behind moves up, unless it would come before the slot that its hash asks for
-        names.slots[hole] = NULL
+        names.slots[hole].naming = 0
         while True:
             at = (at + 1) & mask
-            if names.slots[at] == NULL:
+            if names.slots[at].naming == 0:
                 return taken_out
-            if ((at - names.slots[at].shared.hash) & mask) >= ((at - hole) & mask):
+            if ((at - naming_numbered(names.slots[at].naming).shared.hash) & mask) >= ((at - hole) & mask):
                 break
         names.slots[hole] = names.slots[at]
-        names.editions[hole] = names.editions[at]
         hole = at
 
 
 cdef void names_clear(Names *names) noexcept nogil:
     for i in range(names.room):
-        naming_drop(names.slots[i])
+        naming_drop(naming_numbered(names.slots[i].naming))
     free(names.slots)
-    free(names.editions)
     names_init(names)
 
 
@@ -172,7 +166,7 @@ cdef bint shelf_put(Shelf *shelf, Statement *statement, int32_t edition) noexcep
     """It is prepared there now, and fresh.  False: out of memory."""
     cdef Shelf wider
     cdef Shelved *slot
-    if (shelf.count + 1) * 2 > shelf.room:
+    if (shelf.count + 1) * 8 > shelf.room * 7:
         wider.room = max(shelf.room * 2, <uint32_t>FIRST_ROOM)
         wider.slots = <Shelved *>calloc(wider.room, sizeof(Shelved))
         if wider.slots == NULL:

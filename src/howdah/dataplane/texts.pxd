@@ -41,6 +41,7 @@ cdef struct Statement:
 cdef struct Naming:
     Interned shared  # `hash` is the name's
     Statement *statement  # held
+    uint32_t number  # see `naming_numbered`
     uint32_t size  # of the name, of which LARGEST_NAME bytes count
     # the name and a NUL follow
 
@@ -63,6 +64,7 @@ cdef Statement *taken() noexcept nogil
 cdef Statement *outdated() noexcept nogil
 cdef bint is_ours(const char *name, uint32_t size) noexcept nogil
 cdef Naming *naming_new(const char *name, uint32_t size, Statement *statement) noexcept nogil
+cdef Naming *naming_numbered(uint32_t number) noexcept nogil
 cdef Naming *naming_hold(Naming *naming) noexcept nogil
 cdef void naming_drop(Naming *naming) noexcept nogil
 cdef const char *naming_name(const Naming *naming) noexcept nogil

@@ -16,6 +16,9 @@ from howdah.sql.effects cimport Analysis, settings_size, write_settings
 
 cdef enum:
     FIRST_TABLE = 256
+    CHUNK_BITS = 10
+    CHUNK = 1 << CHUNK_BITS  # namings of which the numbers are given out together
+    MOST_CHUNKS = 1 << 18
 
 cdef extern from "<stdio.h>" nogil:
     int snprintf(char *to, size_t size, const char *format, ...) noexcept
@@ -286,11 +289,57 @@ cdef Naming *make_naming(const char *name, uint32_t size, Statement *statement) 
     cdef char *to = <char *>(made + 1)
     if made == NULL:
         return NULL
+    made.number = next_number()
+    if made.number == 0:
+        free(made)
+        return NULL
+    numbered(made.number)[0] = made
     made.statement = statement_hold(statement)
     made.size = size
     memcpy(to, name, size)
     to[size] = 0
     return made
+
+
+# Each naming by a number that is half as long as its address, as each client has hundreds.  A chunk stays where it is,
+# so that whoever holds a naming finds it without the lock.
+cdef Naming **chunks[MOST_CHUNKS]
+cdef uint32_t numbers_given = 1  # 0 is no naming's
+cdef uint32_t first_unused = 0  # a number given before and free again; in its place stands the next such
+
+
+cdef Naming **numbered(uint32_t number) noexcept nogil:
+    return &chunks[number >> CHUNK_BITS][number & (CHUNK - 1)]
+
+
+cdef Naming *naming_numbered(uint32_t number) noexcept nogil:
+    """The one that has this number and is held; NULL for 0."""
+    return numbered(number)[0] if number else NULL
+
+
+cdef uint32_t next_number() noexcept nogil:
+    """One that is free; 0: out of memory.  Under the lock."""
+    cdef uint32_t number = first_unused
+    global first_unused, numbers_given
+    if number:
+        first_unused = <uint32_t><size_t>numbered(number)[0]
+        return number
+    number = numbers_given
+    if number >> CHUNK_BITS == MOST_CHUNKS:
+        return 0
+    if chunks[number >> CHUNK_BITS] == NULL:
+        chunks[number >> CHUNK_BITS] = <Naming **>calloc(CHUNK, sizeof(Naming *))
+        if chunks[number >> CHUNK_BITS] == NULL:
+            return 0
+    numbers_given += 1
+    return number
+
+
+cdef void free_number(uint32_t number) noexcept nogil:
+    """Under the lock."""
+    global first_unused
+    numbered(number)[0] = <Naming *><size_t>first_unused
+    first_unused = number
 
 
 cdef bint same_name(const Naming *naming, const char *name, uint32_t size) noexcept nogil:
@@ -315,6 +364,7 @@ cdef void naming_drop(Naming *naming) noexcept nogil:
     pthread_mutex_lock(&table_lock)
     if add_i32(&naming.shared.holders, -1) == 0:
         remove(&namings, &naming.shared)
+        free_number(naming.number)
         drop_locked(naming.statement)
         free(naming)
     pthread_mutex_unlock(&table_lock)

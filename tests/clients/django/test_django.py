@@ -26,7 +26,6 @@ def test_stories(both: Both, options: dict[str, Any]) -> None:
 
 
 @pytest.mark.all_clients
-@pytest.mark.xfail(strict=True, reason="cursors WITH HOLD do not follow a client in transaction mode")
 def test_cursors_without_a_transaction(both: Both) -> None:
     for side in both:
         side.tell(sys.executable, WORKLOAD, "cursors_without_a_transaction")

@@ -82,13 +82,13 @@ class Postgres:
 
     def __init__(self, binaries: Path) -> None:
         self.host, self.port = "127.0.0.1", take_port()
-        self._identity = _identity()
+        self.identity = _identity()
         self.folder = Path(tempfile.mkdtemp(prefix="howdah-pg-"))
         self.data, self.socket_dir, self.log = self.folder / "data", self.folder, self.folder / "log"
         self.folder.chmod(0o755)
-        self.binaries = _reachable(binaries, self.folder, self._identity)
-        if self._identity:
-            os.chown(self.folder, self._identity["user"], self._identity["group"])
+        self.binaries = _reachable(binaries, self.folder, self.identity)
+        if self.identity:
+            os.chown(self.folder, self.identity["user"], self.identity["group"])
         self._process: subprocess.Popen[bytes] | None = None
         self._observer: psycopg.Connection[Any] | None = None
         self.not_ours: set[int] = set()
@@ -118,9 +118,9 @@ class Postgres:
         back_up(self.data)
         with (self.data / "postgresql.conf").open("a") as conf:
             conf.write(f"port = {self.port}\nunix_socket_directories = '{self.socket_dir}'\n")
-        if self._identity:
+        if self.identity:
             for path in (self.data, *self.data.rglob("*")):
-                os.chown(path, self._identity["user"], self._identity["group"])
+                os.chown(path, self.identity["user"], self.identity["group"])
         self.start()
         return self
 
@@ -128,7 +128,7 @@ class Postgres:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [self.binaries / "postgres", "-D", self.data], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                cwd=self.data, start_new_session=True, **self._identity,
+                cwd=self.data, start_new_session=True, **self.identity,
             )  # fmt: skip
         wait_until(self._accepts, f"PostgreSQL to accept connections; its log: {self.log}", within=30)
 
@@ -204,8 +204,8 @@ class Postgres:
         file.unlink(missing_ok=True)
         file.touch(mode)
         file.write_text(text)
-        if self._identity:
-            os.chown(file, self._identity["user"], self._identity["group"])
+        if self.identity:
+            os.chown(file, self.identity["user"], self.identity["group"])
 
     def reload(self) -> None:
         """pg_reload_conf, and wait until a new session sees it."""
@@ -323,7 +323,7 @@ class Postgres:
 
     def _run(self, program: str, *arguments: str) -> None:
         subprocess.run(
-            [self.binaries / program, *arguments], check=True, capture_output=True, cwd=self.folder, **self._identity
+            [self.binaries / program, *arguments], check=True, capture_output=True, cwd=self.folder, **self.identity
         )
 
     def _accepts(self) -> bool:

@@ -3,7 +3,7 @@
 from libc.stdint cimport uint8_t, uint32_t
 
 cpdef enum:
-    BLOCK_CLASSES = 6
+    BLOCK_CLASSES = 3  # sizes of which free blocks are kept for the next; larger ones are made to measure
     LARGEST_BLOCK = 1179648
     SCRATCH_SIZE = 163840
 

@@ -11,14 +11,12 @@ from libc.string cimport memcpy
 cdef enum:
     KEPT_BYTES = 1 << 15  # free memory a class may hold back from malloc
     APPEND_ROOM = 4096  # smallest block an outbox grows by
-    LARGEST_PIECE = 131072  # largest one, and largest that is held back from malloc
+    LARGEST_PIECE = 131072  # largest one
 
 
 cdef uint32_t class_size(uint8_t size_class) noexcept nogil:
-    """256, 1,024, 4,096, 16,384, 32,768 and 131,072 bytes."""
-    if size_class < 4:
-        return 256u << (2 * size_class)
-    return 32768 if size_class == 4 else LARGEST_PIECE
+    """256, 1,024 and 4,096 bytes."""
+    return 256u << (2 * size_class)
 
 
 cdef uint8_t *block_data(Block *block) noexcept nogil:

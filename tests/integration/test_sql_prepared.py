@@ -92,3 +92,14 @@ def test_a_pipeline_of_queries_keeps_its_order(one_server: Pooler) -> None:
     with one_server.client() as client:
         texts = ("PREPARE a AS SELECT 1", "EXECUTE a", "PREPARE a AS SELECT 2", "DEALLOCATE a", "EXECUTE a")
         assert pipeline(client, *texts) == ["C Z", "T D C Z", "E Z", "C Z", "E Z"]
+
+
+def test_the_unnamed_execute_finds_its_statement_at_each_server(one_server: Pooler) -> None:
+    with one_server.client() as client, one_server.client() as other:
+        client.query("PREPARE s (int) AS SELECT $1 AS one")
+        client.ask(wire.parse("EXECUTE s (8)"), wire.sync())
+        for question in (wire.describe_statement(), wire.bind() + wire.execute()):
+            assert other.query("DEALLOCATE ALL").command_tags == ["DEALLOCATE ALL"]
+            assert other.ask(wire.extended("SELECT 'mine'"), wire.sync()).rows == [("mine",)]
+            replies = client.ask(question, wire.sync())
+            assert replies.shape in ("t T Z", "2 D C Z"), replies

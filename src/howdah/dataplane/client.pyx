@@ -143,6 +143,7 @@ cdef Client *client_new(Worker *w, int fd) noexcept nogil:
     client.numbers = client.resets = False
     client.told = NULL
     client.unnamed = UNNAMED_NONE
+    client.unnamed_executes = False
     client.unnamed_parse = client.unnamed_settings = client.begin = client.group = client.noted = NULL
     names_init(&client.names)
     client.proxied = client.direct_tls = False

@@ -207,6 +207,7 @@ cdef struct Client:
     Names names  # its prepared statements, as far as they follow it
     uint8_t unnamed  # an Unnamed
     uint32_t unnamed_effects  # of running it
+    bint unnamed_executes  # it may be an EXECUTE of one of `names`
     Block *unnamed_settings  # names of settings that it sets
     Block *unnamed_parse  # its Parse as it came
     Block *begin  # a BEGIN that has been answered and not yet sent

@@ -20,6 +20,7 @@ from howdah.dataplane.parties cimport (
     PIN_NAMED_STATEMENT,
     PIN_SESSION_MODE,
     READ_SIZE,
+    UNNAMED_KEPT,
     Client,
     Server,
     Worker,
@@ -47,7 +48,7 @@ from howdah.dataplane.pinning cimport pin
 from howdah.dataplane.providing cimport make_way, prepare_where_missing, put_describe
 from howdah.dataplane.sequences cimport discard_sequences
 from howdah.dataplane.settling cimport must_settle
-from howdah.dataplane.sql_prepared cimport parse_with_statement, run_by_parse
+from howdah.dataplane.sql_prepared cimport parse_with_statement, provide_executed, run_by_parse
 from howdah.dataplane.statements cimport (
     names_find,
     names_full,
@@ -325,6 +326,10 @@ cdef Step use(Worker *w, Client *client, const Frame *frame, const uint8_t *mess
         return step
     if mention.size == 0 and (unnamed_unsure(client) or must_settle(client, client.unnamed_effects)):
         return stall(w, client, turn)
+    if mention.size == 0 and client.unnamed_executes and client.unnamed == UNNAMED_KEPT:
+        step = provide_executed(w, client, turn)
+        if step != STEP_FORWARD:
+            return step
     if mention.size == 0:
         return use_unnamed(w, client, expected, turn)
     if must_wait(client):

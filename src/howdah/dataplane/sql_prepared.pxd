@@ -19,6 +19,7 @@ cdef Step execute_by_query(Worker *w, Client *client, const Frame *frame, const 
 cdef void prepare_failed(Server *server) noexcept nogil
 cdef Naming *run_by_parse(const Client *client, const Frame *frame, const uint8_t *message, const Mention *mention,
                           const Analysis *found, int32_t **edition) noexcept nogil
+cdef Step provide_executed(Worker *w, Client *client, Turn *turn) noexcept nogil
 cdef Step parse_with_statement(Worker *w, Client *client, const Frame *frame, const uint8_t *message,
                                const Mention *mention, const NameUse *use, Naming *naming, int32_t edition,
                                Turn *turn) noexcept nogil

@@ -14,6 +14,7 @@ from libc.stdint cimport int16_t, int32_t, uint8_t, uint32_t
 from howdah.cdefs.atomics cimport add_i32
 from howdah.dataplane.buffers cimport Block, block_data, block_new
 from howdah.dataplane.linking cimport note_owed
+from howdah.dataplane.noting cimport look_at
 from howdah.dataplane.parties cimport UNNAMED_KEPT, UNNAMED_THERE, Client, Server, Worker
 from howdah.dataplane.providing cimport make_way, prepare_where_missing, put_sync
 from howdah.dataplane.reply_queue cimport (
@@ -29,6 +30,7 @@ from howdah.dataplane.session_state cimport settings_value
 from howdah.dataplane.statements cimport (
     SHELF_HAS,
     names_find,
+    names_find_ours,
     names_put,
     names_take,
     shelf_find,
@@ -61,7 +63,7 @@ from howdah.sql.effects cimport (
 )
 from howdah.sql.identifiers cimport LARGEST_IDENTIFIER
 from howdah.wire.bytes cimport Writer, write_bytes, writer
-from howdah.wire.extended cimport Mention, compose_spliced
+from howdah.wire.extended cimport MENTION_CUT, Mention, compose_spliced, parse_mention
 from howdah.wire.frame cimport Frame
 from howdah.wire.tags cimport IN_FAILED_TRANSACTION
 
@@ -224,12 +226,32 @@ cdef Step parse_with_statement(Worker *w, Client *client, const Frame *frame, co
     step = note_change(w, client, EXPECT_PARSE, turn)
     client.server.unnamed_owner = client.id
     client.unnamed = UNNAMED_KEPT if keep(w, client, frame, message, start, use.size, statement) else UNNAMED_THERE
+    client.unnamed_executes = True
     client.unnamed_effects = statement.text.effects
     if client.unnamed_effects & EFFECT_SETTING:
         client.unnamed_effects |= EFFECT_SETTINGS
     if step == STEP_FORWARD:
         splice(w, client, frame, message, start, use.size, statement, turn)
     return step
+
+
+cdef Step provide_executed(Worker *w, Client *client, Turn *turn) noexcept nogil:
+    """See that the server has what the unnamed statement is an EXECUTE of, if it is one: it may be another server than
+    the one that had its Parse."""
+    cdef const uint8_t *message = block_data(client.unnamed_parse)
+    cdef Mention mention
+    cdef Analysis found
+    cdef const NameUse *use
+    cdef Naming *naming = NULL
+    cdef int32_t *edition
+    if (client.server.status == IN_FAILED_TRANSACTION
+            or parse_mention(message, client.unnamed_parse.end, &mention) == MENTION_CUT):
+        return STEP_FORWARD
+    look_at(client, message + mention.end, client.unnamed_parse.end - mention.end, &found)
+    use = only_use(&found)
+    if use != NULL and use.kind == USE_EXECUTE:
+        naming = names_find_ours(&client.names, <const char *>message + mention.end + use.offset, use.size, &edition)
+    return STEP_FORWARD if naming == NULL else prepare_where_missing(w, client, naming, edition[0], turn)
 
 
 cdef void splice(Worker *w, Client *client, const Frame *frame, const uint8_t *message, uint32_t start, uint32_t size,

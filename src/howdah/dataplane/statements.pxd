@@ -39,6 +39,7 @@ cdef struct Shelf:
     uint32_t uses
 
 cdef Naming *names_find(const Names *names, const char *name, uint32_t size, int32_t **edition) noexcept nogil
+cdef Naming *names_find_ours(const Names *names, const char *name, uint32_t size, int32_t **edition) noexcept nogil
 cdef bint names_full(const Names *names) noexcept nogil
 cdef void names_init(Names *names) noexcept nogil
 cdef bint names_put(Names *names, Naming *naming, int32_t edition) noexcept nogil

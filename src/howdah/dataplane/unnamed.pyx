@@ -38,7 +38,7 @@ from howdah.dataplane.reply_queue cimport (
     owed_at,
 )
 from howdah.dataplane.turn cimport STEP_FORWARD, STEP_GONE, Step, Turn, stage_bytes, stage_request, staged, staging
-from howdah.sql.effects cimport EFFECT_DEALLOCATE, EFFECT_SETTINGS, Analysis
+from howdah.sql.effects cimport EFFECT_ANYTHING, EFFECT_DEALLOCATE, EFFECT_SETTINGS, Analysis
 from howdah.wire.bytes cimport Writer
 from howdah.wire.compose cimport compose_close
 from howdah.wire.frame cimport Frame
@@ -77,6 +77,7 @@ cdef Step parse_unnamed(Worker *w, Client *client, const Frame *frame, const uin
         client.unnamed = UNNAMED_KEPT
     block_drop(&w.slab, &client.unnamed_settings)
     client.unnamed_effects = found.effects
+    client.unnamed_executes = False
     if not hold_settings(w, &client.unnamed_settings, found):
         client.unnamed_effects |= EFFECT_SETTINGS
     return step
@@ -181,6 +182,8 @@ cdef void unnamed_back(Worker *w, Server *server, Owed *owed, bint failed) noexc
         client.unnamed_parse = owed.before
         server.unnamed_owner = client.id if owed.change == CHANGE_UNNAMED_AGAIN else 0
         client.unnamed = UNNAMED_KEPT
+        client.unnamed_effects = EFFECT_ANYTHING  # it is seldom that one comes back: nobody has kept what it does
+        client.unnamed_executes = True
         if owed.before == NULL:
             client.unnamed = UNNAMED_THERE if owed.change == CHANGE_UNNAMED_AGAIN else UNNAMED_NONE
     owed.before = NULL

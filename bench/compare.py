@@ -105,6 +105,9 @@ def _marks(scenario: str, ours: Metrics, targets: Mapping[str, Metrics]) -> list
         _compare(marks, scenario, "MiB more than without statements", _mib(ours, "grown_kib"), 4.0)
     elif scenario == "40 MB row" or scenario.startswith("copy "):
         _compare(marks, scenario, "MiB more than before", _mib(ours, "grown_kib"), 4.0)
+    elif scenario.startswith("settings"):
+        _compare(marks, scenario, "CPU, own settings against none", ours.get("own_growth"), 1.15)
+        _compare(marks, scenario, "CPU, equal settings against none", ours.get("equal_growth"), 1.02)
     elif scenario.startswith("reconnect"):
         _compare(marks, scenario, "connections/s, against PgBouncer", ratio(ours, pgbouncer, "tps"), 1.2, at_least=True)
     elif scenario.endswith("among 5000 idle"):

@@ -106,13 +106,13 @@ def fill(port: int, scale: int) -> None:
     subprocess.run(command, check=True, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def script_options(load: Load, home: Path) -> tuple[str, str]:
-    """The options that choose it; our own is written to `home`."""
+def script_options(load: Load, home: Path) -> tuple[str, ...]:
+    """The options that choose it; our own, written to `home`, may note in `begun` that a client has been through it."""
     if not load.text:
         return "-b", load.script
     path = home / "script.sql"
     path.write_text(load.text)
-    return "-f", str(path)
+    return "-f", str(path), "-D", "begun=0"
 
 
 def run(load: Load, port: int, seconds: int) -> Outcome:

@@ -25,6 +25,8 @@ COLUMNS = (
     ("p99_us", "p99 ms", 0.001, 2),
     ("alone_p99_us", "alone ms", 0.001, 2),
     ("p99_growth", "growth", 1.0, 2),
+    ("own_growth", "own settings", 1.0, 3),
+    ("equal_growth", "equal settings", 1.0, 3),
     ("cpu_us", "CPU µs/tx", 1.0, 2),
     ("statement_cpu_us", "CPU µs/statement", 1.0, 3),
     ("user_us", "user", 1.0, 2),

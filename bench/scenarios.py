@@ -11,7 +11,7 @@ from bench.pgbench import Load
 from bench.postgres import Postgres
 from bench.scripts import DEFERRED_BEGIN, PIPELINE, PIPELINED
 from bench.targets import Target
-from bench.transactions import among_idle, under_load
+from bench.transactions import among_idle, under_load, with_settings
 
 POOLERS = ("relay", "pgbouncer", "howdah")
 TRUE_POOLERS = ("pgbouncer", "howdah")  # the relay knows neither passwords nor TLS nor prepared statements
@@ -117,6 +117,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     *_statement_scenarios(),
     Scenario("deferred begin 16", under_load(Load("deferred begin", "simple", 16, text=DEFERRED_BEGIN))),
     *_bulk_scenarios(),
+    Scenario("settings 64", with_settings(64), ("howdah",)),
     Scenario("reconnect 16", under_load(Load("select-only", "simple", 16, reconnect=True)), needs=Needs(workers=2)),
     Scenario("reconnect 64", under_load(Load("select-only", "simple", 64, reconnect=True)), needs=Needs(workers=2)),
     Scenario("64 among 5000 idle", among_idle(Load("select-only", "simple", 64), idle=5000), POOLERS),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from bench import pgbench
+from bench import pgbench, scripts
 from bench.idle_clients import IdleClients
 from bench.meter import Meter, Metrics
 from bench.pgbench import Load
@@ -26,6 +26,28 @@ def among_idle(load: Load, idle: int) -> Callable[[Target, int], Metrics]:
         with IdleClients(target.port, idle):
             among = _run(load, target, seconds)
         return {**among, "alone_p99_us": alone["p99_us"], "p99_growth": among["p99_us"] / max(alone["p99_us"], 1.0)}
+
+    return measure
+
+
+def with_settings(clients: int) -> Callable[[Target, int], Metrics]:
+    """What three settings of each client add to the CPU time of a transaction: the clients' own, or the same for all.
+
+    Each is measured right behind a run without settings; latencies and the like are those of the clients' own.
+    """
+    plain = Load("select-only", "simple", clients)
+    own, equal = (
+        Load(f"settings {own}", "simple", clients, text=scripts.with_settings(own=own)) for own in (True, False)
+    )
+
+    def growth(load: Load, target: Target, seconds: int) -> tuple[Metrics, float]:
+        without, measured = _run(plain, target, seconds), _run(load, target, seconds)
+        return measured, measured["cpu_us"] / without["cpu_us"]
+
+    def measure(target: Target, seconds: int) -> Metrics:
+        metrics, own_growth = growth(own, target, seconds)
+        _, equal_growth = growth(equal, target, seconds)
+        return {**metrics, "own_growth": own_growth, "equal_growth": equal_growth}
 
     return measure
 

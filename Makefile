@@ -20,7 +20,7 @@ UNDER := tools/under
 PYTEST := python -m pytest -n auto
 SLOW_PYTEST := $(PYTEST) --timeout=600 -o faulthandler_timeout=590
 
-.PHONY: help run demo test clients lint bench build debug sanitize fuzz docs clean
+.PHONY: help run demo test clients regress lint bench build debug sanitize fuzz docs clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -38,6 +38,9 @@ test: build/$(FLAVOUR)/stamp ## all tests (FLAVOUR=release for the optimised bui
 clients: build/$(FLAVOUR)/stamp ## other people's drivers, in all languages, on howdah and on PostgreSQL (apt and npm bring them)
 	@.venv/bin/python -m tools.clients
 	@$(UNDER) $(FLAVOUR) $(PYTEST) --all-clients tests/clients $(ARGS)
+
+regress: build ## PostgreSQL's own regression tests, directly and through howdah (apt brings their sources)
+	@$(UNDER) release python -m tests.regress $(ARGS)
 
 lint: $(READY) ## format, lint, types, spelling, generated files
 	@$(UNDER) release tools/lint

@@ -26,7 +26,7 @@ DOOR = {"howdah.dataplane.engine", "howdah.dataplane.plan", "howdah.dataplane.ro
 STEPS = (
     {"plan", "rows", "buffers", "poller", "timers", "certificates", "tls", "conn", "stats"}
     | {"credentials", "access", "texts"},
-    {"reply_queue", "statements", "session_state", "pool", "routes", "cancels", "turnstile"},
+    {"channels", "handover", "reply_queue", "statements", "session_state", "pool", "routes", "cancels", "turnstile"},
     {"parties", "client", "server", "mailbox", "welcome"},
     {"opening", "proof", "handshake", "server_login", "replication", "relay", "recycle", "canceller"}
     | {"asking", "noting", "pinning", "sequences", "settling", "providing", "sql_prepared"}

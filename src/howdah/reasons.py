@@ -269,6 +269,21 @@ REASONS: tuple[Reason, ...] = (
          "too many settings in the session: more than 256 of them, or 32768 bytes of names and values",
          "Reset the ones that are not needed, or use a database in session mode.",
          "The settings of a session follow their client from server to server, and have a limit."),
+    _row("too_many_channels", "54000", _C, Level.WARNING,
+         "too many channels in the session: more than 10000",
+         "UNLISTEN the ones that are not needed, or put what tells them apart into the payload.",
+         "The channels that a client listens to follow it from server to server, and have a limit."),
+    _row("listener_too_slow", "53400", _C, Level.WARNING,
+         "terminating connection: more than 1 MiB of notifications wait for this client",
+         "The client does not read what it is sent, or has been in one transaction for long.",
+         "Notifications wait for a client that does not take them, or is in a transaction, up to this limit."),
+    _row("notifications_missed", "01000", _S, Level.WARNING,
+         "notifications may have been missed: the connection that listens for this database was lost",
+         "All channels are listened to again; look whether anything has changed in the meantime.",
+         "PostgreSQL ended the listening server of a database, or could not be reached. Clients that listen are told "
+         "when another one listens to all of their channels.", severity="WARNING"),
+    _row("listening_over", "", Fault.NONE, Level.DEBUG, "no client listens", "",
+         "A listening server is closed when no client of its database listens any more."),
     _row("session_spoiled", "", Fault.NONE, Level.DEBUG, "session cannot be cleaned", "",
          "The client has loaded a library or set the random seed. PostgreSQL cannot undo that: the server was closed."),
     # pins
@@ -284,7 +299,9 @@ REASONS: tuple[Reason, ...] = (
     _row("pin_advisory_lock", "", _C, Level.INFO, "session advisory lock", "",
          "The client holds an advisory lock of the session: its server stays with it until it is unlocked."),
     _row("pin_listen", "", _C, Level.INFO, "LISTEN", "",
-         "The client listens to a channel: its server stays with it until UNLISTEN."),
+         "The client listens to channels, and the listening server of its database cannot do that for it: no room "
+         "under max_db_connections or max_user_connections, no login, more than 1,000 channels, or a client_encoding "
+         "other than the database's. Its server stays with it until that changes, or until UNLISTEN."),
     _row("pin_load", "", _C, Level.INFO, "LOAD", "",
          "The client has loaded a library, which cannot be undone: its server stays with it until it leaves."),
     _row("pin_random_seed", "", _C, Level.INFO, "random seed", "",

@@ -29,6 +29,8 @@ STAYING = (
     ),
     "SET app.tenant_id = 'soil'; SET app.other = 'soil'; SELECT set_config('app.' || 'computed', 'soil', false)",
     "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ, DEFERRABLE",
+    "LISTEN soil; LISTEN \"Soil\"; NOTIFY soil, 'no case hears this'",
+    "UNLISTEN soil",
     "SET ROLE fidelity_soil; SET default_transaction_read_only = on",
 )
 

@@ -6,6 +6,7 @@ import pytest
 
 from tests.kit import wire
 from tests.kit.deadline import wait_until
+from tests.kit.listening import Listener
 from tests.kit.pooler import Pooler
 from tests.kit.postgres import Postgres
 
@@ -27,25 +28,22 @@ def setting_of_the_cluster(postgres: Postgres) -> Iterator[str]:
 
 def test_a_notification_in_a_transaction(one_server: Pooler) -> None:
     with one_server.client() as client:
-        client.query("LISTEN news")
-        replies = client.query("BEGIN; NOTIFY news, 'it works'; COMMIT")
-        (notification,) = (reply.notification for reply in replies if reply.tag == "A")
-        assert notification[1:] == ("news", "it works")
+        listener = Listener(client, "news")
+        listener.query("BEGIN; NOTIFY news, 'it works'; COMMIT")
+        assert listener.hear(1) == [("news", "it works")]
         assert client.query("UNLISTEN *").shape == "C Z"
 
 
-def test_notifications_reach_the_listener_and_disturb_nobody(pooler: Pooler, postgres: Postgres) -> None:
-    pooler.run_with(default_pool_size=2)
-    with pooler.client() as listener, pooler.client() as other:
-        listener.query("LISTEN news")
+def test_notifications_reach_the_listener_and_disturb_nobody(one_server: Pooler, postgres: Postgres) -> None:
+    with one_server.client() as client, one_server.client() as other:
+        listener = Listener(client, "news")
         postgres.sql_in("app", "SELECT pg_notify('news', n::text) FROM generate_series(1, 100) AS n")
         for number in range(20):
             assert other.query(f"SELECT {number}").value == str(number)
-        heard = [listener.read().notification[1:] for _ in range(100)]
-        assert heard == [("news", str(number)) for number in range(1, 101)]
+        assert listener.hear(100) == [("news", str(number)) for number in range(1, 101)]
         listener.query("UNLISTEN *")
-        assert [client.query("SELECT 'served'").value for client in (listener, other)] == ["served"] * 2
-    pooler.wait_until_idle()
+        assert [party.query("SELECT 'served'").value for party in (client, other)] == ["served"] * 2
+    one_server.wait_until_idle()
 
 
 def test_a_setting_changed_for_all_disturbs_nobody(

@@ -27,10 +27,11 @@ STEPS = (
     {"plan", "rows", "buffers", "poller", "timers", "certificates", "tls", "conn", "stats"}
     | {"credentials", "access", "texts"},
     {"channels", "handover", "reply_queue", "statements", "session_state", "pool", "routes", "cancels", "turnstile"},
-    {"parties", "client", "server", "mailbox", "welcome"},
+    {"parties", "client", "server", "mailbox", "welcome", "ears"},
     {"opening", "proof", "handshake", "server_login", "replication", "relay", "recycle", "canceller"}
     | {"asking", "noting", "pinning", "sequences", "settling", "providing", "sql_prepared"}
-    | {"assignment", "turn", "linking", "preparing", "unnamed", "simple_query", "curing", "deferral", "descriptions"},
+    | {"assignment", "turn", "linking", "preparing", "unnamed", "simple_query", "curing", "deferral", "descriptions"}
+    | {"hearing", "listening", "channel_queries", "hub", "hub_channels"},
     {"listener", "worker", "snapshot"},
     {"engine"},
 )

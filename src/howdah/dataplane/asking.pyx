@@ -10,11 +10,12 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.string cimport strchr, strcmp
 
 from howdah.dataplane.buffers cimport block_data, block_drop, hold_more
+from howdah.dataplane.channel_queries cimport ask_channels
+from howdah.dataplane.listening cimport channels_answered
 from howdah.dataplane.noting cimport is_noted, next_noted
 from howdah.dataplane.parties cimport (
     CLIENT_ACTIVE,
     PIN_CURSOR,
-    PIN_LISTEN,
     PIN_LOAD,
     PIN_LOCK,
     PIN_NAMED_STATEMENT,
@@ -87,6 +88,7 @@ cdef enum:
     HEADER = 5
     NO_VALUE = 0xFFFFFFFF
     ALL_SETTINGS = EFFECT_SETTINGS | EFFECT_ROLE | EFFECT_DISCARD | EFFECT_ANYTHING
+    ON_CHANNELS = EFFECT_LISTEN | EFFECT_DISCARD | EFFECT_ANYTHING
 
 # What keeps a server, what may have to do with it, the word for it in the answer, and how it is found out.
 cdef struct Reason:
@@ -97,7 +99,7 @@ cdef struct Reason:
     int number  # in howdah.reasons
 
 cdef enum:
-    REASONS = 5
+    REASONS = 4
 
 cdef Reason[REASONS] reasons
 reasons[0] = Reason(
@@ -114,9 +116,6 @@ reasons[2] = Reason(
     b"OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid())",
     NUMBERS["pin_advisory_lock"])
 reasons[3] = Reason(
-    PIN_LISTEN, EFFECT_LISTEN, b"listen", b"EXISTS(SELECT FROM pg_catalog.pg_listening_channels())",
-    NUMBERS["pin_listen"])
-reasons[4] = Reason(
     PIN_NAMED_STATEMENT, EFFECT_PREPARE | EFFECT_DEALLOCATE, b"prepare",
     b"EXISTS(SELECT FROM pg_catalog.pg_prepared_statements WHERE NOT pg_catalog.starts_with(name, 'howdah_'))",
     NUMBERS["pin_named_statement"])
@@ -147,6 +146,8 @@ cdef void ask_session(Worker *w, Server *server) noexcept nogil:
     cdef Writer message = writer(data, sizeof(data))
     cdef size_t mark = begin_message(&message, tags.QUERY)
     cdef bint first = True
+    if client.ear != NULL and client.effects & (ALL_SETTINGS | EFFECT_SETTING):
+        client.effects |= EFFECT_LISTEN  # the encoding decides who can tell it
     write_text(&message, BEGIN_OURS)
     if client.effects & ALL_SETTINGS:
         next_part(&message, &first)
@@ -163,6 +164,9 @@ cdef void ask_session(Worker *w, Server *server) noexcept nogil:
             write_literal(&message, reasons[i].word)
             write_text(&message, " WHERE ")
             write_text(&message, reasons[i].condition)
+    if client.effects & ON_CHANNELS:
+        next_part(&message, &first)
+        ask_channels(client.ear, &message)
     if first:
         write_text(&message, "SELECT")
     write_text(&message, ";COMMIT")
@@ -278,6 +282,8 @@ cdef void session_answered(Worker *w, Server *server) noexcept nogil:
         pin(w, client, PIN_UNKNOWN, PINNED_UNKNOWN)  # what has been noted is asked again after the next transaction
     elif take_settings(server):
         take_pins(w, server)
+        if client.effects & ON_CHANNELS:
+            channels_answered(w, server)
         client.effects = 0
         block_drop(&w.slab, &client.noted)
     else:

@@ -145,6 +145,7 @@ cdef Client *client_new(Worker *w, int fd) noexcept nogil:
     client.unnamed = UNNAMED_NONE
     client.unnamed_executes = False
     client.unnamed_parse = client.unnamed_settings = client.begin = client.group = client.noted = NULL
+    client.ear = NULL
     names_init(&client.names)
     client.proxied = client.direct_tls = False
     client.server = NULL

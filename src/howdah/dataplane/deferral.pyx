@@ -9,7 +9,7 @@ from libc.stdint cimport uint8_t
 
 from howdah.cdefs.atomics cimport load_i32, relaxed_add_u64
 from howdah.dataplane.buffers cimport block_drop, hold
-from howdah.dataplane.client cimport client_watch_deadline
+from howdah.dataplane.client cimport client_watch_deadline, set_ready
 from howdah.dataplane.parties cimport Client, Worker
 from howdah.dataplane.routes cimport TRANSACTION_MODE
 from howdah.dataplane.stats cimport Tally
@@ -50,6 +50,8 @@ cdef Step query_without_server(Worker *w, Client *client, const Frame *frame, co
     if command == COMMAND_BEGIN or command == COMMAND_START:
         return STEP_FORWARD
     block_drop(&w.slab, &client.begin)
+    if client.ear != NULL:
+        set_ready(client)  # what was notified meanwhile
     return say(w, client, "COMMIT" if command == COMMAND_COMMIT else "ROLLBACK", IDLE)
 
 

@@ -48,6 +48,7 @@ from howdah.dataplane.parties cimport (
     SERVER_CLOSING,
     SERVER_HELD,
     SERVER_IDLE,
+    SERVER_LISTENING,
     SERVER_RECYCLING,
     Client,
     ClientState,
@@ -94,6 +95,9 @@ from howdah.wire.startup import Replication
 
 MAX_WORKERS = MOST_WORKERS
 
+cdef extern from "<stdio.h>" nogil:
+    int snprintf(char *to, size_t size, const char *format, ...) noexcept
+
 cdef extern from "<unistd.h>" nogil:
     int usleep(unsigned int microseconds) noexcept
 
@@ -118,6 +122,7 @@ SERVER_STATES = {
     ServerState.SERVER_ACTIVE: "active",
     ServerState.SERVER_RECYCLING: "tested",
     ServerState.SERVER_HELD: "being_canceled",
+    ServerState.SERVER_LISTENING: "listening",
     ServerState.SERVER_CLOSING: "closing",
 }
 PINS = {
@@ -191,6 +196,7 @@ cdef class Engine:
     def __cinit__(self, listeners, proxied=()):
         cdef Worker *w
         cdef uint64_t seed = 0
+        cdef unsigned long long nonce = 0
         self.threads = []
         self.consoles = {}
         self.asking = {}
@@ -212,6 +218,9 @@ cdef class Engine:
             raise MemoryError
         if not new_secret(<unsigned char *>&seed, sizeof(seed)) or not new_secret(self.shared.process_key, 32):
             raise OSError("the system gives no random numbers")
+        if not new_secret(<unsigned char *>&nonce, sizeof(nonce)):
+            raise OSError("the system gives no random numbers")
+        snprintf(self.shared.marker_channel, sizeof(self.shared.marker_channel), b"howdah_%016llx", nonce)
         if not turnstile_init(&self.shared.turnstile, seed) or not lookups_init(&self.shared.lookups):
             raise MemoryError
         for i, fds in enumerate(listeners):
@@ -449,7 +458,7 @@ cdef class Engine:
                     held += state == SERVER_HELD
                     tested += state == SERVER_RECYCLING
                     own += pooled.dedicated and state == SERVER_ACTIVE
-                    own_login += pooled.dedicated and state != SERVER_ACTIVE and state != SERVER_CLOSING
+                    own_login += pooled.dedicated and state not in (SERVER_ACTIVE, SERVER_CLOSING, SERVER_LISTENING)
                     pinned += server.pins != 0 and not pooled.dedicated and pool.mode != SESSION_MODE
                     used += pooled.place == PLACE_IDLE and doubtful(&self.shared.pools, pooled, now)
                     cancels += load_i32(&server.cancels)
@@ -495,7 +504,7 @@ cdef class Engine:
                 text(row.address), row.port, text(row.local_address), row.local_port,
                 row.connected_us, row.request_us, row.wait_us, row.link, text(row.application_name),
                 row.worker, first_pin(row.pins), text(row.tls), text(row.sni),
-                REPLICATION[row.replication], row.prepared_statements))
+                REPLICATION[row.replication], row.prepared_statements, row.channels))
         free(snapshot.rows)
         return rows
 
@@ -589,7 +598,7 @@ cdef object server_row(Shared *shared, Pool *pool, Server *server, uint64_t now)
         server.connected_us + shared.wall_offset_us, server.request_us + shared.wall_offset_us,
         int(server.pooled.generation != pool.generation), client.id if client != NULL else 0,
         server.backend_pid, "", load_i32(&server.pooled.worker), text(server.tls),
-        REPLICATION[server.replication], server.shelf.count)
+        REPLICATION[server.replication], server.shelf.count, load_i32(&server.channels))
 
 
 cdef void drop_notes(Shared *shared) noexcept nogil:

@@ -4,7 +4,7 @@
 link's, `unlink` parts them.  Called by the modules of the relay.
 """
 
-from libc.stdint cimport uint8_t, uint16_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
 from howdah.cdefs.atomics cimport load_i32, relaxed_add_u64
 from howdah.cdefs.epoll cimport EPOLLIN
@@ -13,10 +13,12 @@ from howdah.dataplane.assignment cimport take_living
 from howdah.dataplane.buffers cimport block_data, block_drop
 from howdah.dataplane.client cimport client_move, client_watch_deadline, set_ready
 from howdah.dataplane.handshake cimport client_refused_by_pool
+from howdah.dataplane.listening cimport listen_first, move_on, transaction_over
 from howdah.dataplane.parties cimport (
     CLIENT_ACTIVE,
     CLIENT_IDLE,
     CLIENT_WAITING,
+    PIN_LISTEN,
     PIN_SESSION_MODE,
     PIN_UNKNOWN,
     PIN_UNNAMED_STATEMENT,
@@ -66,20 +68,26 @@ from howdah.reasons import NUMBERS
 cdef int TOO_MANY_REPLIES = NUMBERS["pipeline_too_long"]
 
 
-cdef Step get_server(Worker *w, Client *client, Turn *turn) noexcept nogil:
-    """A server for the message at hand: the client's, or one from the pool, now or later."""
+cdef Step get_server(Worker *w, Client *client, uint32_t effects, Turn *turn) noexcept nogil:
+    """A server for the message at hand, which has these effects: the client's, or one from the pool, now or later."""
     cdef Step step = STEP_FORWARD
+    cdef bint begins
     if client.server == NULL:
         step = take_server(w, client)
     if step != STEP_FORWARD:
         return step
-    if at_rest(client.server):
+    begins = at_rest(client.server)
+    if begins:
         client.request_us = w.now_us  # a transaction begins
         client.server.pins &= ~<uint16_t>PIN_UNKNOWN  # at its end the server is asked once more
         if client.server.settings != client.settings:
             step = settle_first(w, client, turn)
             if step != STEP_FORWARD:
                 return step
+    if client.ear != NULL:
+        step = listen_first(w, client, effects, begins, turn)
+        if step != STEP_FORWARD:
+            return step
     return STEP_FORWARD if client.begin == NULL else begin_first(w, client, turn)
 
 
@@ -101,7 +109,7 @@ cdef Step begin_first(Worker *w, Client *client, Turn *turn) noexcept nogil:
 
 cdef Step forward_with(Worker *w, Client *client, uint8_t expected, uint8_t change, Turn *turn) noexcept nogil:
     """Forward the message at hand, which is answered by `expected`, once there is a server for it."""
-    cdef Step step = get_server(w, client, turn)
+    cdef Step step = get_server(w, client, 0, turn)
     return note_owed(client, expected, change, NULL, turn) if step == STEP_FORWARD else step
 
 
@@ -169,6 +177,10 @@ cdef bint link_over(Worker *w, Server *server) noexcept nogil:
     if must_ask(client) and client.remain == 0 and not server.pins & PIN_UNKNOWN:
         ask_session(w, server)
         return False
+    if server.pins & PIN_LISTEN and client.remain == 0 and move_on(w, server):
+        return False
+    if client.ear != NULL:
+        transaction_over(client)
     pin_sequences(w, client)
     if client.unnamed == UNNAMED_THERE:
         server.pins |= PIN_UNNAMED_STATEMENT
@@ -189,8 +201,9 @@ cdef void unlink(Worker *w, Server *server) noexcept nogil:
     if client.unnamed == UNNAMED_NONE:
         block_drop(&w.slab, &client.unnamed_parse)
     watch_server(w, server)  # a slow client may have stopped it
-    if client.goodbye:
+    if client.goodbye or client.ear != NULL:
         set_ready(client)
+    if client.goodbye:
         return
     if client.limits.idle_us:
         client_watch_deadline(client)

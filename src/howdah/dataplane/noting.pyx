@@ -24,6 +24,7 @@ from howdah.sql.effects cimport (
     EFFECT_SETTING,
     EFFECT_SETTINGS,
     EFFECT_SEVERAL,
+    EFFECT_TO_SAVEPOINT,
     Analysis,
     analysis_start,
     settings_size,
@@ -33,7 +34,8 @@ from howdah.sql.effects cimport (
 cdef enum:
     MOST_NOTED = 4096  # bytes of names of settings; with more, all settings are asked for
     # These leave nothing that a question would find.
-    NOT_ASKED = EFFECT_BEGINS | EFFECT_ENDS | EFFECT_SEVERAL | EFFECT_EXECUTE | EFFECT_SEQUENCE | EFFECT_NUMBERS
+    NOT_ASKED = (EFFECT_BEGINS | EFFECT_ENDS | EFFECT_TO_SAVEPOINT | EFFECT_SEVERAL | EFFECT_EXECUTE
+                 | EFFECT_SEQUENCE | EFFECT_NUMBERS)
 
 
 cdef void look_at(const Client *client, const uint8_t *text, size_t size, Analysis *found) noexcept nogil:

@@ -8,8 +8,10 @@ from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from howdah.cdefs.threads cimport pthread_mutex_t
 from howdah.dataplane.buffers cimport Block, Slab
+from howdah.dataplane.channels cimport Channel, Channels, Seat
 from howdah.dataplane.conn cimport Conn
 from howdah.dataplane.credentials cimport Lookups, Secret
+from howdah.dataplane.handover cimport Handover
 from howdah.dataplane.pool cimport Limit, Pool, PooledServer, Pools, WaitingClient
 from howdah.dataplane.reply_queue cimport ReplyQueue
 from howdah.dataplane.routes cimport CPlan, TimeLimits
@@ -50,6 +52,7 @@ cpdef enum ServerState:
     SERVER_ACTIVE  # linked
     SERVER_RECYCLING  # unlinked, answering questions of ours
     SERVER_HELD  # clean, but a cancel request may still hit it
+    SERVER_LISTENING  # nobody's: it listens for all clients of its database, see `hub`
     SERVER_CLOSING  # told to go; PostgreSQL has not closed the connection yet
     SERVER_STATES
 
@@ -96,8 +99,28 @@ cpdef enum MailKind:
     MAIL_AUTH  # id, pid: the control plane's answer (size: its verdict, data: a Secret or a text)
     MAIL_PLAN  # data: a new plan
     MAIL_SNAPSHOT  # data: rows wanted
+    MAIL_WISH  # data: a Wish, for the worker that has the database's hub
+    MAIL_HEARD  # data: a Notification, held
+    MAIL_HUB  # data: a database's Limit; pid: a HubNews, size: the ticket it is about
     MAIL_DRAIN
     MAIL_STOP
+
+# What a hub tells the workers.
+cpdef enum HubNews:
+    HUB_LISTENS  # to all that was wished up to this ticket
+    HUB_FAILS  # no server could be opened; it is tried again
+    HUB_LOST  # the server is gone
+    HUB_BACK  # another one listens to all that the lost one did
+
+# What the server that a client is linked to has of the client's channels.
+cpdef enum OwnChannels:
+    OWN_NONE
+    OWN_SENT  # it has been told to listen to all of them, and has yet to answer
+    OWN_OPEN  # ... which it does if the transaction under way is committed
+    OWN_ALL
+    OWN_SOME  # new ones, and not those that the hub has
+    OWN_LEAVING  # it has been told to listen to none
+    OWN_STUCK  # that, or a marker, has failed: until it is next asked, nothing more is tried
 
 # A message to a worker.  Those for grants live in the client, all others are made by the sender and freed by the
 # worker that got them.
@@ -162,6 +185,91 @@ cdef struct Login:
     uint8_t[64] final  # server-final-message, which goes out in front of AuthenticationOk
     uint8_t final_size
 
+# One NotificationResponse on its way to all that hear it.  Made by `ears`, counted by whoever holds it, freed with the
+# last `notification_drop`.  Immutable.
+cdef struct Notification:
+    int32_t holders
+    Limit *database  # where it was heard
+    uint32_t size  # of the message, which follows the struct
+
+# What a client is to be told.  Lives in one of the two queues of an ear.
+cdef struct Told:
+    Told *next
+    Notification *notification  # held; NULL: the warning that some may have been missed
+
+cdef struct ToldQueue:
+    Told *first
+    Told *last
+    size_t size  # bytes of messages
+
+# What channels some clients of one worker want to hear, and what they want no more; in order.  Made by `ears`, freed
+# by the worker that has the hub, and so is its hold on the pool.
+cdef struct Wish:
+    Limit *database
+    Pool *pool
+    int worker
+    uint32_t ticket
+    uint32_t size
+    # `size` bytes of entries follow the struct: 1 or 0 (wanted or not), the size of a name, the name
+
+# The channels of one database that clients of one worker hear.  Made and freed by `ears`; touched by its worker alone.
+cdef struct Board:
+    Board *next
+    Limit *database
+    Channels channels
+    Ear *ears
+    uint32_t ticket  # of the last wish
+    uint32_t listens  # up to which one the hub listens
+    bint lost  # the hub has no server at the moment
+
+# What a client hears with: there is one once it has listened.  Made and freed by `ears` of the client's worker, which
+# alone touches it.
+cdef struct Ear:
+    Client *client
+    Board *board
+    Ear *next  # at the board
+    Ear *prev
+    Seat *seats  # one for each channel
+    uint32_t count  # of these
+    uint32_t ticket  # the wish that the last of them came with
+    uint8_t own  # an OwnChannels
+    bint may_end  # what may roll something back has been sent since the own server was told
+    bint rolled_back  # ... and has
+    bint alone_there  # the own server listens to channels that the hub has not been asked for: see OWN_SOME
+    bint waits  # a text of the client's, for the end of a handover
+    bint missed  # the hub has been lost
+    bint overrun  # it takes too long to hear
+    bint told_of_pin
+    uint32_t marker  # number of what the own server was told last
+    uint8_t answers  # to come until its own server has been told all that goes with it
+    bint marker_alone  # ... which ends with an UNLISTEN of the marker's channel
+    Handover handover
+    ToldQueue waiting  # until the client is between two transactions, and takes bytes
+    ToldQueue kept  # ... and until the handover is over
+
+# The server that listens for all clients of one database.  Made and freed by `hub`; belongs to one worker, which is
+# always the same for the same database.
+cdef struct Hub:
+    Conn conn  # of no socket: so that a timer's owner has a kind
+    Hub *next
+    Limit *database
+    Pool *pool  # whose servers it opens; counted in `Pool.hubs`
+    Server *server  # NULL: none
+    Channels channels
+    Channel *first_changed
+    Channel *last_changed
+    uint32_t[MOST_WORKERS] wished  # the last ticket of each worker
+    uint32_t[MOST_WORKERS] told  # ... that the server has been told of,
+    uint32_t[MOST_WORKERS] listens  # and that the worker knows to be in force
+    bint busy  # a query is under way, or a server is being opened
+    bint ready  # the server has logged in, and listens
+    bint was_there  # before it was lost
+    uint64_t heard_at_us  # when the server last said something, or was asked
+    uint64_t empty_since_us  # when nothing was left to listen to; 0: there is something
+    uint64_t retry_at_us
+    uint64_t backoff_us
+    Timer timer
+
 # Made and freed by `client_new` and `client_free` of its worker, which alone touches it (but for `line`: see `pool`)
 cdef struct Client:
     Conn conn
@@ -218,6 +326,7 @@ cdef struct Client:
     bint sql_prepares  # has used PREPARE on the server that it is linked to
     uint32_t effects  # what was sent since the server was asked last may have had these, see `asking`
     Block *noted  # names of settings that it may have changed, each with its NUL
+    Ear *ear  # NULL: it hears nothing
     bint resets  # a text was sent that may have reset settings it logged in with
     Settings *told  # what it knew of them, while its ReadyForQuery waits
     bint numbers  # has taken numbers of sequences that it may ask for again
@@ -252,6 +361,8 @@ cdef struct Server:
     uint8_t status  # transaction status of the last ReadyForQuery
     uint16_t pins
     uint8_t replication  # its client's
+    Hub *hub  # NULL: it listens for nobody but its client
+    int32_t channels  # that it listens to for its hub; read by anybody for display
     bint fatal_sent  # the client has seen the server's own last words
     bint half_sent  # a message to it lacks its end
     uint32_t evictions_lost  # statements that it was to close for others, and was kept from by an error
@@ -259,6 +370,7 @@ cdef struct Server:
     uint8_t settling  # answers to come before it is known to have its client's settings
     bint telling  # ... and the client is to see them, too
     bint overflowed  # its client has more settings than can follow it, and must go
+    bint channels_overflowed  # ... or more channels
     bint asking  # has been asked what has become of the session
     Block *answer  # pairs of strings
     bint answer_lost  # there is none, or not all of it
@@ -346,6 +458,9 @@ cdef struct Worker:
     uint64_t housekeeping_us
     bint draining
     bint open_wanted  # a server is gone: some pool may be allowed another
+    Board *boards
+    Hub *hubs
+    bint hub_wanted  # one of them has something to do
     bint stopping
     int32_t ended  # the thread touches nothing any more
 
@@ -361,6 +476,7 @@ cdef struct Shared:
     Lookups lookups
     uint8_t[32] process_key  # random; of salts for users there are not
     uint64_t last_id
+    char[32] marker_channel  # where markers are sent, see `handover`; no other process has it
     uint64_t wall_offset_us  # CLOCK_REALTIME minus CLOCK_MONOTONIC
     pthread_mutex_t server_lock
     Server *free_servers

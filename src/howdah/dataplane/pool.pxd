@@ -120,6 +120,7 @@ cdef struct Pool:
     int clients
     int alone  # clients among these that want or have a server of their own
     int alone_waiting  # ... and wait for it
+    int hubs  # that may open their servers here: see `keep_for_hub`
     WaitingClient *first
     WaitingClient *last
     int waiting
@@ -193,6 +194,9 @@ cdef void stop_waiting_for(Pools *pools, PooledServer *server) noexcept nogil
 cdef PooledServer *next_to_check(Pools *pools) noexcept nogil
 cdef TakeVerdict take_room(Pools *pools, Pool *pool, WaitingClient *client, uint64_t now_us) noexcept nogil
 cdef WaitingClient *next_alone(Pools *pools, PooledServer **victim) noexcept nogil
+cdef void keep_for_hub(Pools *pools, Pool *pool, int by) noexcept nogil
+cdef bint take_room_for_hub(Pools *pools, Pool *pool) noexcept nogil
+cdef void room_for_hub_not_used(Pools *pools, Pool *pool) noexcept nogil
 cdef void room_not_used(Pools *pools, WaitingClient *client) noexcept nogil
 cdef LeaveVerdict leave_line(Pools *pools, WaitingClient *client) noexcept nogil
 cdef void opened(Pools *pools, Pool *pool, PooledServer *server, int worker, uint64_t now_us) noexcept nogil

@@ -241,7 +241,7 @@ cdef void pool_secret(Pools *pools, Pool *pool, Secret *secret, const uint8_t *c
 
 cdef bint unused(const Pool *pool, uint64_t now_us, uint64_t timeout_us) noexcept nogil:
     return (pool.fallback and pool.clients == 0 and pool.waiting == 0 and pool.servers == NULL
-            and in_use(pool) + pool.dedicated == 0 and now_us >= pool.unused_since_us + timeout_us)
+            and in_use(pool) + pool.dedicated + pool.hubs == 0 and now_us >= pool.unused_since_us + timeout_us)
 
 
 cdef Pool *prune(Pools *pools, uint64_t now_us) noexcept nogil:
@@ -681,16 +681,25 @@ cdef bint claim(Pools *pools, PooledServer *server, int worker) noexcept nogil:
 
 # ---- servers of one client alone (replication) ---------------------------------------------------------------------
 
-cdef bint reserve_alone(WaitingClient *client) noexcept nogil:
-    """Reserve room for a server of the client's own, where the limits of its database and user have any."""
-    cdef Pool *pool = client.pool
+cdef bint count_dedicated(Pool *pool) noexcept nogil:
+    """Reserve room for a server outside of the pool's size, where the limits of its database and user have any."""
     if pool.removed or at_limit(pool.database_limit) or at_limit(pool.user_limit):
         return False
     pool.dedicated += 1
     pool.database_limit.count += 1
     pool.user_limit.count += 1
-    client.room = True
     return True
+
+
+cdef void count_dedicated_out(Pool *pool) noexcept nogil:
+    pool.dedicated -= 1
+    pool.database_limit.count -= 1
+    pool.user_limit.count -= 1
+
+
+cdef bint reserve_alone(WaitingClient *client) noexcept nogil:
+    client.room = count_dedicated(client.pool)
+    return client.room
 
 
 cdef bint others_were_first(const Pools *pools, const Pool *pool) noexcept nogil:
@@ -758,9 +767,31 @@ cdef void room_not_used(Pools *pools, WaitingClient *client) noexcept nogil:
     """The room reserved for a server of this client's own is not used after all."""
     pthread_mutex_lock(&pools.lock)
     client.room = False
-    client.pool.dedicated -= 1
-    client.pool.database_limit.count -= 1
-    client.pool.user_limit.count -= 1
+    count_dedicated_out(client.pool)
+    pthread_mutex_unlock(&pools.lock)
+
+
+# ---- servers of no client (listening) ------------------------------------------------------------------------------
+
+cdef void keep_for_hub(Pools *pools, Pool *pool, int by) noexcept nogil:
+    """The pool stays as long as a hub (or a wish on its way to one) may open a server in it: `by` is 1 or -1."""
+    pthread_mutex_lock(&pools.lock)
+    pool.hubs += by
+    pthread_mutex_unlock(&pools.lock)
+
+
+cdef bint take_room_for_hub(Pools *pools, Pool *pool) noexcept nogil:
+    """Room for a listening server; False: there is none now."""
+    cdef bint taken
+    pthread_mutex_lock(&pools.lock)
+    taken = count_dedicated(pool)
+    pthread_mutex_unlock(&pools.lock)
+    return taken
+
+
+cdef void room_for_hub_not_used(Pools *pools, Pool *pool) noexcept nogil:
+    pthread_mutex_lock(&pools.lock)
+    count_dedicated_out(pool)
     pthread_mutex_unlock(&pools.lock)
 
 

@@ -136,10 +136,10 @@ cdef Step parse(Worker *w, Client *client, const Frame *frame, const uint8_t *me
         return cut_short(w, client, frame, EXPECT_PARSE, turn)
     if frame.here < frame.size <= LARGEST_KEPT:
         return STEP_MORE
-    step = get_server(w, client, turn)
+    look_at(client, message + mention.end, frame.here - mention.end, &found)
+    step = get_server(w, client, found.effects, turn)
     if step != STEP_FORWARD or client.server.replies.skipping:
         return step
-    look_at(client, message + mention.end, frame.here - mention.end, &found)
     if mention.size == 0:
         return parse_nameless(w, client, frame, message, &mention, &found, turn)
     if must_wait(client):
@@ -321,7 +321,8 @@ cdef Step use(Worker *w, Client *client, const Frame *frame, const uint8_t *mess
     """Bind or Describe of a statement."""
     cdef Naming *naming
     cdef int32_t *edition
-    cdef Step step = get_server(w, client, turn)
+    cdef uint32_t effects = effects_run(client, mention) if expected == EXPECT_BIND and client.ear != NULL else 0
+    cdef Step step = get_server(w, client, effects, turn)
     if step != STEP_FORWARD or client.server.replies.skipping:
         return step
     if mention.size == 0 and (unnamed_unsure(client) or must_settle(client, client.unnamed_effects)):
@@ -365,6 +366,16 @@ cdef Step use(Worker *w, Client *client, const Frame *frame, const uint8_t *mess
         relaxed_add_u64(&client.pool.tallies[w.index].binds, 1)
         note_run(w, client, naming.statement.text)
     return renamed(w, client, frame, message, mention, naming.statement, naming, expected, CHANGE_NONE, turn)
+
+
+cdef uint32_t effects_run(const Client *client, const Mention *mention) noexcept nogil:
+    """Of the statement that a Bind names."""
+    cdef int32_t *edition
+    cdef Naming *naming
+    if mention.size == 0:
+        return client.unnamed_effects
+    naming = names_find(&client.names, mention.name, mention.size, &edition)
+    return naming.statement.text.effects if naming != NULL else 0
 
 
 cdef void note_run(Worker *w, Client *client, const Text *text) noexcept nogil:
@@ -418,7 +429,7 @@ cdef Step close_statement(Worker *w, Client *client, const Frame *frame, const u
                           const Mention *mention, Turn *turn) noexcept nogil:
     """PostgreSQL answers it in its turn, for a name that it does not know."""
     cdef Naming *naming
-    cdef Step step = get_server(w, client, turn)
+    cdef Step step = get_server(w, client, 0, turn)
     if step != STEP_FORWARD or client.server.replies.skipping:
         return step
     if mention.size == 0:

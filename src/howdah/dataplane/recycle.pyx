@@ -30,6 +30,7 @@ from howdah.dataplane.conn cimport (
     conn_unwatch,
     conn_watch,
 )
+from howdah.dataplane.ears cimport ear_free
 from howdah.dataplane.mailbox cimport mail_send, tell_client, tell_server
 from howdah.dataplane.parties cimport (
     CLIENT_CANCEL,
@@ -79,7 +80,7 @@ from howdah.dataplane.reply_queue cimport (
     first_expected,
     is_streaming,
 )
-from howdah.dataplane.server cimport server_free, server_move
+from howdah.dataplane.server cimport leave_hub, server_free, server_move
 from howdah.dataplane.session_state cimport Draft, draft_init, settings_drop, settings_new
 from howdah.dataplane.timers cimport timer_arm, timer_disarm
 from howdah.wire.bytes cimport Writer, writer
@@ -434,6 +435,7 @@ cdef void let_go(Worker *w, Client *client) noexcept nogil:
     """The client will not ask for anything any more: its server, its place in line and its counts go back."""
     if client.server != NULL:
         abandon(w, client)
+    ear_free(w, client)
     if client.counted:
         client.counted = False
         add_i32(&w.shared.client_count, -1)
@@ -562,6 +564,7 @@ cdef void server_lost(Worker *w, Server *server, int reason, const char *detail)
     if reason != NONE:
         tell_server(w, SERVER_CLOSED, server, reason, detail, strlen(detail))
     conn_close(&w.slab, &server.conn)
+    leave_hub(w, server)
     if client != NULL:
         server.client = NULL
         client.server = NULL

@@ -29,7 +29,9 @@ from howdah.dataplane.conn cimport (
 from howdah.dataplane.curing cimport add_to_group, cure, cured, forget_group, tells_of_stale
 from howdah.dataplane.deferral cimport query_without_server, sync_without_server
 from howdah.dataplane.descriptions cimport compose_outdated, describes, description_came
+from howdah.dataplane.hearing cimport own_server_tells
 from howdah.dataplane.linking cimport forward_with, link, link_over, unlink
+from howdah.dataplane.listening cimport listening_answered, listening_failed, transaction_ended
 from howdah.dataplane.mailbox cimport tell_client
 from howdah.dataplane.noting cimport note_effects, setting_reported, undone
 from howdah.dataplane.parties cimport (
@@ -66,6 +68,7 @@ from howdah.dataplane.recycle cimport (
     watch_server,
 )
 from howdah.dataplane.reply_queue cimport (
+    CHANGE_LISTEN,
     CHANGE_NONE,
     CHANGE_PARSE,
     EXPECT_COPY_END,
@@ -157,6 +160,7 @@ cdef int SERVER_CHECK_FAILED = NUMBERS["server_check_failed"]
 cdef int SERVER_IDLE_CLOSED = NUMBERS["server_idle_closed"]
 cdef int SERVER_TERMINATED = NUMBERS["server_terminated"]
 cdef int SERVER_PROTOCOL = NUMBERS["server_protocol"]
+cdef int TOO_MANY_CHANNELS = NUMBERS["too_many_channels"]
 cdef int TOO_MANY_SETTINGS = NUMBERS["too_many_settings"]
 cdef int SETTINGS_REFUSED = NUMBERS["settings_refused"]
 
@@ -492,7 +496,7 @@ cdef void relay_reply(Worker *w, Server *server, const uint8_t *data, size_t siz
         recycle(w, server)
     elif server.overflowed:
         server.overflowed = False
-        client_refuse(w, server.client, TOO_MANY_SETTINGS, b"")
+        client_refuse(w, server.client, TOO_MANY_CHANNELS if server.channels_overflowed else TOO_MANY_SETTINGS, b"")
     elif server.settings_refused:
         server.settings_refused = False
         client_refuse_text(w, server.client, SETTINGS_REFUSED, w.refusal_sqlstate, w.refusal)
@@ -561,7 +565,11 @@ cdef Step reply(Worker *w, Server *server, const Frame *frame, const uint8_t *me
     if tag == tags.DATA_ROW or tag == tags.COPY_DATA_B or tag == tags.COPY_DONE_B or tag == tags.NOTICE_RESPONSE:
         return visible
     if tag == tags.NOTIFICATION_RESPONSE:
-        return STEP_FORWARD if server.client != NULL else STEP_DROP
+        if server.client == NULL:
+            return STEP_DROP
+        if server.client.ear == NULL:
+            return STEP_FORWARD
+        return own_server_tells(w, server.client, message, frame.size) if whole else STEP_MORE
     if tag == tags.PARAMETER_STATUS:
         if not whole:
             return STEP_MORE if frame.size <= READ_SIZE else visible
@@ -587,6 +595,8 @@ cdef Step reply(Worker *w, Server *server, const Frame *frame, const uint8_t *me
             return STEP_MORE
         if whole:
             command_done(server, <const char *>message + 5, visible == STEP_FORWARD)
+            if visible == STEP_FORWARD and server.client.ear != NULL:
+                transaction_ended(server, <const char *>message + 5)
     if reply_came(&server.replies, tag, &answered) == REPLY_UNEXPECTED:
         return unexpected(w, server, tag)
     naming_drop(answered.naming)
@@ -606,6 +616,8 @@ cdef Step reply(Worker *w, Server *server, const Frame *frame, const uint8_t *me
         elif server.asking:
             session_answered(w, server)
         else:
+            if answered.change == CHANGE_LISTEN:
+                listening_answered(server)
             server.telling = server.telling and server.settling
     return visible
 
@@ -701,12 +713,13 @@ cdef Step error_came(Worker *w, Server *server, const Frame *frame, const uint8_
     cdef bint visible = server.client != NULL and not server.settings_refused and not (
         expected & EXPECT_SWALLOW and expected & EXPECT_KIND >= EXPECT_SYNC)
     cdef bint whole = frame.here == frame.size
+    cdef uint8_t change = owed.change if owed != NULL else CHANGE_NONE
     cdef int shift = owed.shift if owed != NULL else 0
     cdef Step step = STEP_FORWARD if visible else STEP_DROP
     cdef ErrorFields error
     if visible:
         undone(server.client)
-    if owed != NULL and expected & EXPECT_KIND == EXPECT_QUERY and owed.change == CHANGE_PARSE:
+    if expected & EXPECT_KIND == EXPECT_QUERY and change == CHANGE_PARSE:
         prepare_failed(server)
     all_taken_back(w, server)
     if visible and server.front_failed and expected & EXPECT_KIND == EXPECT_QUERY:
@@ -718,6 +731,8 @@ cdef Step error_came(Worker *w, Server *server, const Frame *frame, const uint8_
         if strcmp(error.severity, "FATAL") == 0 or strcmp(error.severity, "PANIC") == 0:
             server.fatal_sent = visible
             server.ending = True
+        elif expected == (EXPECT_QUERY | EXPECT_SWALLOW) and change == CHANGE_LISTEN:
+            listening_failed(server)
         elif expected == (EXPECT_QUERY | EXPECT_SWALLOW):
             question_failed(w, server, &error)
         elif tells_of_stale(server, naming, &error) and visible and cure(w, server):

@@ -35,6 +35,7 @@ cpdef enum Change:
     CHANGE_LENT  # the server has this client's unnamed statement, from us
     CHANGE_EVICT  # the server has one statement less, which made room for another
     CHANGE_DEALLOCATE  # neither client nor server has it any more; not before its CommandComplete
+    CHANGE_LISTEN  # the server listens for the client, or does not any more: see `listening`
 
 cpdef enum OweVerdict:
     OWE_NOTED

@@ -113,6 +113,7 @@ class ClientRow(NamedTuple):
     sni: str  # the server name the client asked for under TLS, or ""
     replication: str  # none, logical, physical
     prepared_statements: int
+    channels: int  # that it listens to
 
 
 class ServerRow(NamedTuple):
@@ -134,6 +135,7 @@ class ServerRow(NamedTuple):
     tls: str
     replication: str  # as its client's
     prepared_statements: int  # of its clients'
+    channels: int  # that it listens to for all clients of the database
 
 
 class StatsRow(NamedTuple):

@@ -21,6 +21,7 @@ from howdah.dataplane.parties cimport (
     SERVER_FREE,
     SERVER_HELD,
     SERVER_IDLE,
+    SERVER_LISTENING,
     SERVER_LOGIN,
     SERVER_RECYCLING,
     SERVER_STATES,
@@ -34,7 +35,7 @@ from howdah.dataplane.reply_queue cimport all_replied, ends_with_ready, replies_
 from howdah.dataplane.session_state cimport settings_drop
 from howdah.dataplane.statements cimport shelf_clear, shelf_init
 from howdah.dataplane.timers cimport timer_disarm
-from howdah.wire.startup cimport REPLICATION_NONE
+from howdah.wire.startup cimport REPLICATION_NONE, next_parameter
 from howdah.wire.tags cimport IDLE
 
 cdef enum:
@@ -44,13 +45,15 @@ cdef uint32_t[SERVER_STATES] LEGAL
 LEGAL[<int>SERVER_FREE] = 1 << SERVER_CONNECTING
 LEGAL[<int>SERVER_CONNECTING] = 1 << SERVER_LOGIN | 1 << SERVER_CLOSING | 1 << SERVER_FREE
 LEGAL[<int>SERVER_LOGIN] = (
-    1 << SERVER_CONNECTING | 1 << SERVER_RECYCLING | 1 << SERVER_ACTIVE | 1 << SERVER_CLOSING | 1 << SERVER_FREE)
+    1 << SERVER_CONNECTING | 1 << SERVER_RECYCLING | 1 << SERVER_ACTIVE | 1 << SERVER_LISTENING
+    | 1 << SERVER_CLOSING | 1 << SERVER_FREE)
 LEGAL[<int>SERVER_IDLE] = (
     1 << SERVER_ACTIVE | 1 << SERVER_RECYCLING | 1 << SERVER_CLOSING | 1 << SERVER_FREE)
 LEGAL[<int>SERVER_ACTIVE] = 1 << SERVER_RECYCLING | 1 << SERVER_CLOSING | 1 << SERVER_FREE
 LEGAL[<int>SERVER_RECYCLING] = (
     1 << SERVER_IDLE | 1 << SERVER_HELD | 1 << SERVER_CLOSING | 1 << SERVER_FREE)
 LEGAL[<int>SERVER_HELD] = 1 << SERVER_RECYCLING | 1 << SERVER_CLOSING | 1 << SERVER_FREE
+LEGAL[<int>SERVER_LISTENING] = 1 << SERVER_CLOSING | 1 << SERVER_FREE
 LEGAL[<int>SERVER_CLOSING] = 1 << SERVER_FREE
 
 
@@ -99,7 +102,7 @@ cdef Server *server_new(Worker *w) noexcept nogil:
     server.settings_unsure = server.unsettled = server.question_failed = server.ending = False
     server.reset_wanted = server.under_check = False
     server.settings_refused = server.telling = server.asking = server.answer_lost = server.soiled = False
-    server.front_failed = server.overflowed = False
+    server.front_failed = server.overflowed = server.channels_overflowed = False
     server.settling = 0
     server.answer = NULL
     shelf_init(&server.shelf)
@@ -107,6 +110,8 @@ cdef Server *server_new(Worker *w) noexcept nogil:
     server.status = IDLE
     server.pins = 0
     server.replication = REPLICATION_NONE
+    server.hub = NULL
+    server.channels = 0
     server.attempts = 0
     server.cancels = server.cancels_asked = server.cancels_waiting = 0
     server.first_asker = server.last_asker = NULL
@@ -171,6 +176,26 @@ cdef void server_move(Server *server, ServerState to) noexcept nogil:
 cdef bint at_rest(const Server *server) noexcept nogil:
     """Outside of a transaction, and nothing owed?"""
     return server.status == IDLE and all_replied(&server.replies) and ends_with_ready(&server.replies)
+
+
+cdef void leave_hub(Worker *w, Server *server) noexcept nogil:
+    """It listens for nobody any more; `hub` sees to what is next."""
+    if server.hub != NULL:
+        server.hub.server = NULL
+        server.hub = NULL
+        w.hub_wanted = True
+
+
+cdef const char *server_parameter(const Server *server, const char *name) noexcept nogil:
+    """What PostgreSQL has told of this parameter; NULL: nothing."""
+    cdef const char *at = server.parameters
+    cdef const char *end = at + server.parameters_size
+    cdef const char *found = NULL
+    cdef const char *value = NULL
+    while next_parameter(&at, end, &found, &value):
+        if strcmp(found, name) == 0:
+            return value
+    return NULL
 
 
 cdef bint remember_parameter(Server *server, const char *name, const char *value) noexcept nogil:

@@ -73,13 +73,23 @@ from howdah.dataplane.parties cimport (
     READ_SIZE,
     SERVER_ACTIVE,
     SERVER_CONNECTING,
+    SERVER_LISTENING,
     SERVER_LOGIN,
     Client,
     Entry,
+    Hub,
     Server,
     Worker,
 )
-from howdah.dataplane.pool cimport Pool, WaitingClient, open_failed, opened, room_not_used, unreserve
+from howdah.dataplane.pool cimport (
+    Pool,
+    WaitingClient,
+    open_failed,
+    opened,
+    room_for_hub_not_used,
+    room_not_used,
+    unreserve,
+)
 from howdah.dataplane.recycle cimport client_refuse, client_refuse_text, recycle, server_lost, watch_server
 from howdah.dataplane.routes cimport (
     TLS_ALLOW,
@@ -216,6 +226,19 @@ cdef void open_dedicated(Worker *w, Client *client) noexcept nogil:
     begin_opening(w, server)
 
 
+cdef void open_listening(Worker *w, Hub *hub) noexcept nogil:
+    """Open the server of this hub; room for it has been taken."""
+    cdef Server *server = server_new(w)
+    if server == NULL:
+        room_for_hub_not_used(&w.shared.pools, hub.pool)
+        return
+    hub.server = server
+    server.hub = hub
+    server.pooled.dedicated = True
+    opened(&w.shared.pools, hub.pool, &server.pooled, w.index, w.now_us)
+    begin_opening(w, server)
+
+
 cdef void begin_opening(Worker *w, Server *server) noexcept nogil:
     """To the next of the database's addresses."""
     cdef Pool *pool = server.pooled.pool
@@ -311,14 +334,17 @@ cdef void server_login_failed(Worker *w, Server *server, int reason, bint refuse
 
 cdef void dedicated_failed(Worker *w, Server *server, int reason, const char *sqlstate,
                            const char *message) noexcept nogil:
-    """Nobody but its own client is told, and at once: replication clients know how to try again."""
+    """Nobody but its own client is told, and at once: replication clients know how to try again; and so do hubs."""
     cdef Client *client = server.client
     tell_server(w, EVENT_SERVER_REFUSED, server, reason, message, strlen(message))
     if (reason == UNREACHABLE or reason == CONNECT_TIMEOUT) and elsewhere(w, server):
         return
     server.client = NULL
-    client.server = NULL
+    if client != NULL:
+        client.server = NULL
     server_lost(w, server, NONE, b"")
+    if client == NULL:
+        return
     if reason == LOGIN_FAILED:
         client_refuse_text(w, client, LOGIN_FAILED, sqlstate, message)
     else:
@@ -510,7 +536,9 @@ cdef bint say_who_we_are(Worker *w, Server *server) noexcept nogil:
     pthread_mutex_lock(&w.shared.pools.lock)  # a new plan may be on its way
     found = <Route *>pool.route
     if found != NULL:
-        if server.replication == REPLICATION_NONE:
+        if server.hub != NULL:
+            compose_listening(&message, pool, found)
+        elif server.replication == REPLICATION_NONE:
             compose_startup(&message, pool.server_user, pool.server_database, found.startup, found.startup_size)
         else:
             compose_replication(&message, server, found)
@@ -536,6 +564,19 @@ cdef void compose_replication(Writer *message, const Server *server, const Route
     write_bytes(&extra, settings_data(settings), settings.size)
     write_string(&extra, "replication")
     write_string(&extra, "database" if server.replication == REPLICATION_LOGICAL else "true")
+    compose_startup(message, pool.server_user, pool.server_database, <const char *>data, <uint32_t>extra.used)
+    message.ok = message.ok and extra.ok
+
+
+cdef void compose_listening(Writer *message, const Pool *pool, const Route *found) noexcept nogil:
+    """The startup packet for a hub's server, to which text comes and goes as it stands in the database."""
+    cdef uint8_t[LARGEST_STARTUP] data
+    cdef Writer extra = writer(data, sizeof(data))
+    write_bytes(&extra, found.startup, found.startup_size)
+    write_string(&extra, "client_encoding")
+    write_string(&extra, "SQL_ASCII")
+    write_string(&extra, "application_name")
+    write_string(&extra, "howdah listening")
     compose_startup(message, pool.server_user, pool.server_database, <const char *>data, <uint32_t>extra.used)
     message.ok = message.ok and extra.ok
 
@@ -809,6 +850,9 @@ cdef void server_ready(Worker *w, Server *server) noexcept nogil:
         keep_session(w, server)
         tls_describe(server.conn.tls, server.tls, sizeof(server.tls))
     entry_free(server)
+    if server.hub != NULL:
+        listening_ready(w, server)
+        return
     if server.pooled.dedicated:
         dedicated_ready(w, server)
         return
@@ -830,3 +874,11 @@ cdef void dedicated_ready(Worker *w, Server *server) noexcept nogil:
     snprintf(detail, sizeof(detail), b"%s replication", replication_name(server.replication))
     tell_server(w, EVENT_SERVER_LOGIN, server, NONE, detail, strlen(detail))
     set_ready(server.client)
+
+
+cdef void listening_ready(Worker *w, Server *server) noexcept nogil:
+    """Logged in for a hub."""
+    server_move(server, SERVER_LISTENING)
+    tell_server(w, EVENT_SERVER_LOGIN, server, NONE, b"listening", 9)
+    server.hub.busy = False
+    w.hub_wanted = True

@@ -87,7 +87,8 @@ cdef Step query_begins(Worker *w, Client *client, const Frame *frame, const uint
     naming = names_find(&client.names, name, size, &edition) if size else NULL
     if naming != NULL and use.kind == USE_DEALLOCATE and client.server == NULL:
         return deallocate_at_once(w, client, naming)
-    step = get_server(w, client, turn)
+    effects = found.effects if naming == NULL else found.effects | naming.statement.text.effects
+    step = get_server(w, client, effects, turn)
     if step != STEP_FORWARD or client.server.replies.skipping:
         return step
     if must_settle(client, found.effects):
@@ -101,7 +102,6 @@ cdef Step query_begins(Worker *w, Client *client, const Frame *frame, const uint
         return deallocate(w, client, frame, naming, turn)
     if use.kind == USE_PREPARE:
         return prepare_by_query(w, client, frame, message, use, name, size, &found, turn)
-    effects = found.effects if naming == NULL else found.effects | naming.statement.text.effects
     step = discard_sequences(w, client, effects, turn)
     if step != STEP_FORWARD:
         return step

@@ -21,6 +21,7 @@ cdef struct ClientSnap:
     int pins
     int replication
     uint32_t prepared_statements
+    uint32_t channels
     char[64] application_name
     char[64] tls
     char[256] sni

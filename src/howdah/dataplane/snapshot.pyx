@@ -74,6 +74,7 @@ cdef void fill_row(Worker *w, Client *client, ClientSnap *row) noexcept nogil:
     row.link = client.server.id if client.server != NULL else 0
     row.replication = client.replication
     row.prepared_statements = client.names.count
+    row.channels = client.ear.count if client.ear != NULL else 0
     row.pins = client.server.pins if client.server != NULL else 0
     row.application_name[0] = 0
     if name != NULL:

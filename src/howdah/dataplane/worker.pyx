@@ -40,6 +40,7 @@ from howdah.dataplane.client cimport (
 from howdah.dataplane.conn cimport (
     CONN_CANCEL,
     CONN_CLIENT,
+    CONN_HUB,
     CONN_LISTENER,
     CONN_LOGINS,
     CONN_MAILBOX,
@@ -56,12 +57,16 @@ from howdah.dataplane.conn cimport (
     conn_watch,
 )
 from howdah.dataplane.credentials cimport Secret, secret_drop
+from howdah.dataplane.ears cimport boards_free, notification_drop, wish_free
 from howdah.dataplane.handshake cimport (
     client_refused_by_pool,
     login_answered,
     login_granted,
 )
+from howdah.dataplane.hearing cimport hub_news, notified
+from howdah.dataplane.hub cimport hub_event, hub_goes_on, hubs_free, hubs_go_on, wish_came
 from howdah.dataplane.listener cimport accept_clients, tune_listeners, watch_listeners
+from howdah.dataplane.listening cimport listening_goes_on
 from howdah.dataplane.mailbox cimport mail_fetch, mail_free, mail_send, tell_client
 from howdah.dataplane.opening cimport client_startup
 from howdah.dataplane.parties cimport (
@@ -83,23 +88,31 @@ from howdah.dataplane.parties cimport (
     MAIL_CONSOLE,
     MAIL_DRAIN,
     MAIL_GRANT,
+    MAIL_HEARD,
+    MAIL_HUB,
     MAIL_PLAN,
     MAIL_REFUSED,
     MAIL_SNAPSHOT,
     MAIL_STOP,
+    MAIL_WISH,
     READ_SIZE,
     SERVER_ACTIVE,
     SERVER_CLOSING,
     SERVER_CONNECTING,
     SERVER_HELD,
     SERVER_IDLE,
+    SERVER_LISTENING,
     SERVER_LOGIN,
     SERVER_RECYCLING,
     Cancel,
     Client,
+    Hub,
+    Limit,
     Mail,
+    Notification,
     Server,
     Shared,
+    Wish,
     Worker,
 )
 from howdah.dataplane.pool cimport (
@@ -195,6 +208,9 @@ cdef bint worker_init(Worker *w, Shared *shared, int index) noexcept nogil:
 
 cdef void worker_free(Worker *w) noexcept nogil:
     """Everything but the clients and servers, which are gone."""
+    leave_mail(w)
+    hubs_free(w)
+    boards_free(w)
     slab_clear(&w.slab)
     for i in range(w.chunk_count):
         free(w.chunks[i])
@@ -228,6 +244,9 @@ cdef void worker_run(Worker *w) noexcept nogil:
         expire(w)
         if w.index == 0 and w.now_us >= w.housekeeping_us:
             housekeeping(w)
+        if w.hub_wanted:
+            w.hub_wanted = False
+            hubs_go_on(w)
         if w.open_wanted:
             w.open_wanted = False
             open_servers(w, False)
@@ -315,6 +334,8 @@ cdef void server_event(Worker *w, Server *server, uint32_t events) noexcept nogi
         if claim(&w.shared.pools, &server.pooled, w.index):
             server_move(server, SERVER_RECYCLING)
             relay_server(w, server, events)
+    elif state == SERVER_LISTENING:
+        hub_event(w, server, events)
     elif state == SERVER_CONNECTING or state == SERVER_LOGIN:
         server_login(w, server, events)
     elif state == SERVER_CLOSING:
@@ -361,7 +382,7 @@ cdef void go_on(Worker *w) noexcept nogil:
             client_refuse(w, client, FAST_CLOSE, b"")
         elif client.state == CLIENT_IDLE or client.state == CLIENT_ACTIVE:
             watch_client(w, client)
-            if not paused(client):
+            if (client.ear == NULL or listening_goes_on(w, client)) and not paused(client):
                 relay_held(w, client)
         client = next_ready(w)
 
@@ -399,6 +420,8 @@ cdef void expire(Worker *w) noexcept nogil:
             client_expired(w, <Client *>conn)
         elif conn.kind == CONN_SERVER:
             server_expired(w, <Server *>conn)
+        elif conn.kind == CONN_HUB:
+            hub_goes_on(w, <Hub *>conn)
         elif conn.kind == CONN_CANCEL:
             # PostgreSQL may still take the request later: its target must not be anybody's then.
             (<Cancel *>conn).target.question_failed = True
@@ -552,6 +575,12 @@ cdef void deliver(Worker *w, Mail *mail) noexcept nogil:
     if kind == MAIL_CANCEL_DONE:
         if mail.client.id == mail.client_id and mail.client.state == CLIENT_CANCEL:
             client_leave(w, mail.client, NONE, b"")
+    elif kind == MAIL_HEARD:
+        notified(w, <Notification *>mail.data)
+    elif kind == MAIL_HUB:
+        hub_news(w, <Limit *>mail.data, mail.pid, mail.size)
+    elif kind == MAIL_WISH:
+        wish_came(w, <Wish *>mail.data)
     elif kind == MAIL_CONSOLE:
         console_answer(w, mail)
     elif kind == MAIL_AUTH:
@@ -563,6 +592,22 @@ cdef void deliver(Worker *w, Mail *mail) noexcept nogil:
     elif kind == MAIL_STOP:
         w.stopping = True
     mail_free(mail)
+
+
+cdef void leave_mail(Worker *w) noexcept nogil:
+    """What has come too late about channels."""
+    cdef Mail *mail = w.first_mail
+    cdef Mail *next_mail
+    while mail != NULL:
+        next_mail = mail.next
+        if mail.kind == MAIL_HEARD:
+            notification_drop(<Notification *>mail.data)
+        elif mail.kind == MAIL_WISH:
+            wish_free(w, <Wish *>mail.data)
+        if mail.kind == MAIL_HEARD or mail.kind == MAIL_WISH or mail.kind == MAIL_HUB:
+            mail_free(mail)
+        mail = next_mail
+    w.first_mail = w.last_mail = NULL
 
 
 cdef void granted(Worker *w, Client *client) noexcept nogil:
@@ -615,6 +660,7 @@ cdef void new_plan(Worker *w, CPlan *plan, int32_t *left) noexcept nogil:
     cdef Client *client = w.clients
     cdef Client *next_client
     w.plan = plan
+    w.hub_wanted = True
     tune_listeners(w)
     add_i32(left, -1)
     while client != NULL:

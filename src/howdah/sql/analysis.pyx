@@ -23,6 +23,7 @@ from howdah.sql.effects cimport (
     EFFECT_SETTINGS,
     EFFECT_SEVERAL,
     EFFECT_TEMP,
+    EFFECT_TO_SAVEPOINT,
     USE_DEALLOCATE_ALL,
     Analysis,
     analysis_start,
@@ -235,7 +236,10 @@ cdef void ends(Scan *s) noexcept nogil:
     """At COMMIT, ROLLBACK or another word for them.  Ends nothing: ROLLBACK TO, COMMIT PREPARED, ROLLBACK PREPARED."""
     if comes_keyword(s, KEYWORD_WORK) or comes_keyword(s, KEYWORD_TRANSACTION):
         advance(s)
-    if comes_keyword(s, KEYWORD_TO) or comes_keyword(s, KEYWORD_PREPARED):
+    if comes_keyword(s, KEYWORD_TO):
+        note(s, EFFECT_TO_SAVEPOINT)
+        return
+    if comes_keyword(s, KEYWORD_PREPARED):
         return
     note(s, EFFECT_ENDS)
     if comes_keyword(s, KEYWORD_AND):

@@ -22,6 +22,7 @@ cpdef enum Effect:
     EFFECT_ENDS = 65536  # ends one
     EFFECT_SEVERAL = 131072  # has more than one statement
     EFFECT_NUMBERS = 262144  # may take a number from a sequence, which the session remembers
+    EFFECT_TO_SAVEPOINT = 524288  # takes a transaction back to a savepoint
 
 cpdef enum:
     MOST_SETTINGS = 100

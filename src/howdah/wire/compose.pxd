@@ -26,6 +26,7 @@ cdef void compose_startup(Writer *w, const char *user, const char *database, con
                           uint32_t extra_size) noexcept nogil
 cdef void compose_cancel(Writer *w, uint32_t pid, const uint8_t *secret, uint32_t size) noexcept nogil
 cdef void compose_query(Writer *w, const char *text) noexcept nogil
+cdef void write_identifier(Writer *w, const char *name, size_t size) noexcept nogil
 cdef void compose_bare(Writer *w, uint8_t tag) noexcept nogil
 cdef void compose_parse_head(Writer *w, const char *name, uint32_t size) noexcept nogil
 cdef void compose_close_portal(Writer *w, const char *portal) noexcept nogil

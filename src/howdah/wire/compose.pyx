@@ -224,6 +224,16 @@ cdef void compose_query(Writer *w, const char *text) noexcept nogil:
     end_message(w, mark)
 
 
+cdef void write_identifier(Writer *w, const char *name, size_t size) noexcept nogil:
+    """A quoted identifier of SQL, whatever is in it; in an encoding that PostgreSQL has databases in."""
+    write_u8(w, c'"')
+    for i in range(size):
+        if name[i] == c'"':
+            write_u8(w, c'"')
+        write_u8(w, name[i])
+    write_u8(w, c'"')
+
+
 cdef void compose_bare(Writer *w, uint8_t tag) noexcept nogil:
     """A message without a body: Sync, Terminate."""
     end_message(w, begin_message(w, tag))

@@ -22,7 +22,7 @@ CONSOLE_DATABASE = "pgbouncer"
 _CONNECTION = (
     "type t, user t, database t, replication t, state t, addr t, port i, local_addr t, local_port i, connect_time t, "
     "request_time t, wait i, wait_us i, close_needed i, ptr t, link t, remote_pid i, tls t, application_name t, "
-    "prepared_statements i, id i, worker i, pin t, sni t"
+    "prepared_statements i, id i, worker i, pin t, sni t, channels i"
 )
 #: PgBouncer's names of the counters, in its order, which is also that of `StatsRow`.
 _TOTALS = (
@@ -133,7 +133,7 @@ def _clients(facts: Facts) -> Rows:
             *(*_place(client.address, client.port), *_place(client.local_address, client.local_port)),
             *(_time(client.connect_at_us), _time(client.request_at_us), wait, wait_us, 0),
             *(_pointer(client.id), _pointer(client.link), 0, client.tls, client.application_name),
-            *(client.prepared_statements, client.id, client.worker, client.pin, client.sni),
+            *(client.prepared_statements, client.id, client.worker, client.pin, client.sni, client.channels),
         )
 
 
@@ -144,7 +144,7 @@ def _servers(facts: Facts) -> Rows:
             *(*_place(server.address, server.port), *_place(server.local_address, server.local_port)),
             *(_time(server.connect_at_us), _time(server.request_at_us), 0, 0, int(server.close_needed)),
             *(_pointer(server.id), _pointer(server.link), server.remote_pid, server.tls, server.application_name),
-            *(server.prepared_statements, server.id, server.worker, "", ""),
+            *(server.prepared_statements, server.id, server.worker, "", "", server.channels),
         )
 
 

@@ -31,13 +31,13 @@ CLIENT = ClientRow(
     id=7, user="alice", database="app", state="active", address="127.0.0.1", port=41234, local_address="127.0.0.1",
     local_port=6432, connect_at_us=1_700_000_000_000_000, request_at_us=0, wait_us=1_250_000, link=9,
     application_name="psql", worker=1, pin="", tls="TLSv1.3/TLS_AES_256_GCM_SHA384",
-    sni="db.example", replication="logical", prepared_statements=3,
+    sni="db.example", replication="logical", prepared_statements=3, channels=2,
 )  # fmt: skip
 SERVER = ServerRow(
     id=9, user="alice", database="app", state="active", address="192.0.2.1", port=5432, local_address="192.0.2.9",
     local_port=50000, connect_at_us=1_700_000_000_000_000, request_at_us=1_700_000_001_000_000, close_needed=0,
     link=7, remote_pid=4711, application_name="psql", worker=1,
-    tls="TLSv1.2/ECDHE-RSA-AES128-GCM-SHA256", replication="physical", prepared_statements=5,
+    tls="TLSv1.2/ECDHE-RSA-AES128-GCM-SHA256", replication="physical", prepared_statements=5, channels=4,
 )  # fmt: skip
 STATS = StatsRow("app", 10, 20, 30, 4000, 5000, 60, 70, 80, 11, 12, 13, 9)
 

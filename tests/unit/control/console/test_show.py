@@ -144,6 +144,11 @@ def test_prepared_statements_are_counted() -> None:
     assert [app[f"total_{what}_count"] for what in ("client_parse", "server_parse", "bind")] == [11, 12, 13]
 
 
+def test_channels_are_counted() -> None:
+    (client,), (server,) = _rows("CLIENTS"), _rows("SERVERS")
+    assert (client["channels"], server["channels"]) == (2, 4)
+
+
 def test_averages_are_of_the_last_full_period() -> None:
     averages = Averages(100.0)
     averages.sample(110.0, [STATS])

@@ -4,7 +4,7 @@ from libc.stdint cimport uint8_t, uint32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
-from howdah.sql cimport analysis, effects, lexer, transaction
+from howdah.sql cimport analysis, effects, lexer, normal, transaction
 from howdah.sql.effects cimport Analysis
 from howdah.sql.identifiers cimport LARGEST_IDENTIFIER
 from howdah.sql.lexer cimport TOKEN_BROKEN, TOKEN_END, Lexer, Token
@@ -13,7 +13,8 @@ from howdah.sql.effects import Effect, UseKind
 from howdah.sql.lexer import TokenKind
 from howdah.sql.transaction import TransactionCommand
 
-EFFECTS = {effect.value: effect.name.removeprefix("EFFECT_") for effect in Effect}
+CERTAIN = Effect.EFFECTS_FOR_CERTAIN.value
+EFFECTS = {effect.value: effect.name.removeprefix("EFFECT_") for effect in Effect if effect.value != CERTAIN}
 
 
 cdef uint8_t *copied(bytes data) except NULL:
@@ -42,7 +43,8 @@ cdef dict told(const uint8_t *text, const Analysis *found):
         uses.append((UseKind(found.uses[i].kind).name.removeprefix("USE_"), name[:size],
                      found.uses[i].offset, found.uses[i].size))
     return {
-        "effects": {EFFECTS[bit] for bit in EFFECTS if found.effects & bit},
+        "effects": {EFFECTS[bit] for bit in EFFECTS if found.effects & bit & ~CERTAIN},
+        "certain": {EFFECTS[bit] for bit in EFFECTS if found.effects & bit & CERTAIN},
         "settings": {found.settings[i].name[:found.settings[i].size]: bool(found.settings[i].reset)
                      for i in range(found.setting_count)},
         "uses": uses,
@@ -90,3 +92,16 @@ def tokens(bytes text, bint escapes=False):
             break
     free(copy)
     return found, bool(rest.doubtful)
+
+
+def normal_text(bytes text, size_t room=1000):
+    """A text as operators see it."""
+    cdef uint8_t *copy = copied(text)
+    cdef char *to = <char *>malloc(room)
+    if to == NULL:
+        raise MemoryError
+    size = normal.normal_text(copy, len(text), to, room)
+    shown = to[:size]
+    free(copy)
+    free(to)
+    return shown

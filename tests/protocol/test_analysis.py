@@ -375,3 +375,34 @@ def test_a_text_that_was_cut_may_do_anything() -> None:
     assert probe.analyse_cut(b"SELECT 1\0")["effects"] == set()
     assert probe.analyse_cut(b"SELECT 1\0; SET a = 1")["effects"] == set()
     assert "ANYTHING" in probe.analyse_cut(b"")["effects"]
+
+
+CERTAIN = {
+    "CREATE TEMP TABLE t (a int)": "MAKES_TEMP",
+    "create or replace global temporary view v as select 1": "MAKES_TEMP",
+    "CREATE LOCAL TEMP SEQUENCE s": "MAKES_TEMP",
+    "CREATE TEMP TABLE t AS SELECT 1 ON COMMIT DROP": "",
+    "CREATE TEMP TABLE t (a int) ON COMMIT DROP; SELECT 1": "",
+    "CREATE TEMP TABLE t (a int) ON COMMIT DELETE ROWS; DROP TABLE t": "MAKES_TEMP",
+    "CREATE TABLE temp (temporary int)": "",
+    "CREATE TABLE t (a text DEFAULT 'temp')": "",
+    "SELECT 1 INTO TEMP t": "MAKES_TEMP",
+    "SELECT 1 INTO TEMPORARY TABLE t": "MAKES_TEMP",
+    "SELECT 1 INTO t": "",
+    "INSERT INTO temp VALUES (1)": "",
+    "DROP TABLE t": "",
+    "DECLARE c CURSOR WITH HOLD FOR SELECT 1": "HOLDS",
+    "DECLARE c CURSOR WITHOUT HOLD FOR SELECT 1": "",
+    "CLOSE c": "",
+    "SELECT pg_advisory_lock(1), pg_catalog.pg_try_advisory_lock_shared(2)": "TAKES_LOCK",
+    "SELECT pg_advisory_unlock(1)": "",
+    "SELECT pg_advisory_xact_lock(1)": "",
+    "LISTEN a": "LISTENS",
+    "UNLISTEN a": "",
+    "SELECT 'LISTEN a; CREATE TEMP TABLE t'": "",
+}
+
+
+@pytest.mark.parametrize("text", CERTAIN)
+def test_what_stays_for_certain_is_told_apart_from_what_may(text: str) -> None:
+    assert sorted(probe.analyse(text.encode())["certain"]) == CERTAIN[text].split()

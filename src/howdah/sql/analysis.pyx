@@ -16,8 +16,10 @@ from howdah.sql.effects cimport (
     EFFECT_DEALLOCATE,
     EFFECT_DISCARD,
     EFFECT_ENDS,
+    EFFECT_HOLDS,
     EFFECT_LISTEN,
     EFFECT_LOCK,
+    EFFECT_MAKES_TEMP,
     EFFECT_NUMBERS,
     EFFECT_ROLE,
     EFFECT_SETTINGS,
@@ -41,6 +43,7 @@ from howdah.sql.lexer cimport (
     Lexer,
     Token,
     is_symbol,
+    is_word,
     lexer,
     next_token,
     read_token,
@@ -66,6 +69,7 @@ from howdah.sql.words cimport (
     KEYWORD_DECLARE,
     KEYWORD_DELETE,
     KEYWORD_DISCARD,
+    KEYWORD_DROP,
     KEYWORD_END,
     KEYWORD_EXECUTE,
     KEYWORD_EXPLAIN,
@@ -76,6 +80,7 @@ from howdah.sql.words cimport (
     KEYWORD_INTO,
     KEYWORD_JOIN,
     KEYWORD_MERGE,
+    KEYWORD_NONE,
     KEYWORD_PG_SETTINGS,
     KEYWORD_PLANS,
     KEYWORD_PREPARE,
@@ -219,7 +224,29 @@ cdef bint kind(Scan *s, const Word *word) noexcept nogil:
         s.creates = keyword == KEYWORD_CREATE
         if (s.creates or keyword == KEYWORD_ALTER) and comes_keyword(s, KEYWORD_EXTENSION):
             note(s, EFFECT_ANYTHING)  # it runs a script
+        elif s.creates and makes_temporary(s):
+            note(s, EFFECT_MAKES_TEMP)
     return False
+
+
+cdef bint makes_temporary(const Scan *s) noexcept nogil:
+    """At CREATE: of something that is temporary and outlives its transaction?"""
+    cdef Lexer rest = s.lexer
+    cdef Token token = next_token(&rest)
+    cdef uint8_t keyword = keyword_of(&token).keyword
+    cdef uint8_t before = KEYWORD_NONE
+    while is_word(&token, "or") or is_word(&token, "replace") or is_word(&token, "global") or is_word(&token, "local"):
+        token = next_token(&rest)
+        keyword = keyword_of(&token).keyword
+    if keyword != KEYWORD_TEMP and keyword != KEYWORD_TEMPORARY:
+        return False
+    while not is_symbol(&token, c";") and token.kind != TOKEN_END and token.kind != TOKEN_BROKEN:
+        before = keyword
+        token = next_token(&rest)
+        keyword = keyword_of(&token).keyword
+        if before == KEYWORD_COMMIT and keyword == KEYWORD_DROP:
+            return False
+    return True
 
 
 cdef void writes(Scan *s, uint8_t keyword) noexcept nogil:
@@ -314,7 +341,7 @@ cdef bint declare(Scan *s) noexcept nogil:
         with_hold = keyword_of(&s.token).keyword == KEYWORD_WITH
         advance(s)
         if with_hold and keyword_of(&s.token).keyword == KEYWORD_HOLD:
-            note(s, EFFECT_CURSOR)
+            note(s, EFFECT_CURSOR | EFFECT_HOLDS)
         if keyword_of(&s.token).keyword == KEYWORD_FOR:
             return inner(s)
     return False
@@ -381,6 +408,8 @@ cdef void matter(Scan *s) noexcept nogil:
     if keyword == KEYWORD_INTO:
         if s.inserting == NULL or s.last.text != s.inserting:
             note(s, EFFECT_TEMP)  # SELECT ... INTO makes a table
+            if comes_keyword(s, KEYWORD_TEMP) or comes_keyword(s, KEYWORD_TEMPORARY):
+                note(s, EFFECT_MAKES_TEMP)
     elif keyword == KEYWORD_INSERT or keyword == KEYWORD_MERGE:
         s.joins = s.joins or keyword == KEYWORD_MERGE
         s.updates = s.updates or keyword == KEYWORD_MERGE

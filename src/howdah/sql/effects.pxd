@@ -23,6 +23,12 @@ cpdef enum Effect:
     EFFECT_SEVERAL = 131072  # has more than one statement
     EFFECT_NUMBERS = 262144  # may take a number from a sequence, which the session remembers
     EFFECT_TO_SAVEPOINT = 524288  # takes a transaction back to a savepoint
+    # What stays with the session for certain, if the text goes well and its transaction too:
+    EFFECT_MAKES_TEMP = 1048576  # something temporary that is not dropped at the end of the transaction
+    EFFECT_HOLDS = 2097152  # a cursor WITH HOLD
+    EFFECT_TAKES_LOCK = 4194304  # an advisory lock of the session
+    EFFECT_LISTENS = 8388608  # a channel listened to
+    EFFECTS_FOR_CERTAIN = EFFECT_MAKES_TEMP | EFFECT_HOLDS | EFFECT_TAKES_LOCK | EFFECT_LISTENS
 
 cpdef enum:
     MOST_SETTINGS = 100

@@ -12,11 +12,13 @@ from howdah.sql.effects cimport (
     EFFECT_CURSOR,
     EFFECT_DEALLOCATE,
     EFFECT_LISTEN,
+    EFFECT_LISTENS,
     EFFECT_LOAD,
     EFFECT_LOCK,
     EFFECT_NUMBERS,
     EFFECT_SEED,
     EFFECT_SEQUENCE,
+    EFFECT_TAKES_LOCK,
     EFFECT_TEMP,
 )
 from howdah.sql.lexer cimport TOKEN_QUOTED, TOKEN_WORD, Token
@@ -39,7 +41,7 @@ STATEMENTS = {
     "copy": EFFECT_NUMBERS,
     "close": EFFECT_CURSOR,
     "load": EFFECT_LOAD,
-    "listen": EFFECT_LISTEN, "unlisten": EFFECT_LISTEN,
+    "listen": EFFECT_LISTEN | EFFECT_LISTENS, "unlisten": EFFECT_LISTEN,
     "do": EFFECT_ANYTHING | EFFECT_DEALLOCATE, "call": EFFECT_ANYTHING | EFFECT_DEALLOCATE,
 }
 
@@ -47,8 +49,9 @@ CALLS = {
     "nextval": EFFECT_NUMBERS, "setval": EFFECT_NUMBERS, "currval": EFFECT_SEQUENCE, "lastval": EFFECT_SEQUENCE,
     "setseed": EFFECT_SEED,
     "pg_listening_channels": EFFECT_LISTEN,
-    "pg_advisory_lock": EFFECT_LOCK, "pg_advisory_lock_shared": EFFECT_LOCK,
-    "pg_try_advisory_lock": EFFECT_LOCK, "pg_try_advisory_lock_shared": EFFECT_LOCK,
+    "pg_advisory_lock": EFFECT_LOCK | EFFECT_TAKES_LOCK, "pg_advisory_lock_shared": EFFECT_LOCK | EFFECT_TAKES_LOCK,
+    "pg_try_advisory_lock": EFFECT_LOCK | EFFECT_TAKES_LOCK,
+    "pg_try_advisory_lock_shared": EFFECT_LOCK | EFFECT_TAKES_LOCK,
     "pg_advisory_unlock": EFFECT_LOCK, "pg_advisory_unlock_shared": EFFECT_LOCK,
     "pg_advisory_unlock_all": EFFECT_LOCK,
 }

@@ -39,6 +39,8 @@ def written(value: object, kind: Kind) -> str:
         return f'"0{value:o}"'
     if kind.name == "duration" and isinstance(value, int | float):
         return duration(value, kind.unit)
+    if kind.name == "percentage":
+        return f'"{value}%"'
     return json.dumps(list(value) if isinstance(value, tuple) else value)
 
 

@@ -31,7 +31,8 @@ STEPS = (
     {"opening", "proof", "handshake", "server_login", "replication", "relay", "recycle", "canceller"}
     | {"asking", "noting", "pinning", "sequences", "settling", "providing", "sql_prepared"}
     | {"assignment", "turn", "linking", "preparing", "unnamed", "simple_query", "curing", "deferral", "descriptions"}
-    | {"hearing", "listening", "channel_queries", "hub", "hub_channels"},
+    | {"hearing", "listening", "channel_queries", "hub", "hub_channels"}
+    | {"suspects", "refusing", "linting"},
     {"listener", "worker", "snapshot"},
     {"engine"},
 )

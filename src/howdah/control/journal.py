@@ -27,10 +27,13 @@ _SUBJECT = {
     EventKind.SERVER_REFUSED: "server refused",
     EventKind.SERVER_QUERY_FAILED: "server",
     EventKind.PIN: "server pinned to client",
+    EventKind.PIN_WARNED: "server pinned to client",
+    EventKind.STATEMENT_REFUSED: "statement refused",
     EventKind.WORKER_FAILED: "worker_failed",
 }
 _LOGINS = (EventKind.CLIENT_LOGIN, EventKind.SERVER_LOGIN)
 _ENDS = (EventKind.CLIENT_CLOSED, EventKind.SERVER_CLOSED)
+_PINS = (EventKind.PIN, EventKind.PIN_WARNED)
 
 
 class _Key(NamedTuple):
@@ -78,12 +81,14 @@ class Journal:
 def _level(event: Event, reason: Reason) -> Level:
     if event.kind == EventKind.WORKER_FAILED:
         return Level.ERROR
+    if event.kind == EventKind.PIN_WARNED:
+        return Level.WARNING
     return Level.INFO if event.kind in _LOGINS else reason.level
 
 
 def _text(event: Event, reason: Reason) -> str:
     subject, message = _SUBJECT[event.kind], reason.message
-    detail = event.detail.decode(errors="replace").rstrip("\0")
+    detail = _about(event)
     if "%s" in message:
         message = message.replace("%s", detail)
     elif detail and event.kind != EventKind.CLIENT_LOGIN:
@@ -91,6 +96,19 @@ def _text(event: Event, reason: Reason) -> str:
     if event.kind == EventKind.WORKER_FAILED and reason.message:
         return message  # it says it all
     return f"{subject}: {message}" if message else subject
+
+
+def _about(event: Event) -> str:
+    """What belongs into the line's text; of statements that is only what they would have done."""
+    if event.kind in _PINS:
+        return ""
+    detail = event.detail.decode(errors="replace").rstrip("\0")
+    return detail.partition("\0")[0] if event.kind == EventKind.STATEMENT_REFUSED else detail
+
+
+def _statement(event: Event) -> str:
+    detail = event.detail.decode(errors="replace")
+    return detail if event.kind in _PINS else detail.partition("\0")[2]
 
 
 def _fields(event: Event, reason: Reason) -> dict[str, Any]:
@@ -111,6 +129,8 @@ def _fields(event: Event, reason: Reason) -> dict[str, Any]:
         values = event.detail.decode("utf-8", "backslashreplace").split("\0")
         names = ("tls", "server_name", "replication")
         fields |= {name: value for name, value in zip(names, values, strict=False) if value}
+    if event.kind in (*_PINS, EventKind.STATEMENT_REFUSED) and (statement := _statement(event)):
+        fields["statement"] = statement
     if reason.fault == Fault.OPERATOR and reason.hint:
         fields["hint"] = reason.hint  # the reader of the log is the one to act
     if event.kind in _ENDS:

@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeVar
 
 from howdah.control.auth.secrets import NO_PASSWORD, parse_secret, unfitting
 from howdah.control.config.addresses import is_ip
+from howdah.control.config.pin_rules import pin_rules
 from howdah.control.config.pooling_settings import EMPTY_QUERY
 from howdah.control.config.schema import Config, DatabaseSettings, GlobalSettings, UserSettings
 from howdah.control.intake import Intake
@@ -156,6 +157,10 @@ def _database(
         max_db_client_connections=_first(database.max_db_client_connections, settings.max_db_client_connections),
         query_wait_timeout_us=microseconds(_first(database.query_wait_timeout, settings.query_wait_timeout)),
         connect_query=(database.connect_query or "").strip(),
+        pin_rules=pin_rules(_first(database.pin, settings.pin)),
+        pin_timeout_us=microseconds(_first(database.pin_timeout, settings.pin_timeout)),
+        max_pinned=_first(database.max_pinned, settings.max_pinned),
+        session_lint=_first(database.session_lint, settings.session_lint),
     )
 
 
@@ -204,6 +209,9 @@ def _users(config: Config, secrets: Mapping[str, Secret]) -> Iterator[UserPlan]:
             transaction_timeout_us=_own(user.transaction_timeout),
             idle_transaction_timeout_us=_own(user.idle_transaction_timeout),
             client_idle_timeout_us=_own(user.client_idle_timeout),
+            pin_rules=None if user.pin is None else pin_rules(user.pin),
+            pin_timeout_us=_own(user.pin_timeout),
+            max_pinned=user.max_pinned,
         )
 
 

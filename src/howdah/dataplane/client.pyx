@@ -59,6 +59,7 @@ cdef int LOGIN_TIMEOUT = NUMBERS["client_login_timeout"]
 cdef int WAIT_TIMEOUT = NUMBERS["query_wait_timeout"]
 cdef int IDLE_TIMEOUT = NUMBERS["client_idle_timeout"]
 cdef int WAIT_NOTIFY = NUMBERS["query_wait_notify"]
+cdef int PIN_TIMEOUT = NUMBERS["pin_timeout"]
 cdef int QUERY_TIMEOUT = NUMBERS["query_timeout"]
 cdef int TRANSACTION_TIMEOUT = NUMBERS["transaction_timeout"]
 cdef int IDLE_TRANSACTION_TIMEOUT = NUMBERS["idle_transaction_timeout"]
@@ -146,6 +147,7 @@ cdef Client *client_new(Worker *w, int fd) noexcept nogil:
     client.unnamed_executes = False
     client.unnamed_parse = client.unnamed_settings = client.begin = client.group = client.noted = NULL
     client.ear = NULL
+    client.suspects = NULL
     names_init(&client.names)
     client.proxied = client.direct_tls = False
     client.server = NULL
@@ -191,6 +193,7 @@ cdef void client_free(Worker *w, Client *client) noexcept nogil:
     block_drop(&w.slab, &client.unnamed_parse)
     block_drop(&w.slab, &client.unnamed_settings)
     block_drop(&w.slab, &client.noted)
+    block_drop(&w.slab, &client.suspects)
     settings_drop(client.told)
     block_drop(&w.slab, &client.begin)
     block_drop(&w.slab, &client.group)
@@ -274,6 +277,8 @@ cdef void active_deadline(const Client *client, Deadline *deadline) noexcept nog
     if not all_replied(&server.replies):
         no_later(deadline, client.query_us, client.limits.query_us, QUERY_TIMEOUT)
     elif server.status == IDLE and ends_with_ready(&server.replies):
+        if server.pins_counted:
+            no_later(deadline, client.query_us, client.limits.pin_us, PIN_TIMEOUT)
         return
     no_later(deadline, client.request_us, client.limits.transaction_us, TRANSACTION_TIMEOUT)
 

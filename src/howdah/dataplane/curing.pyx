@@ -20,7 +20,7 @@ from howdah.dataplane.parties cimport Client, Server, Worker
 from howdah.dataplane.recycle cimport send_to_server
 from howdah.dataplane.reply_queue cimport EXPECT_SWALLOW, EXPECT_SYNC, expect, swallow_first
 from howdah.dataplane.statements cimport shelf_clear, shelf_stale
-from howdah.dataplane.texts cimport Naming, nowhere, outdated, statement_changes
+from howdah.dataplane.texts cimport Naming, statement_changes
 from howdah.wire cimport tags
 from howdah.wire.bytes cimport Writer, writer
 from howdah.wire.compose cimport compose_bare
@@ -72,7 +72,7 @@ cdef void forget_group(Worker *w, Client *client) noexcept nogil:
 
 cdef bint tells_of_stale(Server *server, const Naming *naming, const ErrorFields *error) noexcept nogil:
     """Is this an error that a statement prepared anew would not give?  `naming`: the statement it is about, if any."""
-    cdef bint about_ours = naming != NULL and naming.statement != nowhere() and naming.statement != outdated()
+    cdef bint about_ours = naming != NULL and naming.statement.text != NULL
     if about_ours and strcmp(error.sqlstate, "26000") == 0:
         shelf_clear(&server.shelf)  # something (a function) has dropped them
         return True

@@ -4,7 +4,17 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from howdah.dataplane.plan import Plan, Secret, TlsPlan
-from howdah.dataplane.rows import AuthVerdict, ClientRow, Event, PoolRow, ServerRow, StatsRow
+from howdah.dataplane.rows import (
+    AuthVerdict,
+    ClientRow,
+    Event,
+    LintRow,
+    PinReasonRow,
+    PinRow,
+    PoolRow,
+    ServerRow,
+    StatsRow,
+)
 
 MAX_WORKERS: int
 
@@ -64,6 +74,11 @@ class Engine:
     def clients(self) -> list[ClientRow]: ...
     def servers(self) -> list[ServerRow]: ...
     def stats(self) -> list[StatsRow]: ...
+    def pins(self) -> list[PinRow]: ...
+    def pin_reasons(self) -> list[PinReasonRow]: ...
+    def lint(self) -> list[LintRow]:
+        """What `session_lint` has counted in this process."""
+
     def drain(self) -> None:
         """Stop accepting; clients that are idle outside a transaction are closed (57P01), others when theirs ends."""
 

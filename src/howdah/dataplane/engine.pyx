@@ -23,6 +23,7 @@ from howdah.dataplane.cancels cimport new_secret
 from howdah.dataplane.conn cimport CONN_LISTENER, Conn, conn_close, conn_init, conn_send
 from howdah.dataplane.credentials cimport lookups_clear, lookups_init, secret_new
 from howdah.dataplane.handshake cimport pool_terms_of
+from howdah.dataplane.linting cimport LINT, LINT_SORTS, MOST_LINTED, LintEntry, lint_entries
 from howdah.dataplane.mailbox cimport mail_new, mail_send, notes_fetch
 from howdah.dataplane.parties cimport (
     MAIL_AUTH,
@@ -59,6 +60,7 @@ from howdah.dataplane.parties cimport (
     Shared,
     Worker,
 )
+from howdah.dataplane.pinning cimport PIN_SORTS
 from howdah.dataplane.pool cimport (
     JOIN_DONE,
     PLACE_IDLE,
@@ -75,8 +77,8 @@ from howdah.dataplane.pool cimport (
 )
 from howdah.dataplane.routes cimport CPlan, Route, SESSION_MODE, find_route, plan_free, plan_new
 from howdah.dataplane.server cimport free_servers, server_free
-from howdah.dataplane.snapshot cimport ClientSnap, Snapshot, local_end
-from howdah.dataplane.stats cimport Tally, tally_add
+from howdah.dataplane.snapshot cimport ClientSnap, PinSnap, Snapshot, local_end
+from howdah.dataplane.stats cimport PIN_KINDS, Tally, tally_add
 from howdah.dataplane.timers cimport timer_disarm
 from howdah.dataplane.turnstile cimport turnstile_clear, turnstile_init
 from howdah.dataplane.welcome cimport welcomes_free
@@ -88,7 +90,18 @@ from typing import NamedTuple
 # A door: what the control plane may use of these two.
 from howdah.dataplane.certificates import CertificateFacts, TlsError, read_certificates  # no-cython-lint
 from howdah.dataplane.plan import PoolMode
-from howdah.dataplane.rows import AuthVerdict, ClientRow, Event, EventKind, PoolRow, ServerRow, StatsRow
+from howdah.dataplane.rows import (
+    AuthVerdict,
+    ClientRow,
+    Event,
+    EventKind,
+    LintRow,
+    PinReasonRow,
+    PinRow,
+    PoolRow,
+    ServerRow,
+    StatsRow,
+)
 from howdah.dataplane.tls import check_tls  # no-cython-lint
 from howdah.reasons import REASONS
 from howdah.wire.startup import Replication
@@ -476,29 +489,35 @@ cdef class Engine:
             pthread_mutex_unlock(&self.shared.pools.lock)
         return rows
 
-    def clients(self):
-        cdef Snapshot snapshot
-        cdef ClientSnap *row
+    cdef int look(self, Snapshot *snapshot) except -1:
+        """Have the workers fill `snapshot`, of which `of_pins` is set; the caller frees its rows."""
         cdef Mail *mail
         cdef uint64_t count
-        if self.stopped or not self.threads:
-            return []
         snapshot.rows = NULL
         snapshot.count = snapshot.room = 0
         snapshot.failed = False
+        if self.stopped or not self.threads:
+            return 0
         snapshot.done_fd = eventfd(0, EFD_CLOEXEC)
         mail = mail_new(MAIL_SNAPSHOT)
         if snapshot.done_fd < 0 or mail == NULL:
             free(mail)
             raise MemoryError
-        mail.data = &snapshot
+        mail.data = snapshot
         mail_send(&self.shared.workers[0], mail)
         with nogil:
             read(snapshot.done_fd, &count, sizeof(count))
             close(snapshot.done_fd)
+        return 0
+
+    def clients(self):
+        cdef Snapshot snapshot
+        cdef ClientSnap *row
+        snapshot.of_pins = False
+        self.look(&snapshot)
         rows = []
         for i in range(snapshot.count):
-            row = &snapshot.rows[i]
+            row = &(<ClientSnap *>snapshot.rows)[i]
             rows.append(ClientRow(
                 row.id, text(row.user), text(row.database), CLIENT_STATES.get(row.state, ""),
                 text(row.address), row.port, text(row.local_address), row.local_port,
@@ -507,6 +526,53 @@ cdef class Engine:
                 REPLICATION[row.replication], row.prepared_statements, row.channels))
         free(snapshot.rows)
         return rows
+
+    def pins(self):
+        cdef Snapshot snapshot
+        cdef PinSnap *row
+        snapshot.of_pins = True
+        self.look(&snapshot)
+        rows = []
+        for i in range(snapshot.count):
+            row = &(<PinSnap *>snapshot.rows)[i]
+            rows.append(PinRow(
+                row.client, row.server, text(row.database), text(row.user), text(row.application_name),
+                REASONS[PIN_SORTS[row.kind].reason].code, row.since_us, text(row.statement)))
+        free(snapshot.rows)
+        return rows
+
+    def pin_reasons(self):
+        cdef Pool *pool
+        cdef Tally sum
+        by_reason = {}
+        pthread_mutex_lock(&self.shared.pools.lock)
+        try:
+            pool = self.shared.pools.first
+            while pool != NULL:
+                zero(&sum)
+                for i in range(self.shared.worker_count):
+                    tally_add(&sum, &pool.tallies[i])
+                for kind in range(PIN_KINDS):
+                    if sum.pins[kind].begun:
+                        key = text(pool.database), REASONS[PIN_SORTS[kind].reason].code
+                        begun, ended, ended_us = by_reason.get(key, (0, 0, 0))
+                        by_reason[key] = (begun + sum.pins[kind].begun, ended + sum.pins[kind].ended,
+                                          ended_us + sum.pins[kind].ended_us)
+                pool = pool.next
+        finally:
+            pthread_mutex_unlock(&self.shared.pools.lock)
+        return [PinReasonRow(*key, *numbers) for key, numbers in sorted(by_reason.items())]
+
+    def lint(self):
+        cdef LintEntry[LINT_SORTS] rest
+        cdef LintEntry *entries = <LintEntry *>malloc(MOST_LINTED * sizeof(LintEntry))
+        cdef size_t count
+        if entries == NULL:
+            raise MemoryError
+        count = lint_entries(entries, rest)
+        rows = [lint_row(&entries[i]) for i in range(count)]
+        free(entries)
+        return rows + [lint_row(&rest[i]) for i in range(LINT_SORTS) if rest[i].count]
 
     def servers(self):
         cdef Pool *pool
@@ -573,6 +639,12 @@ cdef class Engine:
                 if not load_i32(&self.shared.workers[<int>i].ended):
                     raise RuntimeError(f"worker {i} did not come to its end")
         part_from_servers(self.shared)
+
+
+cdef object lint_row(const LintEntry *entry):
+    return LintRow(
+        text(entry.application), text(entry.user), text(entry.database), text(LINT[entry.sort].code),
+        bool(entry.pins), entry.count, entry.first_us, entry.last_us, text(entry.text))
 
 
 cdef void zero(Tally *sum) noexcept nogil:

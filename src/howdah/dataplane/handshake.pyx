@@ -56,7 +56,16 @@ from howdah.dataplane.recycle cimport (
     unlink_and_recycle,
     watch_client,
 )
-from howdah.dataplane.routes cimport CPlan, Route, UserRule, find_route, find_time_limits, find_user, listed
+from howdah.dataplane.routes cimport (
+    CPlan,
+    Route,
+    UserRule,
+    find_route,
+    find_session_rules,
+    find_time_limits,
+    find_user,
+    listed,
+)
 from howdah.dataplane.server cimport server_move
 from howdah.dataplane.server_login cimport open_server
 from howdah.dataplane.settling cimport settle_now
@@ -142,6 +151,7 @@ cdef void terms_of(const CPlan *plan, const Route *found, const UserRule *rule, 
     terms.min_size = found.min_pool_size
     terms.reserve = found.reserve_pool_size
     terms.mode = found.mode
+    terms.max_pinned = found.max_pinned
     terms.max_db_connections = found.max_db_connections
     terms.max_user_connections = plan.max_user_connections
     terms.server_lifetime_us = found.server_lifetime_us
@@ -156,6 +166,9 @@ cdef void terms_of(const CPlan *plan, const Route *found, const UserRule *rule, 
             terms.mode = <uint8_t>rule.mode
         if rule.max_user_connections >= 0:
             terms.max_user_connections = rule.max_user_connections
+        if rule.max_pinned >= 0:
+            terms.max_pinned = rule.max_pinned
+    terms.max_pinned = terms.size * terms.max_pinned // 100 if terms.size and terms.max_pinned < 100 else -1
 
 
 cdef void pool_terms_of(CPlan *plan, Route *found, const char *database, const char *user,
@@ -181,6 +194,7 @@ cdef bint join_pool(Worker *w, Client *client, Route *found, const Startup *pack
                         &client.user)
     if verdict == JOIN_DONE:
         find_time_limits(w.plan, found, packet.user, &client.limits)
+        find_session_rules(w.plan, found, packet.user, &client.rules)
         return True
     if verdict == JOIN_DATABASE_FULL:
         client_refuse(w, client, TOO_MANY_FOR_DATABASE, packet.database)

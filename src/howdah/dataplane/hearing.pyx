@@ -40,7 +40,6 @@ from howdah.dataplane.handover cimport (
     handover_mark,
     handover_without,
 )
-from howdah.dataplane.mailbox cimport tell_client
 from howdah.dataplane.parties cimport (
     CLIENT_ACTIVE,
     CLIENT_IDLE,
@@ -49,6 +48,7 @@ from howdah.dataplane.parties cimport (
     HUB_FAILS,
     HUB_LOST,
     OWN_NONE,
+    PIN_LISTEN,
     Board,
     Client,
     Ear,
@@ -57,6 +57,7 @@ from howdah.dataplane.parties cimport (
     Server,
     Worker,
 )
+from howdah.dataplane.pinning cimport pin
 from howdah.dataplane.recycle cimport client_lost, client_refuse, watch_client
 from howdah.dataplane.reply_queue cimport all_replied, ends_with_ready
 from howdah.dataplane.turn cimport STEP_DROP, STEP_FORWARD, Step
@@ -64,13 +65,11 @@ from howdah.wire.bytes cimport Writer, writer
 from howdah.wire.compose cimport LARGEST_ERROR, compose_notice
 from howdah.wire.tags cimport IDLE
 
-from howdah.dataplane.rows import EventKind
 from howdah.reasons import NUMBERS
 
 cdef extern from "<stdio.h>" nogil:
     int sscanf(const char *text, const char *format, ...) noexcept
 
-cdef uint8_t EVENT_PIN = EventKind.PIN
 cdef int PINNED_LISTEN = NUMBERS["pin_listen"]
 cdef int MISSED = NUMBERS["notifications_missed"]
 cdef int TOO_SLOW = NUMBERS["listener_too_slow"]
@@ -223,7 +222,7 @@ cdef bint tell_first(Worker *w, Client *client, const Notification *notification
     cdef uint8_t[LARGEST_ERROR] data
     cdef Writer message = writer(data, LARGEST_ERROR)
     if notification == NULL:
-        compose_notice(&message, MISSED)
+        compose_notice(&message, MISSED, b"")
         return conn_send(&w.slab, &client.conn, data, message.used) != SEND_ERROR
     relaxed_add_u64(&client.pool.tallies[w.index].sent, notification.size)
     return conn_send(&w.slab, &client.conn, notification + 1, notification.size) != SEND_ERROR
@@ -267,9 +266,8 @@ cdef void lose_hub(Ear *ear) noexcept nogil:
 
 cdef void tell_of_pin(Worker *w, Ear *ear) noexcept nogil:
     """The client keeps its server for longer than a handover takes."""
-    if ear.own != OWN_NONE and not ear.told_of_pin:
-        ear.told_of_pin = True
-        tell_client(w, EVENT_PIN, ear.client, PINNED_LISTEN, NULL, 0)
+    if ear.own != OWN_NONE:
+        pin(w, ear.client, PIN_LISTEN, PINNED_LISTEN)
 
 
 cdef void warn(Worker *w, Ear *ear) noexcept nogil:

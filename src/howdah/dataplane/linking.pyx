@@ -29,6 +29,7 @@ from howdah.dataplane.parties cimport (
     Server,
     Worker,
 )
+from howdah.dataplane.pinning cimport pins_end
 from howdah.dataplane.pool cimport TAKE_GOT, TAKE_OPEN, TAKE_REFUSED, TakeVerdict
 from howdah.dataplane.recycle cimport watch_client, watch_server
 from howdah.dataplane.reply_queue cimport (
@@ -155,6 +156,7 @@ cdef void link(Worker *w, Client *client, Server *server) noexcept nogil:
     server.client = client
     server.request_us = client.query_us = w.now_us
     server.fatal_sent = server.front_failed = server.overflowed = False
+    server.forbidden = 0
     server.reset_wanted = w.plan.server_reset_query_always
     relaxed_add_u64(&client.pool.tallies[w.index].server_assignments, 1)
     if load_i32(&client.pool.mode) == SESSION_MODE:
@@ -186,7 +188,20 @@ cdef bint link_over(Worker *w, Server *server) noexcept nogil:
         server.pins |= PIN_UNNAMED_STATEMENT
     else:
         server.pins &= ~<uint16_t>PIN_UNNAMED_STATEMENT
+    if server.pins_counted or server.has_share:
+        still_kept(w, server)
+    block_drop(&w.slab, &client.suspects)
     return server.pins == 0 and client.remain == 0
+
+
+cdef void still_kept(Worker *w, Server *server) noexcept nogil:
+    """Which of its pins are over?  Those that are not have their time from now on, in which the client does nothing."""
+    cdef Client *client = server.client
+    if client.effects == 0 or server.pins_counted:
+        pins_end(w, server, server.pins)
+    if server.pins_counted and client.limits.pin_us:
+        client.query_us = w.now_us
+        client_watch_deadline(client)
 
 
 cdef void unlink(Worker *w, Server *server) noexcept nogil:

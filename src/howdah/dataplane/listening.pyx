@@ -36,7 +36,6 @@ from howdah.dataplane.handover cimport (
     handover_without,
 )
 from howdah.dataplane.hearing cimport marked, tell
-from howdah.dataplane.mailbox cimport tell_client
 from howdah.dataplane.parties cimport (
     CLIENT_ACTIVE,
     OWN_ALL,
@@ -53,6 +52,7 @@ from howdah.dataplane.parties cimport (
     Server,
     Worker,
 )
+from howdah.dataplane.pinning cimport pin
 from howdah.dataplane.recycle cimport send_to_server
 from howdah.dataplane.reply_queue cimport (
     CHANGE_LISTEN,
@@ -69,14 +69,12 @@ from howdah.sql.effects cimport EFFECT_ANYTHING, EFFECT_DISCARD, EFFECT_ENDS, EF
 from howdah.wire.bytes cimport Writer, writer
 from howdah.wire.tags cimport IDLE
 
-from howdah.dataplane.rows import EventKind
 from howdah.reasons import NUMBERS
 
 cdef enum:
     MOST_MOVED = 1000  # channels: each later text about channels sends them all, so with more a client keeps its server
     LARGEST_REST = 256  # bytes of a marker, or of UNLISTEN *
 
-cdef uint8_t EVENT_PIN = EventKind.PIN
 cdef int PINNED_LISTEN = NUMBERS["pin_listen"]
 cdef int TOO_MANY_REPLIES = NUMBERS["pipeline_too_long"]
 cdef int OUT_OF_MEMORY = NUMBERS["out_of_memory"]
@@ -229,7 +227,6 @@ cdef bint is_whole(const Ear *ear, const Listened *found) noexcept nogil:
 cdef void take_channels(Worker *w, Server *server, Listened *found) noexcept nogil:
     cdef Client *client = server.client
     cdef Ear *ear = client.ear
-    cdef bint pinned = server.pins & PIN_LISTEN != 0
     if found.count or found.marker:
         server.pins |= PIN_LISTEN
     else:
@@ -245,7 +242,7 @@ cdef void take_channels(Worker *w, Server *server, Listened *found) noexcept nog
     elif ear != NULL and ear.count and not own_tells(ear):
         take_along(w, server, found)
     elif found.count and not speaks_database(server):
-        keep_pinned(w, client, pinned)
+        keep_pinned(w, client)
     else:
         take_seats(w, server, found)
 
@@ -298,7 +295,7 @@ cdef void take_seats(Worker *w, Server *server, const Listened *found) noexcept 
     cdef Client *client = server.client
     cdef Ear *ear = ear_new(w, client)
     if ear == NULL:
-        tell_client(w, EVENT_PIN, client, PINNED_LISTEN, NULL, 0)
+        pin(w, client, PIN_LISTEN, PINNED_LISTEN)
         return
     if not found.marker:
         marked(ear, handover_without(&ear.handover, TELLER_OWN))  # it listens to ours no more, either
@@ -309,21 +306,17 @@ cdef void take_seats(Worker *w, Server *server, const Listened *found) noexcept 
     ear.alone_there = False
     if not seats_renew(w, ear, found.names, found.size, True):
         ear.own = OWN_STUCK
-    if found.count > MOST_MOVED and not ear.told_of_pin:
-        ear.told_of_pin = True
-        tell_client(w, EVENT_PIN, client, PINNED_LISTEN, NULL, 0)
+    if found.count > MOST_MOVED:
+        pin(w, client, PIN_LISTEN, PINNED_LISTEN)
 
 
-cdef void keep_pinned(Worker *w, Client *client, bint already) noexcept nogil:
+cdef void keep_pinned(Worker *w, Client *client) noexcept nogil:
     """Its names and payloads would be other bytes at the hub: the client's own server tells it.  (What seats it has are
     of a time when that was different, and do no harm.)"""
     cdef Ear *ear = client.ear
     if ear != NULL:
         ear.own = OWN_ALL if ear.count else OWN_STUCK
-        already = ear.told_of_pin
-        ear.told_of_pin = True
-    if not already:
-        tell_client(w, EVENT_PIN, client, PINNED_LISTEN, NULL, 0)
+    pin(w, client, PIN_LISTEN, PINNED_LISTEN)
 
 
 cdef bint must_come_back(const Server *server) noexcept nogil:
@@ -401,7 +394,6 @@ cdef void leave_own(Worker *w, Server *server) noexcept nogil:
 
 cdef void send_own(Worker *w, Server *server, const Writer *message) noexcept nogil:
     """The client waits for the answer, and does not see it."""
-    server.client.ear.told_of_pin = False
     owe_answers(server)  # nothing else is owed: there is room
     server.telling = True
     server.unnamed_owner = 0  # a Query ends it

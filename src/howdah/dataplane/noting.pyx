@@ -25,6 +25,7 @@ from howdah.sql.effects cimport (
     EFFECT_SETTINGS,
     EFFECT_SEVERAL,
     EFFECT_TO_SAVEPOINT,
+    EFFECTS_FOR_CERTAIN,
     Analysis,
     analysis_start,
     settings_size,
@@ -33,9 +34,9 @@ from howdah.sql.effects cimport (
 
 cdef enum:
     MOST_NOTED = 4096  # bytes of names of settings; with more, all settings are asked for
-    # These leave nothing that a question would find.
+    # These leave nothing that a question would find, or come with another that does.
     NOT_ASKED = (EFFECT_BEGINS | EFFECT_ENDS | EFFECT_TO_SAVEPOINT | EFFECT_SEVERAL | EFFECT_EXECUTE
-                 | EFFECT_SEQUENCE | EFFECT_NUMBERS)
+                 | EFFECT_SEQUENCE | EFFECT_NUMBERS | EFFECTS_FOR_CERTAIN)
 
 
 cdef void look_at(const Client *client, const uint8_t *text, size_t size, Analysis *found) noexcept nogil:

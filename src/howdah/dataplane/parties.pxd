@@ -14,7 +14,7 @@ from howdah.dataplane.credentials cimport Lookups, Secret
 from howdah.dataplane.handover cimport Handover
 from howdah.dataplane.pool cimport Limit, Pool, PooledServer, Pools, WaitingClient
 from howdah.dataplane.reply_queue cimport ReplyQueue
-from howdah.dataplane.routes cimport CPlan, TimeLimits
+from howdah.dataplane.routes cimport CPlan, SessionRules, TimeLimits
 from howdah.dataplane.session_state cimport Settings
 from howdah.dataplane.statements cimport Names, Shelf
 from howdah.dataplane.timers cimport Timer, Wheel
@@ -27,6 +27,7 @@ cpdef enum:
     MOST_WORKERS = 64
     SECRET_SIZE = 32
     CHUNK = 64  # clients allocated together
+    SHOWN_TEXT = 240  # bytes of a statement as operators see it, with its NUL
 
 cpdef enum ClientState:
     CLIENT_FREE  # in the worker's list of free structs
@@ -239,7 +240,6 @@ cdef struct Ear:
     bint waits  # a text of the client's, for the end of a handover
     bint missed  # the hub has been lost
     bint overrun  # it takes too long to hear
-    bint told_of_pin
     uint32_t marker  # number of what the own server was told last
     uint8_t answers  # to come until its own server has been told all that goes with it
     bint marker_alone  # ... which ends with an UNLISTEN of the marker's channel
@@ -270,6 +270,11 @@ cdef struct Hub:
     uint64_t backoff_us
     Timer timer
 
+# Why a server is kept, for one of plan.PinKind.
+cdef struct PinRecord:
+    uint64_t since_us
+    char[SHOWN_TEXT] statement  # that has brought it about, see `sql.normal`; "": not known
+
 # Made and freed by `client_new` and `client_free` of its worker, which alone touches it (but for `line`: see `pool`)
 cdef struct Client:
     Conn conn
@@ -291,6 +296,7 @@ cdef struct Client:
     Pool *pool
     Limit *user  # whom it logged in as, while `pool` is set
     TimeLimits limits  # by the plan in force
+    SessionRules rules  # likewise
     Settings *settings
     Settings *first_settings  # those it logged in with, to which RESET goes back
     uint64_t id
@@ -327,6 +333,7 @@ cdef struct Client:
     uint32_t effects  # what was sent since the server was asked last may have had these, see `asking`
     Block *noted  # names of settings that it may have changed, each with its NUL
     Ear *ear  # NULL: it hears nothing
+    Block *suspects  # texts of this transaction that may have brought about a pin, see `suspects`
     bint resets  # a text was sent that may have reset settings it logged in with
     Settings *told  # what it knew of them, while its ReadyForQuery waits
     bint numbers  # has taken numbers of sequences that it may ask for again
@@ -360,6 +367,12 @@ cdef struct Server:
     bint remain_drop
     uint8_t status  # transaction status of the last ReadyForQuery
     uint16_t pins
+    uint16_t pins_counted  # of these, those that `records` and the pool's counters know of
+    bint has_share  # it is one of those that `Pool.pinned` counts
+    PinRecord *pin_records  # PIN_KINDS of them; NULL: it has never been kept, or memory is out
+    uint16_t pins_to_tell  # of which the client is to be warned
+    int forbidden  # why the client must go, in howdah.reasons, because of a pin; 0: it may stay
+    uint16_t forbidden_pin
     uint8_t replication  # its client's
     Hub *hub  # NULL: it listens for nobody but its client
     int32_t channels  # that it listens to for its hub; read by anybody for display

@@ -8,7 +8,7 @@ Durations are whole microseconds; 0 switches a limit off unless a field says oth
 """
 
 from dataclasses import dataclass, field
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 from ipaddress import IPv4Network, IPv6Network
 
 
@@ -34,6 +34,23 @@ class SequenceMode(IntEnum):
     LEARN = 0  # in pools where a client has asked for such numbers
     PIN = 1
     IGNORE = 2
+
+
+class PinKind(IntFlag):
+    """What keeps a server for its client until it is over; `parties.Pin` has the same bits, and two more.
+
+    The code in `howdah.reasons` is the name in lower case, behind "pin_".
+    """
+
+    NAMED_STATEMENT = 2
+    TEMPORARY_OBJECT = 16
+    HOLDABLE_CURSOR = 32
+    ADVISORY_LOCK = 64
+    LISTEN = 128
+    LOAD = 256
+    RANDOM_SEED = 512
+    UNKNOWN = 1024
+    SEQUENCE = 2048
 
 
 class TlsMode(IntEnum):
@@ -177,6 +194,14 @@ class MapLine:
 
 
 @dataclass(frozen=True, slots=True)
+class PinRules:
+    """What becomes of pins of each kind; of those in neither set, nothing."""
+
+    warn: int = 0  # sets of PinKind
+    deny: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class DatabasePlan:
     """One entry of [databases].  `name` is what clients ask for, "*" the fallback for all other names."""
 
@@ -199,6 +224,10 @@ class DatabasePlan:
     max_db_client_connections: int = 0  # 0: no limit
     query_wait_timeout_us: int = 0
     connect_query: str = ""  # run on each new server connection; "" for none
+    pin_rules: PinRules = PinRules()
+    pin_timeout_us: int = 0
+    max_pinned: int = 100  # per cent of the pool's size; 100: no limit
+    session_lint: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +246,9 @@ class UserPlan:
     transaction_timeout_us: int | None = None
     idle_transaction_timeout_us: int | None = None
     client_idle_timeout_us: int | None = None
+    pin_rules: PinRules | None = None
+    pin_timeout_us: int | None = None
+    max_pinned: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,6 +103,8 @@ cdef struct Pool:
     int32_t removed
     bint fallback  # of the "*" entry
     int32_t sequences  # some client of it goes by what its session remembers of sequences; as the next one
+    int32_t max_pinned  # servers that clients may keep; -1: no limit; may be read without the lock
+    int32_t pinned  # ... and do, or are about to; may be read and written without
     int32_t standby  # its last server said that it is one; may be read and written without the lock
     uint64_t unused_since_us
     Secret *secret  # with which the last client logged in; held
@@ -174,6 +176,7 @@ cdef struct PoolTerms:
     int max_db_connections
     int max_user_connections
     uint64_t server_lifetime_us
+    int max_pinned
     int max_db_clients  # 0: no limit; likewise the next
     int max_user_clients
 

@@ -286,6 +286,7 @@ cdef void set_terms(Pool *pool, const PoolTerms *terms) noexcept nogil:
     pool.min_size = terms.min_size
     pool.reserve = terms.reserve
     store_i32(&pool.mode, terms.mode)
+    store_i32(&pool.max_pinned, terms.max_pinned)
     pool.server_lifetime_us = terms.server_lifetime_us
     pool.database_limit.most = terms.max_db_connections
     pool.user_limit.most = terms.max_user_connections

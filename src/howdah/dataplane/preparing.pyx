@@ -14,6 +14,7 @@ from howdah.dataplane.buffers cimport block_drop
 from howdah.dataplane.curing cimport may_begin_group
 from howdah.dataplane.descriptions cimport goes_by_description, is_outdated, type_behind
 from howdah.dataplane.linking cimport forward_with, get_server, note_owed
+from howdah.dataplane.linting cimport lint
 from howdah.dataplane.noting cimport look_at, note_effects
 from howdah.dataplane.parties cimport (
     LARGEST_KEPT,
@@ -21,10 +22,12 @@ from howdah.dataplane.parties cimport (
     PIN_SESSION_MODE,
     READ_SIZE,
     UNNAMED_KEPT,
+    UNNAMED_NONE,
     Client,
     Server,
     Worker,
 )
+from howdah.dataplane.refusing cimport refusal, refusal_of, refuse_run
 from howdah.dataplane.reply_queue cimport (
     CHANGE_CLOSE,
     CHANGE_EVICT,
@@ -56,6 +59,7 @@ from howdah.dataplane.statements cimport (
     names_take,
     shelf_remove,
 )
+from howdah.dataplane.suspects cimport suspect, suspect_text, suspect_unnamed
 from howdah.dataplane.texts cimport (
     LARGEST_NAME,
     Naming,
@@ -98,7 +102,7 @@ from howdah.dataplane.unnamed cimport (
     unnamed_unsure,
     use_unnamed,
 )
-from howdah.sql.effects cimport EFFECT_DEALLOCATE, Analysis, only_use
+from howdah.sql.effects cimport EFFECT_DEALLOCATE, EFFECT_PREPARE, Analysis, only_use
 from howdah.wire cimport tags
 from howdah.wire.bytes cimport Writer
 from howdah.wire.compose cimport compose_bare
@@ -146,9 +150,9 @@ cdef Step parse(Worker *w, Client *client, const Frame *frame, const uint8_t *me
         return stall(w, client, turn)
     if names_find(&client.names, mention.name, mention.size, &edition) != NULL:
         return parse_again(w, client, frame, message, &mention, turn)
+    lint_parse(w, client, frame, message, &mention)
     if not follows(w, client) or frame.size > LARGEST_KEPT or names_full(&client.names):
-        pin_named(w, client)
-        return note_owed(client, EXPECT_PARSE, CHANGE_NONE, NULL, turn)
+        return parse_at_server(w, client, frame, message, &mention, turn)
     return parse_named(w, client, frame, message, &mention, &found, turn)
 
 
@@ -162,6 +166,7 @@ cdef Step parse_nameless(Worker *w, Client *client, const Frame *frame, const ui
         return stall(w, client, turn)
     if named != NULL:
         return parse_with_statement(w, client, frame, message, mention, only_use(found), named, edition[0], turn)
+    lint_parse(w, client, frame, message, mention)
     step = discard_sequences(w, client, found.effects, turn)
     return parse_unnamed(w, client, frame, message, found, turn) if step == STEP_FORWARD else step
 
@@ -237,11 +242,29 @@ cdef bint follows(const Worker *w, const Client *client) noexcept nogil:
             and not client.server.pins & (PIN_NAMED_STATEMENT | PIN_SESSION_MODE))
 
 
-cdef void pin_named(Worker *w, Client *client) noexcept nogil:
-    """A named statement that cannot follow: the client keeps its server as long as that exists."""
-    if not client.server.pins & (PIN_NAMED_STATEMENT | PIN_SESSION_MODE):
+cdef Step parse_at_server(Worker *w, Client *client, const Frame *frame, const uint8_t *message,
+                          const Mention *mention, Turn *turn) noexcept nogil:
+    """A named statement that cannot follow: the client keeps its server as long as that exists, if it may."""
+    cdef Naming *why
+    if client.server.pooled.dedicated:
+        client.server.pins |= PIN_NAMED_STATEMENT
+    elif not client.server.pins & (PIN_NAMED_STATEMENT | PIN_SESSION_MODE):
+        suspect(w, client, EFFECT_PREPARE, message + mention.end, frame.here - mention.end)
+        why = refusal_of(w, client, PIN_NAMED_STATEMENT)
+        if why != NULL:
+            return refuse_run(w, client, why, False, turn)
         client.effects |= EFFECT_DEALLOCATE  # for how long, the server is asked
-        pin(w, client, PIN_NAMED_STATEMENT, PINNED_NAMED)
+        if client.server.status == tags.IN_FAILED_TRANSACTION:
+            client.server.pins |= PIN_NAMED_STATEMENT  # or whether: it counts when that is known
+        else:
+            pin(w, client, PIN_NAMED_STATEMENT, PINNED_NAMED)
+    return note_owed(client, EXPECT_PARSE, CHANGE_NONE, NULL, turn)
+
+
+cdef void lint_parse(Worker *w, Client *client, const Frame *frame, const uint8_t *message,
+                     const Mention *mention) noexcept nogil:
+    if client.rules.lint:
+        lint(w, client, message + mention.end, frame.here - mention.end)
 
 
 cdef Step renamed(Worker *w, Client *client, const Frame *frame, const uint8_t *message, const Mention *mention,
@@ -320,6 +343,7 @@ cdef Step use(Worker *w, Client *client, const Frame *frame, const uint8_t *mess
               uint8_t expected, Turn *turn) noexcept nogil:
     """Bind or Describe of a statement."""
     cdef Naming *naming
+    cdef Naming *why = NULL
     cdef int32_t *edition
     cdef uint32_t effects = effects_run(client, mention) if expected == EXPECT_BIND and client.ear != NULL else 0
     cdef Step step = get_server(w, client, effects, turn)
@@ -332,7 +356,10 @@ cdef Step use(Worker *w, Client *client, const Frame *frame, const uint8_t *mess
         if step != STEP_FORWARD:
             return step
     if mention.size == 0:
-        return use_unnamed(w, client, expected, turn)
+        if expected == EXPECT_BIND and client.unnamed != UNNAMED_NONE:
+            suspect_unnamed(w, client)
+            why = refusal(w, client, client.unnamed_effects)
+        return use_unnamed(w, client, expected, turn) if why == NULL else refuse_run(w, client, why, False, turn)
     if must_wait(client):
         return stall(w, client, turn)
     naming = names_find(&client.names, mention.name, mention.size, &edition)
@@ -347,6 +374,10 @@ cdef Step use(Worker *w, Client *client, const Frame *frame, const uint8_t *mess
     elif is_outdated(naming.statement, edition[0]) and trusts(client, frame, message, mention, turn):
         return point_to(w, client, frame, message, mention, outdated(), expected, turn)
     if expected == EXPECT_BIND:
+        suspect_text(w, client, naming.statement.text)
+        why = refusal(w, client, naming.statement.text.effects)
+        if why != NULL:
+            return refuse_run(w, client, why, False, turn)
         step = discard_sequences(w, client, naming.statement.text.effects, turn)
         if step != STEP_FORWARD:
             return step

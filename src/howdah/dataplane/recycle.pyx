@@ -52,6 +52,7 @@ from howdah.dataplane.parties cimport (
     Server,
     Worker,
 )
+from howdah.dataplane.pinning cimport pins_end
 from howdah.dataplane.pool cimport (
     LEAVE_DONE,
     PLACE_CLOSING,
@@ -346,6 +347,7 @@ cdef void abandon(Worker *w, Client *client) noexcept nogil:
     server.soiled = server.soiled or client.effects != 0
     server.asking = server.telling = False
     block_drop(&w.slab, &server.answer)
+    pins_end(w, server, 0)
     server.client = NULL
     client.server = NULL
     if client.remain and not client.remain_drop:
@@ -566,6 +568,7 @@ cdef void server_lost(Worker *w, Server *server, int reason, const char *detail)
     conn_close(&w.slab, &server.conn)
     leave_hub(w, server)
     if client != NULL:
+        pins_end(w, server, 0)
         server.client = NULL
         client.server = NULL
         if server.fatal_sent or (server.remain and not server.remain_drop):

@@ -44,7 +44,7 @@ from howdah.dataplane.parties cimport (
     Server,
     Worker,
 )
-from howdah.dataplane.pinning cimport follows_client
+from howdah.dataplane.pinning cimport PIN_SORTS, follows_client, pin_name
 from howdah.dataplane.pool cimport superseded
 from howdah.dataplane.preparing cimport (
     bind,
@@ -67,6 +67,7 @@ from howdah.dataplane.recycle cimport (
     watch_client,
     watch_server,
 )
+from howdah.dataplane.refusing cimport refusal_reason
 from howdah.dataplane.reply_queue cimport (
     CHANGE_LISTEN,
     CHANGE_NONE,
@@ -96,7 +97,7 @@ from howdah.dataplane.session_state cimport settings_value
 from howdah.dataplane.settling cimport settling_goes_on
 from howdah.dataplane.simple_query cimport all_dropped, one_dropped, query_begins
 from howdah.dataplane.sql_prepared cimport prepare_failed
-from howdah.dataplane.stats cimport Tally
+from howdah.dataplane.stats cimport PIN_KINDS, Tally
 from howdah.dataplane.texts cimport Naming, naming_drop, naming_hold, naming_name, outdated
 from howdah.dataplane.turn cimport (
     STEP_DROP,
@@ -118,6 +119,7 @@ from howdah.dataplane.turn cimport (
 from howdah.sql.effects cimport EFFECT_ANYTHING
 from howdah.wire cimport tags
 from howdah.wire.bytes cimport Writer
+from howdah.wire.compose cimport compose_error, compose_notice
 from howdah.wire.frame cimport (
     FRAME_BAD_LENGTH,
     FRAME_NEED_HEADER,
@@ -155,6 +157,7 @@ cdef int MESSAGE_TYPE = NUMBERS["message_type"]
 cdef int PQEXEC_DISALLOWED = NUMBERS["pqexec_disallowed"]
 cdef int STATEMENT_MODE_TRANSACTION = NUMBERS["statement_mode_transaction"]
 cdef int OUT_OF_MEMORY = NUMBERS["out_of_memory"]
+cdef int PIN_WARNING = NUMBERS["pin_warning"]
 cdef int SERVER_CLOSED = NUMBERS["server_closed"]
 cdef int SERVER_CHECK_FAILED = NUMBERS["server_check_failed"]
 cdef int SERVER_IDLE_CLOSED = NUMBERS["server_idle_closed"]
@@ -330,6 +333,8 @@ cdef void nothing_owed(Worker *w, Client *client) noexcept nogil:
     elif server.overflowed:
         server.overflowed = False
         client_refuse(w, client, TOO_MANY_SETTINGS, b"")
+    elif server.forbidden:
+        client_refuse(w, client, server.forbidden, pin_name(server.forbidden_pin))
 
 
 cdef Step request(Worker *w, Client *client, const Frame *frame, const uint8_t *message,
@@ -497,6 +502,8 @@ cdef void relay_reply(Worker *w, Server *server, const uint8_t *data, size_t siz
     elif server.overflowed:
         server.overflowed = False
         client_refuse(w, server.client, TOO_MANY_CHANNELS if server.channels_overflowed else TOO_MANY_SETTINGS, b"")
+    elif server.forbidden:
+        client_refuse(w, server.client, server.forbidden, pin_name(server.forbidden_pin))
     elif server.settings_refused:
         server.settings_refused = False
         client_refuse_text(w, server.client, SETTINGS_REFUSED, w.refusal_sqlstate, w.refusal)
@@ -515,6 +522,20 @@ cdef void ready_passed(Worker *w, Server *server, bint waited, Turn *turn) noexc
     if link_over(w, server):
         forward_reply(w, server, turn)
         unlink(w, server)
+    elif server.pins_to_tell:
+        tell_of_pins(w, server, turn)
+
+
+cdef void tell_of_pins(Worker *w, Server *server, Turn *turn) noexcept nogil:
+    """The client has its ReadyForQuery already, and gets this behind it: its server was asked meanwhile."""
+    cdef Writer said
+    stage_reply(w, server, turn)
+    said = staging(w)
+    for kind in range(PIN_KINDS):
+        if server.pins_to_tell & PIN_SORTS[kind].pin:
+            compose_notice(&said, PIN_WARNING, pin_name(PIN_SORTS[kind].pin))
+    staged(w, &said)
+    server.pins_to_tell = 0
 
 
 cdef bint is_told(const Server *server) noexcept nogil:
@@ -761,6 +782,8 @@ cdef void say_renamed(Worker *w, const Frame *frame, const uint8_t *message, con
     cdef Writer said = staging(w)
     if naming == NULL:
         compose_renamed_error(&said, message + 5, frame.size - 5, b"", b"", shift)
+    elif refusal_reason(naming) and strcmp(error.sqlstate, "26000") == 0:
+        compose_error(&said, refusal_reason(naming), naming_name(naming))
     elif naming.statement == outdated() and strcmp(error.sqlstate, "26000") == 0:
         compose_outdated(&said)
     else:

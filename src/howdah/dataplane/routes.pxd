@@ -59,6 +59,11 @@ cdef struct Route:
     int max_db_client_connections
     uint64_t query_wait_timeout_us
     const char *connect_query  # "": none
+    uint16_t pin_warn  # sets of `parties.Pin`
+    uint16_t pin_deny
+    uint64_t pin_timeout_us
+    int max_pinned  # per cent of the pool's size; 100: no limit
+    bint session_lint
 
 # Overrides for one user; -1 keeps what the route or the settings say.
 cdef struct UserRule:
@@ -74,6 +79,10 @@ cdef struct UserRule:
     int64_t transaction_timeout_us
     int64_t idle_transaction_timeout_us
     int64_t client_idle_timeout_us
+    int pin_warn  # -1 for both or none of these two
+    int pin_deny
+    int64_t pin_timeout_us
+    int max_pinned
 
 # How long things may take that one client does; 0: no limit.
 cdef struct TimeLimits:
@@ -82,6 +91,13 @@ cdef struct TimeLimits:
     uint64_t transaction_us
     uint64_t idle_transaction_us
     uint64_t idle_us
+    uint64_t pin_us  # idle with a server that is kept
+
+# What a client may do to its session.
+cdef struct SessionRules:
+    uint16_t pin_warn  # sets of `parties.Pin`: it is told, or it may not
+    uint16_t pin_deny
+    bint lint  # texts that rely on the session are counted
 
 # Made by `plan_new` from the Python plan, freed by `plan_free` when no worker and no pool uses it any more.
 # Immutable in between, so any thread may read it.
@@ -158,5 +174,6 @@ cdef void plan_free(CPlan *plan) noexcept nogil
 cdef Route *find_route(CPlan *plan, const char *database) noexcept nogil
 cdef UserRule *find_user(CPlan *plan, const char *user) noexcept nogil
 cdef void find_time_limits(CPlan *plan, const Route *route, const char *user, TimeLimits *limits) noexcept nogil
+cdef void find_session_rules(CPlan *plan, const Route *route, const char *user, SessionRules *rules) noexcept nogil
 cdef bint listed(const char *names, const char *name) noexcept nogil
 cdef uint32_t text_hash(const char *text) noexcept nogil

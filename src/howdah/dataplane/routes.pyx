@@ -4,7 +4,7 @@
 else here is lookup.  Called by `engine` (making and freeing) and the logins (lookup).
 """
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, strcmp, strlen
 
@@ -100,6 +100,11 @@ cdef int fill_route(Memory memory, Route *route, object entry) except -1:
     route.max_db_client_connections = entry.max_db_client_connections
     route.query_wait_timeout_us = entry.query_wait_timeout_us
     route.connect_query = memory.text(entry.connect_query)
+    route.pin_warn = entry.pin_rules.warn
+    route.pin_deny = entry.pin_rules.deny
+    route.pin_timeout_us = entry.pin_timeout_us
+    route.max_pinned = entry.max_pinned
+    route.session_lint = entry.session_lint
     if entry.secret is not None:
         route.secret = secret_new(entry.secret)
     return 0
@@ -122,6 +127,10 @@ cdef int fill_user(Memory memory, UserRule *rule, object entry) except -1:
     rule.transaction_timeout_us = own(entry.transaction_timeout_us)
     rule.idle_transaction_timeout_us = own(entry.idle_transaction_timeout_us)
     rule.client_idle_timeout_us = own(entry.client_idle_timeout_us)
+    rule.pin_warn = -1 if entry.pin_rules is None else entry.pin_rules.warn
+    rule.pin_deny = -1 if entry.pin_rules is None else entry.pin_rules.deny
+    rule.pin_timeout_us = own(entry.pin_timeout_us)
+    rule.max_pinned = own(entry.max_pinned)
     if entry.secret is not None:
         rule.secret = secret_new(entry.secret)
     return 0
@@ -293,12 +302,25 @@ cdef void find_time_limits(CPlan *plan, const Route *route, const char *user, Ti
     limits.transaction_us = plan.transaction_timeout_us
     limits.idle_transaction_us = plan.idle_transaction_timeout_us
     limits.idle_us = plan.client_idle_timeout_us
+    limits.pin_us = route.pin_timeout_us
     if rule != NULL:
         limits.query_us = first(rule.query_timeout_us, limits.query_us)
         limits.query_wait_us = first(rule.query_wait_timeout_us, limits.query_wait_us)
         limits.transaction_us = first(rule.transaction_timeout_us, limits.transaction_us)
         limits.idle_transaction_us = first(rule.idle_transaction_timeout_us, limits.idle_transaction_us)
         limits.idle_us = first(rule.client_idle_timeout_us, limits.idle_us)
+        limits.pin_us = first(rule.pin_timeout_us, limits.pin_us)
+
+
+cdef void find_session_rules(CPlan *plan, const Route *route, const char *user, SessionRules *rules) noexcept nogil:
+    """The same of what it may do to its session."""
+    cdef const UserRule *rule = find_user(plan, user)
+    rules.pin_warn = route.pin_warn
+    rules.pin_deny = route.pin_deny
+    rules.lint = route.session_lint
+    if rule != NULL and rule.pin_warn >= 0:
+        rules.pin_warn = <uint16_t>rule.pin_warn
+        rules.pin_deny = <uint16_t>rule.pin_deny
 
 
 cdef bint listed(const char *names, const char *name) noexcept nogil:

@@ -15,7 +15,7 @@ class EventKind(IntEnum):
     SERVER_LOGIN = 3  # a server connection is ready
     SERVER_CLOSED = 4  # a server connection is gone
     SERVER_REFUSED = 5  # a server could not be reached or refused the login; detail is its message
-    PIN = 6  # a link became a pin; reason says why
+    PIN = 6  # a link became a pin; reason says why, detail is the text that brought it about, if that is known
     CONSOLE_OPEN = 7  # a client logged in to database "pgbouncer"; detail is its startup parameters, NUL separated
     CONSOLE_DATA = 8  # detail is whole messages of that client, as they came
     CONSOLE_CLOSED = 9  # that client is gone
@@ -23,6 +23,8 @@ class EventKind(IntEnum):
     AUTH_WANTED = 11  # a login needs an answer of the outside world; detail is an AuthRequest
     AUTH_STALE = 12  # a login failed although auth_query had an answer: what is cached for database and user is to go
     SERVER_QUERY_FAILED = 13  # a query of ours did, which the server outlives; reason says which, detail why
+    PIN_WARNED = 14  # as PIN, where it is not welcome
+    STATEMENT_REFUSED = 15  # it was not run; reason says why, detail because of what, a NUL, and its text
 
 
 class AuthAsk(IntEnum):
@@ -136,6 +138,43 @@ class ServerRow(NamedTuple):
     replication: str  # as its client's
     prepared_statements: int  # of its clients'
     channels: int  # that it listens to for all clients of the database
+
+
+class PinRow(NamedTuple):
+    """A pin that lasts: one for each reason that a client has to keep its server."""
+
+    client: int  # ids
+    server: int
+    database: str
+    user: str
+    application_name: str
+    reason: str  # code from howdah.reasons
+    since_us: int
+    statement: str  # that has brought it about, without its values; "": not known
+
+
+class PinReasonRow(NamedTuple):
+    """Totals since start for one database and one reason."""
+
+    database: str
+    reason: str
+    begun: int
+    ended: int
+    ended_us: int  # how long those lasted that have ended
+
+
+class LintRow(NamedTuple):
+    """Texts that rely on their session, counted."""
+
+    application_name: str  # this and the next four are "" in rows for all that found no room
+    user: str
+    database: str
+    reason: str
+    pins: bool  # in transaction mode it would keep its server; else it follows its client
+    times: int
+    first_us: int
+    last_us: int
+    statement: str
 
 
 class StatsRow(NamedTuple):

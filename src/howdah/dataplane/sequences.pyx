@@ -9,7 +9,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
 from howdah.cdefs.atomics cimport load_i32, store_i32
 from howdah.dataplane.parties cimport PIN_SEQUENCE, PIN_SESSION_MODE, Client, Server, Worker
-from howdah.dataplane.pinning cimport follows_client, pin
+from howdah.dataplane.pinning cimport follows_client, pin, take_share
 from howdah.dataplane.reply_queue cimport EXPECT_QUERY, EXPECT_SWALLOW, expect
 from howdah.dataplane.routes cimport SEQUENCES_LEARN, SEQUENCES_PIN
 from howdah.dataplane.turn cimport STEP_FORWARD, STEP_GONE, Step, Turn, refuse, stage_request, staged, staging
@@ -42,8 +42,13 @@ cdef void sequences_discarded(Client *client) noexcept nogil:
 
 
 cdef void pin_sequences(Worker *w, Client *client) noexcept nogil:
-    """The transaction is over."""
-    if client.numbers and follows_client(client):
+    """The transaction is over.  Where its server may not be kept they are forgotten: most who take numbers never ask
+    for them again, and who does is told (see `refusing`)."""
+    if not client.numbers or not follows_client(client):
+        return
+    if client.rules.pin_deny & PIN_SEQUENCE or not take_share(client):
+        client.numbers = False
+    else:
         pin(w, client, PIN_SEQUENCE, PINNED_SEQUENCE)
 
 

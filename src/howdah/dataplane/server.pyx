@@ -108,7 +108,10 @@ cdef Server *server_new(Worker *w) noexcept nogil:
     shelf_init(&server.shelf)
     server.unnamed_owner = 0
     server.status = IDLE
-    server.pins = 0
+    server.pins = server.pins_counted = server.pins_to_tell = 0
+    server.has_share = False
+    server.pin_records = NULL
+    server.forbidden = 0
     server.replication = REPLICATION_NONE
     server.hub = NULL
     server.channels = 0
@@ -152,12 +155,14 @@ cdef void server_free(Worker *w, Server *server) noexcept nogil:
     settings_drop(server.settings)
     free(server.backend_secret)
     free(server.parameters)
+    free(server.pin_records)
     free(<void *>server.endpoint)
     free(<void *>server.host)
     entry_free(server)
     server.settings = NULL
     server.backend_secret = NULL
     server.parameters = NULL
+    server.pin_records = NULL
     server.endpoint = server.host = NULL
     server_move(server, SERVER_FREE)
     store_i32(&server.pooled.worker, -1)

@@ -10,8 +10,10 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t
 from howdah.cdefs.atomics cimport load_i32
 from howdah.dataplane.deferral cimport say
 from howdah.dataplane.linking cimport get_server, note_owed
+from howdah.dataplane.linting cimport lint
 from howdah.dataplane.noting cimport look_at, note_analysis
 from howdah.dataplane.parties cimport LARGEST_KEPT, Client, Server, Worker
+from howdah.dataplane.refusing cimport refusal, refuse_run
 from howdah.dataplane.reply_queue cimport (
     CHANGE_CLOSE,
     CHANGE_DEALLOCATE,
@@ -41,6 +43,7 @@ from howdah.dataplane.statements cimport (
     shelf_put,
     shelf_remove,
 )
+from howdah.dataplane.suspects cimport suspect, suspect_text
 from howdah.dataplane.texts cimport Naming, naming_drop, naming_hold, naming_name
 from howdah.dataplane.turn cimport STEP_FORWARD, STEP_GONE, STEP_MORE, Step, Turn, stage_request, staged, staging
 from howdah.dataplane.unnamed cimport forget_unnamed, note_change
@@ -94,21 +97,39 @@ cdef Step query_begins(Worker *w, Client *client, const Frame *frame, const uint
     if must_settle(client, found.effects):
         return stall(w, client, turn)
     if size == 0 or client.server.replies.copying_in or not (follows(w, client) and is_kept(client, use, naming)):
-        return other_query(w, client, &found, turn)
+        return other_query(w, client, frame, message, &found, turn)
     if not all_replied(&client.server.replies):
         client.server.replies.dropping = True
         return stall(w, client, turn)  # how things stand decides what is sent
     if use.kind == USE_DEALLOCATE:
         return deallocate(w, client, frame, naming, turn)
+    if client.rules.lint:
+        lint(w, client, message + HEADER, frame.here - HEADER)
     if use.kind == USE_PREPARE:
         return prepare_by_query(w, client, frame, message, use, name, size, &found, turn)
-    step = discard_sequences(w, client, effects, turn)
-    if step != STEP_FORWARD:
-        return step
-    note_analysis(w, client, &found)
+    step = may_execute(w, client, frame, message, naming, &found, turn)
+    return execute_by_query(w, client, frame, message, use, name, size, turn) if step == STEP_FORWARD else step
+
+
+cdef Step may_execute(Worker *w, Client *client, const Frame *frame, const uint8_t *message, const Naming *naming,
+                      const Analysis *found, Turn *turn) noexcept nogil:
+    """What an EXECUTE may do is what its text shows (there may be CREATE TABLE in front), and its statement."""
+    cdef uint32_t effects = found.effects
+    cdef Naming *why
+    cdef Step step
+    suspect(w, client, effects, message + HEADER, frame.here - HEADER)
     if naming != NULL:
+        effects |= naming.statement.text.effects
+        suspect_text(w, client, naming.statement.text)
+    why = refusal(w, client, effects)
+    if why != NULL:
+        return refuse_run(w, client, why, True, turn)
+    step = discard_sequences(w, client, effects, turn)
+    if step == STEP_FORWARD:
+        note_analysis(w, client, found)
+    if step == STEP_FORWARD and naming != NULL:
         note_run(w, client, naming.statement.text)
-    return execute_by_query(w, client, frame, message, use, name, size, turn)
+    return step
 
 
 cdef bint is_kept(const Client *client, const NameUse *use, const Naming *naming) noexcept nogil:
@@ -126,9 +147,19 @@ cdef uint32_t name_used(const Frame *frame, const uint8_t *message, const NameUs
     return 0 if use.kind == USE_DEALLOCATE_ALL else used_name(message + HEADER, use, name)
 
 
-cdef Step other_query(Worker *w, Client *client, const Analysis *found, Turn *turn) noexcept nogil:
-    """One that goes on as it came."""
-    cdef Step step = discard_sequences(w, client, found.effects, turn)
+cdef Step other_query(Worker *w, Client *client, const Frame *frame, const uint8_t *message, const Analysis *found,
+                      Turn *turn) noexcept nogil:
+    """One that goes on as it came, unless it may not."""
+    cdef const uint8_t *text = message + HEADER
+    cdef Naming *why
+    cdef Step step
+    if client.rules.lint:
+        lint(w, client, text, frame.here - HEADER)
+    suspect(w, client, found.effects, text, frame.here - HEADER)
+    why = refusal(w, client, found.effects)
+    if why != NULL:
+        return refuse_run(w, client, why, True, turn)
+    step = discard_sequences(w, client, found.effects, turn)
     if step != STEP_FORWARD:
         return step
     note_analysis(w, client, found)

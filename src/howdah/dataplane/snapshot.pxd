@@ -1,8 +1,8 @@
 """Rows about clients, collected by their workers for the control plane."""
 
-from libc.stdint cimport uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
-from howdah.dataplane.parties cimport Client, Worker
+from howdah.dataplane.parties cimport SHOWN_TEXT, Client, Worker
 
 cdef struct ClientSnap:
     uint64_t id
@@ -26,9 +26,20 @@ cdef struct ClientSnap:
     char[64] tls
     char[256] sni
 
-# Made by `engine`, filled by each worker in turn under its lock, freed by `engine`.
+cdef struct PinSnap:
+    uint64_t client
+    uint64_t server
+    char[64] database
+    char[64] user
+    char[64] application_name
+    uint8_t kind  # of plan.PinKind, by its place
+    uint64_t since_us
+    char[SHOWN_TEXT] statement
+
+# Made by `engine`, filled by each worker in turn, freed by `engine`.
 cdef struct Snapshot:
-    ClientSnap *rows
+    bint of_pins  # PinSnaps are wanted, and no ClientSnaps
+    void *rows
     size_t count
     size_t room
     bint failed  # out of memory: some rows are missing

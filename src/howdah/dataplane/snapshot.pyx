@@ -4,7 +4,7 @@ A worker copies what SHOW CLIENTS needs of its own clients when the mail about i
 client.  Called by `worker`, for `engine`.
 """
 
-from libc.stdint cimport uint16_t
+from libc.stdint cimport uint8_t, uint16_t
 from libc.stdlib cimport realloc
 
 from howdah.cdefs.sockets cimport (
@@ -19,8 +19,10 @@ from howdah.cdefs.sockets cimport (
     sockaddr_storage,
     socklen_t,
 )
-from howdah.dataplane.parties cimport CLIENT_LOGIN_WAITING, CLIENT_WAITING, Client, Worker
+from howdah.dataplane.parties cimport CLIENT_LOGIN_WAITING, CLIENT_WAITING, Client, Server, Worker
+from howdah.dataplane.pinning cimport PIN_SORTS
 from howdah.dataplane.session_state cimport settings_value
+from howdah.dataplane.stats cimport PIN_KINDS
 from howdah.dataplane.tls cimport tls_describe, tls_server_name
 
 cdef extern from "<stdio.h>" nogil:
@@ -84,16 +86,64 @@ cdef void fill_row(Worker *w, Client *client, ClientSnap *row) noexcept nogil:
 cdef void take_snapshot(Worker *w, Snapshot *snapshot) noexcept nogil:
     """Add rows for this worker's clients.  Mail goes from worker to worker, so only one writes at a time."""
     cdef Client *client = w.clients
-    cdef size_t room = snapshot.count + w.client_count
-    cdef ClientSnap *rows = snapshot.rows
-    if room > snapshot.room:
-        rows = <ClientSnap *>realloc(snapshot.rows, room * sizeof(ClientSnap))
-        if rows == NULL:
-            snapshot.failed = True
-            return
-        snapshot.rows = rows
-        snapshot.room = room
+    if not make_room(snapshot, pins_here(w) if snapshot.of_pins else w.client_count):
+        return
     while client != NULL:
-        fill_row(w, client, &rows[snapshot.count])
-        snapshot.count += 1
+        if snapshot.of_pins:
+            fill_pins(w, client, snapshot)
+        else:
+            fill_row(w, client, &(<ClientSnap *>snapshot.rows)[snapshot.count])
+            snapshot.count += 1
         client = client.next
+
+
+cdef bint make_room(Snapshot *snapshot, size_t more) noexcept nogil:
+    """For that many rows; False: out of memory."""
+    cdef size_t room = snapshot.count + more
+    cdef void *rows
+    if room <= snapshot.room:
+        return True
+    rows = realloc(snapshot.rows, room * (sizeof(PinSnap) if snapshot.of_pins else sizeof(ClientSnap)))
+    if rows == NULL:
+        snapshot.failed = True
+        return False
+    snapshot.rows = rows
+    snapshot.room = room
+    return True
+
+
+cdef size_t pins_here(Worker *w) noexcept nogil:
+    cdef Client *client = w.clients
+    cdef size_t count = 0
+    while client != NULL:
+        if client.server != NULL:
+            for kind in range(PIN_KINDS):
+                count += client.server.pins_counted & PIN_SORTS[kind].pin != 0
+        client = client.next
+    return count
+
+
+cdef void fill_pins(Worker *w, const Client *client, Snapshot *snapshot) noexcept nogil:
+    """A row for each reason that this client has to keep its server."""
+    cdef const Server *server = client.server
+    cdef const char *name
+    cdef PinSnap *row
+    for kind in range(PIN_KINDS):
+        if server == NULL or not server.pins_counted & PIN_SORTS[kind].pin:
+            continue
+        row = &(<PinSnap *>snapshot.rows)[snapshot.count]
+        snapshot.count += 1
+        name = settings_value(client.settings, "application_name")
+        row.client = client.id
+        row.server = server.id
+        snprintf(row.database, sizeof(row.database), b"%s", client.pool.database)
+        snprintf(row.user, sizeof(row.user), b"%s", client.user.name)
+        row.application_name[0] = 0
+        if name != NULL:
+            snprintf(row.application_name, sizeof(row.application_name), b"%s", name)
+        row.kind = <uint8_t>kind
+        row.since_us = 0
+        row.statement[0] = 0
+        if server.pin_records != NULL:
+            row.since_us = server.pin_records[kind].since_us + w.shared.wall_offset_us
+            snprintf(row.statement, sizeof(row.statement), b"%s", server.pin_records[kind].statement)

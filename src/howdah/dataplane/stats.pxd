@@ -2,6 +2,15 @@
 
 from libc.stdint cimport uint64_t
 
+cpdef enum:
+    PIN_KINDS = 9  # of plan.PinKind, in its order
+
+# Pins of one kind.
+cdef struct PinTally:
+    uint64_t begun
+    uint64_t ended
+    uint64_t ended_us  # how long those lasted that have ended
+
 # One for each pool and worker, written by that worker alone, read by anybody for display.
 cdef struct Tally:
     uint64_t server_assignments
@@ -16,6 +25,7 @@ cdef struct Tally:
     uint64_t client_parses  # of statements that follow their clients
     uint64_t server_parses  # ... by clients and by us
     uint64_t binds  # ... of them
-    uint64_t[4] padding  # two cache lines, so that workers do not share one
+    PinTally[PIN_KINDS] pins
+    uint64_t[1] padding  # whole cache lines, so that workers do not share one
 
 cdef void tally_add(Tally *total, Tally *part) noexcept nogil

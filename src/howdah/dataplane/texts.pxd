@@ -62,6 +62,8 @@ cdef inline bint is_older(int32_t edition, int32_t than) noexcept nogil:
 cdef Statement *nowhere() noexcept nogil
 cdef Statement *taken() noexcept nogil
 cdef Statement *outdated() noexcept nogil
+cdef Statement *denied() noexcept nogil
+cdef Statement *crowded() noexcept nogil
 cdef bint is_ours(const char *name, uint32_t size) noexcept nogil
 cdef Naming *naming_new(const char *name, uint32_t size, Statement *statement) noexcept nogil
 cdef Naming *naming_numbered(uint32_t number) noexcept nogil

@@ -221,9 +221,11 @@ cdef void statement_described(Statement *statement, int32_t edition, uint32_t sh
     pthread_mutex_unlock(&table_lock)
 
 
-# Three that no client prepares, held for ever.
+# Some that no client prepares, held for ever.
 cdef Statement nowhere_statement
 cdef Statement outdated_statement
+cdef Statement denied_statement
+cdef Statement crowded_statement
 cdef Statement *taken_statement
 
 
@@ -239,6 +241,8 @@ cdef void make_special():
     harmless.effects = harmless.setting_count = 0
     make_nameless(&nowhere_statement, b"nowhere")
     make_nameless(&outdated_statement, b"outdated")
+    make_nameless(&denied_statement, b"denied")
+    make_nameless(&crowded_statement, b"crowded")
     taken_statement = statement_new(<const uint8_t *>b"\0\0\0", 3, &harmless, NULL, NULL)  # an empty query
 
 
@@ -250,6 +254,16 @@ cdef Statement *nowhere() noexcept nogil:
 cdef Statement *outdated() noexcept nogil:
     """No server has it either: what a client asks for that must learn that a description it was given holds no more."""
     return &outdated_statement
+
+
+cdef Statement *denied() noexcept nogil:
+    """The same: what stands in the place of a text that may not run (see `refusing`); its naming says why not."""
+    return &denied_statement
+
+
+cdef Statement *crowded() noexcept nogil:
+    """The same where too many have done it already."""
+    return &crowded_statement
 
 
 cdef Statement *taken() noexcept nogil:

@@ -115,6 +115,7 @@ from howdah.dataplane.parties cimport (
     Wish,
     Worker,
 )
+from howdah.dataplane.pinning cimport pin_name
 from howdah.dataplane.pool cimport (
     Pool,
     PooledServer,
@@ -152,7 +153,7 @@ from howdah.dataplane.relay cimport (
 )
 from howdah.dataplane.replication cimport replication_login
 from howdah.dataplane.reply_queue cimport is_streaming, work_to_do
-from howdah.dataplane.routes cimport CPlan, Route, find_route, find_time_limits
+from howdah.dataplane.routes cimport CPlan, Route, find_route, find_session_rules, find_time_limits
 from howdah.dataplane.server cimport at_rest, server_move
 from howdah.dataplane.server_login cimport open_server, server_login, server_login_late
 from howdah.dataplane.snapshot cimport Snapshot, take_snapshot
@@ -182,6 +183,7 @@ cdef int FAST_CLOSE = NUMBERS["server_fast_close"]
 cdef int CONSOLE_CLOSED = NUMBERS["console_closed"]
 cdef int WAIT_NOTIFY = NUMBERS["query_wait_notify"]
 cdef int WAIT_TIMEOUT = NUMBERS["query_wait_timeout"]
+cdef int PIN_TIMEOUT = NUMBERS["pin_timeout"]
 cdef int REMOVED = NUMBERS["server_removed"]
 cdef int IDLE_TIMEOUT = NUMBERS["server_idle_timeout"]
 cdef int EVICTED = NUMBERS["server_evicted"]
@@ -447,6 +449,8 @@ cdef void client_expired(Worker *w, Client *client) noexcept nogil:
         refuse_password(w, client)
     elif deadline.reason == WAIT_TIMEOUT and not client.replication and pool_fails(w, client):
         client_refused_by_pool(w, client)
+    elif deadline.reason == PIN_TIMEOUT:
+        client_refuse(w, client, PIN_TIMEOUT, pin_name(client.server.pins_counted))
     else:
         client_refuse(w, client, deadline.reason, b"")
 
@@ -465,7 +469,7 @@ cdef void tell_waiting(Worker *w, Client *client) noexcept nogil:
     cdef uint8_t[LARGEST_ERROR] data
     cdef Writer message = writer(data, LARGEST_ERROR)
     client.notified = True
-    compose_notice(&message, WAIT_NOTIFY)
+    compose_notice(&message, WAIT_NOTIFY, b"")
     if conn_send(&w.slab, &client.conn, data, message.used) == SEND_ERROR:
         client_lost(w, client)
         return
@@ -680,6 +684,7 @@ cdef void new_limits(Worker *w, Client *client) noexcept nogil:
     cdef Route *route = find_route(w.plan, client.pool.database)
     if route != NULL:  # else it keeps what it has until it is between two transactions
         find_time_limits(w.plan, route, client.user.name, &client.limits)
+        find_session_rules(w.plan, route, client.user.name, &client.rules)
         client_watch_deadline(client)
 
 

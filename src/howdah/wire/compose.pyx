@@ -78,9 +78,14 @@ cdef void compose_error(Writer *w, int reason, const char *detail) noexcept nogi
     compose_reason(w, tags.ERROR_RESPONSE, reason, detail)
 
 
-cdef void compose_notice(Writer *w, int reason) noexcept nogil:
+cdef void compose_notice(Writer *w, int reason, const char *detail) noexcept nogil:
     """NoticeResponse for one of them: the client stays."""
-    compose_reason(w, tags.NOTICE_RESPONSE, reason, b"")
+    compose_reason(w, tags.NOTICE_RESPONSE, reason, detail)
+
+
+cdef const char *reason_message(int reason) noexcept nogil:
+    """As it stands in the table."""
+    return errors[reason].message
 
 
 cdef void compose_reason(Writer *w, uint8_t tag, int reason, const char *detail) noexcept nogil:

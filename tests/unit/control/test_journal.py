@@ -98,3 +98,26 @@ def test_a_storm_becomes_a_few_lines_and_a_count() -> None:
     log.journal.summarize(11.0)
     assert log.lines[-1]["message"] == "client closed: and 1,234 more like this in 11 s"
     assert (log.lines[-1]["reason"], log.lines[-1]["held_back"]) == ("startup_too_short", 1234)
+
+
+@pytest.mark.parametrize("kind, level", [(EventKind.PIN, "info"), (EventKind.PIN_WARNED, "warning")])
+def test_a_pin_is_written_with_its_statement(kind: EventKind, level: str) -> None:
+    log = Log()
+    log.journal.write(_event(kind, "pin_listen", b"LISTEN a"), 0.0)
+    (line,) = log.lines
+    assert (line["level"], line["message"], line["statement"]) == (level, "server pinned to client: LISTEN", "LISTEN a")
+
+
+def test_a_pin_of_an_unknown_statement_has_none() -> None:
+    log = Log()
+    log.journal.write(_event(EventKind.PIN, "pin_listen"), 0.0)
+    assert "statement" not in log.lines[0]
+
+
+def test_a_refused_statement_is_written_with_what_it_would_have_done() -> None:
+    log = Log()
+    log.journal.write(_event(EventKind.STATEMENT_REFUSED, "pin_denied", b"LISTEN\0LISTEN a"), 0.0)
+    (line,) = log.lines
+    assert line["message"].startswith("statement refused: ")
+    assert line["message"].endswith(": LISTEN")
+    assert (line["level"], line["statement"]) == ("warning", "LISTEN a")

@@ -21,6 +21,8 @@ from howdah.dataplane.plan import (
     MapLine,
     NameKind,
     NameMatch,
+    PinKind,
+    PinRules,
     Plan,
     PoolMode,
     Secret,
@@ -135,6 +137,23 @@ def test_who_is_listed_without_a_password_has_a_secret_that_stays_and_that_nobod
     keys = {bob.scram.stored_key, bob.scram.server_key, ada.scram.stored_key, ada.scram.server_key}
     assert {len(key) for key in keys} == {32} and len(keys) == 4
     assert bob.scram.salt != ada.scram.salt
+
+
+def test_what_is_more_particular_decides_about_pins() -> None:
+    tables = {"app": {"pin": "deny", "pin_timeout": "2s", "session_lint": True}, "other": {}}
+    users = {"alice": {"pin": "load=warn", "max_pinned": "10%"}, "bob": {"pin_timeout": 0}}
+    settings = {"pin": ["warn", "listen=allow"], "max_pinned": "50%"}
+    config = Config.model_validate({"databases": tables, "users": users, "settings": settings})
+    built = build_plan(config, NOTHING, {}, version=7)
+    app, other = built.databases
+    every = sum(PinKind)
+    assert app.pin_rules == PinRules(deny=every - PinKind.UNKNOWN)
+    assert (app.pin_timeout_us, app.max_pinned, app.session_lint) == (2_000_000, 50, True)
+    assert other.pin_rules == PinRules(warn=every - PinKind.LISTEN)
+    assert (other.pin_timeout_us, other.session_lint) == (0, False)
+    alice, bob = built.users
+    assert (alice.pin_rules, alice.pin_timeout_us, alice.max_pinned) == (PinRules(warn=PinKind.LOAD), None, 10)
+    assert (bob.pin_rules, bob.pin_timeout_us, bob.max_pinned) == (None, 0, None)
 
 
 def test_without_a_reserve_timeout_there_is_no_reserve() -> None:

@@ -4,8 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator
 
+from howdah.control.config.pin_rules import KINDS, Rules
 from howdah.control.config.table import Table, setting
-from howdah.control.config.units import Count, Kind, Seconds, Size, Switch, Text, between, count, one_of
+from howdah.control.config.units import Count, Kind, Percentage, Seconds, Size, Switch, Text, between, count, one_of
 
 POOL_MODES = ("transaction", "session", "statement")
 #: PgBouncer's way to write a query without a word in it, which is not the same as none.
@@ -79,6 +80,28 @@ class PoolingSettings(Table):
         "What becomes of `currval` and `lastval`, which PostgreSQL keeps in the session. learn: from the first use of "
         "one of them on, clients of that database and user keep their server once they have taken a number (INSERT, "
         "COPY, `nextval`). pin: always. ignore: never.",
+    )
+    pin: Rules = setting(
+        ("allow",),
+        "What becomes of a client that would keep its server beyond its transaction. allow: it keeps it. warn: that, "
+        "and the client gets a warning and the log a line at level warning. deny: the statement fails, or, where only "
+        "the server could tell that it does this, its client is disconnected. For single reasons: "
+        '`"allow, temporary_object=deny, listen=warn"`; there are '
+        f"{', '.join(f'`{name}`' for name in KINDS)}. `deny` alone does not mean `unknown`.",
+    )
+    pin_timeout: Seconds = setting(
+        0.0,
+        "Disconnect clients that keep their server and are idle outside a transaction for this long. 0: never.",
+    )
+    max_pinned: Percentage = setting(
+        100,
+        "How much of a pool's servers, rounded down, clients may keep: a statement that would keep one more fails, or "
+        "its client is disconnected as with `pin`. `100%`: no limit, and none where the pool's size has none.",
+    )
+    session_lint: Switch = setting(
+        False,
+        "Count the statements that rely on their session, for `SHOW LINT`: by application, user, database, reason and "
+        "text without its values. Works in all pool modes and changes nothing else.",
     )
     disable_pqexec: Switch = setting(
         False,

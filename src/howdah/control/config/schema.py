@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from howdah.control.config.addresses import listen_addresses, server_hosts
 from howdah.control.config.errors import Problem
 from howdah.control.config.login_settings import LoginSettings
+from howdah.control.config.pin_rules import Rules
 from howdah.control.config.pooling_settings import PoolingSettings, PoolMode, PoolSize
 from howdah.control.config.table import Reload, Table, setting
 from howdah.control.config.tls_settings import TlsSettings
@@ -22,6 +23,7 @@ from howdah.control.config.units import (
     Count,
     Kind,
     Milliseconds,
+    Percentage,
     Seconds,
     Switch,
     Text,
@@ -223,6 +225,10 @@ class DatabaseSettings(Table):
     )
     server_lifetime: Seconds | None = setting(None, "Instead of the global `server_lifetime`.", shown="global")
     query_wait_timeout: Seconds | None = setting(None, "Instead of the global `query_wait_timeout`.", shown="global")
+    pin: Rules | None = setting(None, "Instead of the global `pin`, all of it.", shown="global")
+    pin_timeout: Seconds | None = setting(None, "Instead of the global `pin_timeout`.", shown="global")
+    max_pinned: Percentage | None = setting(None, "Instead of the global `max_pinned`.", shown="global")
+    session_lint: Switch | None = setting(None, "Instead of the global `session_lint`.", shown="global")
     connect_query: Text | None = setting(
         None,
         "SQL that is run on each new server connection, within `server_connect_timeout`, before a client gets it. An "
@@ -276,6 +282,13 @@ class UserSettings(Table):
         None, "Instead of the global `idle_transaction_timeout`.", shown="global"
     )
     client_idle_timeout: Seconds | None = setting(None, "Instead of the global `client_idle_timeout`.", shown="global")
+    pin: Rules | None = setting(None, "Instead of the database's or the global `pin`, all of it.", shown="database")
+    pin_timeout: Seconds | None = setting(
+        None, "Instead of the database's or the global `pin_timeout`.", shown="database"
+    )
+    max_pinned: Percentage | None = setting(
+        None, "Instead of the database's or the global `max_pinned`.", shown="database"
+    )
 
 
 class Tables(Table):

@@ -220,6 +220,15 @@ def rate(value: object) -> float:
     return number
 
 
+def percentage(value: object) -> int:
+    """Whole per cents.  The sign must be there: 1 could be all or next to nothing."""
+    match = re.fullmatch(r"\s*([0-9]{1,3})\s*%\s*", value) if isinstance(value, str) else None
+    if match is None or int(match[1]) > 100:
+        raise BadValueError('must be a percentage from "0%" to "100%", with its sign')
+    return int(match[1])
+
+
+Percentage = Annotated[int, BeforeValidator(percentage), Kind("percentage")]
 Seconds = Annotated[float, BeforeValidator(seconds), Kind("duration", "s")]
 WholeSeconds = Annotated[int, BeforeValidator(whole_seconds), Kind("duration", "s")]
 Milliseconds = Annotated[int, BeforeValidator(milliseconds), Kind("duration", "ms")]

@@ -18,11 +18,15 @@ def setting_rows(settings: GlobalSettings) -> list[Setting]:
 
 
 def _written(key: str, value: object) -> str:
-    """As PgBouncer shows it: 1 and 0 for switches, seconds as a bare number, permissions in octal."""
+    """As PgBouncer shows it: 1 and 0 for switches, seconds as a bare number, permissions in octal.  What it does not
+    have is shown as it can be set.
+    """
     if key == "auth_ldap_options":
         return _without_secrets(str(value))
     if key == "unix_socket_mode":
         return f"0{value:o}"
+    if key == "max_pinned":
+        return f"{value}%"
     if isinstance(value, bool):
         return str(int(value))
     if isinstance(value, float):

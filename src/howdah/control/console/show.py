@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 import howdah
+from howdah.control.console import pin_tables
 from howdah.control.console.averages import Averages
 from howdah.control.console.columns import Cell, Column, columns
 from howdah.dataplane.plan import DatabasePlan, Plan
@@ -31,7 +32,7 @@ _TOTALS = (
 )
 
 
-class Observed(Protocol):
+class Observed(pin_tables.Observed, Protocol):
     """The part of the engine that SHOW reads."""
 
     def pools(self) -> list[PoolRow]: ...
@@ -217,6 +218,18 @@ def _lists(facts: Facts) -> Rows:
     ]
 
 
+def _pins(facts: Facts) -> Rows:
+    return pin_tables.pins(facts.engine, time.time_ns() // 1000)
+
+
+def _pin_reasons(facts: Facts) -> Rows:
+    return pin_tables.pin_reasons(facts.engine, time.time_ns() // 1000)
+
+
+def _lint(facts: Facts) -> Rows:
+    return pin_tables.lint(facts.engine)
+
+
 def _state(_: Facts) -> Rows:
     return [("active", "yes"), ("paused", "no"), ("suspended", "no")]
 
@@ -275,6 +288,16 @@ TABLES: tuple[Table, ...] = (
             "max_client_connections i, current_client_connections i, paused i, disabled i"
         ),
         _databases,
+    ),
+    Table("PINS", "each server that is kept for its client, and why", pin_tables.PIN_COLUMNS, _pins),
+    Table(
+        "PIN_REASONS",
+        "how often and how long that was, by database and reason",
+        pin_tables.REASON_COLUMNS,
+        _pin_reasons,
+    ),
+    Table(
+        "LINT", "what session_lint has counted: statements that rely on their session", pin_tables.LINT_COLUMNS, _lint
     ),
     Table("LISTS", "how many there are of each", columns("list t, items i"), _lists),
     Table("STATE", "whether howdah is active, paused or suspended", columns("key t, value t"), _state),

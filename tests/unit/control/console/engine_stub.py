@@ -8,7 +8,7 @@ from howdah.control.console.averages import Averages
 from howdah.control.console.commands import Commands
 from howdah.control.console.show import ConsoleUse, Facts, Setting
 from howdah.dataplane.plan import Address, DatabasePlan, Plan, PoolMode, Settings
-from howdah.dataplane.rows import ClientRow, PoolRow, ServerRow, StatsRow
+from howdah.dataplane.rows import ClientRow, LintRow, PinReasonRow, PinRow, PoolRow, ServerRow, StatsRow
 
 SETTINGS = Settings(
     max_client_conn=100, max_user_connections=0, max_packet_size=1 << 20,
@@ -39,6 +39,9 @@ SERVER = ServerRow(
     link=7, remote_pid=4711, application_name="psql", worker=1,
     tls="TLSv1.2/ECDHE-RSA-AES128-GCM-SHA256", replication="physical", prepared_statements=5, channels=4,
 )  # fmt: skip
+PIN = PinRow(7, 9, "app", "alice", "psql", "pin_temporary_object", 1_700_000_000_000_000, "CREATE TEMP TABLE t (a int)")
+PIN_REASON = PinReasonRow("app", "pin_temporary_object", 5, 4, 7_500_000)
+LINT = LintRow("psql", "alice", "app", "listen", True, 3, 1_700_000_000_000_000, 1_700_000_001_000_000, "LISTEN a")
 STATS = StatsRow("app", 10, 20, 30, 4000, 5000, 60, 70, 80, 11, 12, 13, 9)
 
 
@@ -48,6 +51,9 @@ class EngineStub:
     client_rows: list[ClientRow] = field(default_factory=lambda: [CLIENT])
     server_rows: list[ServerRow] = field(default_factory=lambda: [SERVER])
     stats_rows: list[StatsRow] = field(default_factory=lambda: [STATS])
+    pin_rows: list[PinRow] = field(default_factory=lambda: [PIN])
+    pin_reason_rows: list[PinReasonRow] = field(default_factory=lambda: [PIN_REASON])
+    lint_rows: list[LintRow] = field(default_factory=lambda: [LINT])
     sent: list[tuple[int, bytes, bool]] = field(default_factory=list)
 
     def pools(self) -> list[PoolRow]:
@@ -61,6 +67,15 @@ class EngineStub:
 
     def stats(self) -> list[StatsRow]:
         return self.stats_rows
+
+    def pins(self) -> list[PinRow]:
+        return self.pin_rows
+
+    def pin_reasons(self) -> list[PinReasonRow]:
+        return self.pin_reason_rows
+
+    def lint(self) -> list[LintRow]:
+        return self.lint_rows
 
     def console_send(self, client: int, data: bytes, close: bool) -> None:
         self.sent.append((client, data, close))

@@ -13,6 +13,7 @@ def test_every_setting_is_shown_as_pgbouncer_would() -> None:
     assert (rows["tcp_keepalive"].value, rows["tcp_keepalive"].default) == ("0", "1")
     assert (rows["unix_socket_mode"].value, rows["query_wait_timeout"].value) == ("0777", "120")
     assert not rows["listen_port"].changeable
+    assert (rows["pin"].value, rows["max_pinned"].value) == ("allow", "100%")
 
 
 def test_the_password_among_ldap_options_is_not_shown() -> None:

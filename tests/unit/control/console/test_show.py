@@ -67,7 +67,7 @@ def _rows(name: str, **engine: Any) -> list[dict[str, object]]:
     return [dict(zip(names, row, strict=True)) for row in table.rows(facts(stub))]
 
 
-@pytest.mark.parametrize("name", sorted(BY_NAME))
+@pytest.mark.parametrize("name", sorted(PGBOUNCER))
 def test_columns_begin_with_those_of_pgbouncer(name: str) -> None:
     ours = ", ".join(f"{column.name} {LETTERS[column.type]}" for column in BY_NAME[name].columns)
     assert ours == PGBOUNCER[name] or ours.startswith(PGBOUNCER[name] + ", ")
@@ -165,6 +165,6 @@ def test_averages_are_of_the_last_full_period() -> None:
 def test_the_stub_is_no_looser_than_the_engine() -> None:
     """Its methods are the engine's: a renamed one must fail here, not in production."""
     typed = Path(facts.__code__.co_filename).parents[4] / "src/howdah/dataplane/engine.pyi"
-    for method in ("pools", "clients", "servers", "stats", "console_send"):
+    for method in ("pools", "clients", "servers", "stats", "pins", "pin_reasons", "lint", "console_send"):
         assert f"def {method}(" in typed.read_text()
         assert hasattr(EngineStub, method)

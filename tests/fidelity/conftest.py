@@ -8,6 +8,7 @@ from tests.fidelity import database
 from tests.fidelity.neighbours import SERVERS
 from tests.fidelity.stage import POOL, Stage
 from tests.kit.fix_pooler import alive
+from tests.kit.paranoid import PARANOID
 from tests.kit.pooler import Pooler
 from tests.kit.postgres import Postgres
 
@@ -20,6 +21,7 @@ def _fidelity_pooler(cluster: Postgres) -> Iterator[Pooler]:
     pooler.databases = {POOL: {"host": cluster.host, "port": cluster.port, "dbname": database.THROUGH}}
     quiet = {"log_connections": False, "log_disconnections": False, "query_wait_notify": 0}
     pooler.settings |= {**quiet, "server_login_retry": "0.1s", "query_wait_timeout": 3}
+    pooler.settings |= PARANOID
     yield pooler
     pooler.remove()
     database.drop(cluster)

@@ -15,6 +15,8 @@ from tests.kit.listening import LISTENING, Listener
 from tests.kit.pooler import Pooler
 from tests.kit.postgres import Postgres
 
+pytestmark = pytest.mark.usefixtures("paranoid")
+
 NAMES = ("UPPER", 'in"quo"te', "späßchen", "with space; --", "$$ it's $$", "x" * 63)
 
 #: What a text does without saying so.

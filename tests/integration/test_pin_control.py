@@ -11,6 +11,8 @@ from tests.kit.pooler import Pooler
 from tests.kit.postgres import Postgres
 from tests.kit.wire import Replies
 
+pytestmark = pytest.mark.usefixtures("paranoid")
+
 TEMP = "CREATE TEMP TABLE mine (x int)"
 
 #: What a text shows before it is run, by the reason's name in `pin`.
@@ -443,7 +445,7 @@ def test_a_pin_ends_with_its_server(pooler: Pooler, postgres: Postgres) -> None:
 
 def test_no_share_is_lost_however_pins_end(pooler: Pooler, postgres: Postgres) -> None:
     """Each way for a pin to end, and each way for it not to come about, gives its share back."""
-    pooler.run_with(default_pool_size=4, max_pinned="50%", workers=2, pin_timeout="2s")
+    pooler.run_with(default_pool_size=4, max_pinned="50%", workers=2, pin_timeout="2s", server_check_delay=30)
 
     def leave_inside(client: Client) -> None:
         client.query("BEGIN")

@@ -7,6 +7,8 @@ from tests.kit.client import Client
 from tests.kit.pooler import Pooler
 from tests.kit.postgres import Postgres
 
+pytestmark = pytest.mark.usefixtures("paranoid")
+
 PID = "SELECT pg_backend_pid()"
 
 #: What keeps a server: how it begins, under which reason it is logged, how it ends.
@@ -126,7 +128,7 @@ def test_without_checks_what_is_said_in_so_many_words_still_counts(pooler: Poole
 
 
 def test_a_server_that_is_already_right_is_preferred(pooler: Pooler) -> None:
-    pooler.run_with(default_pool_size=2, workers=1)
+    pooler.run_with(default_pool_size=2, workers=1, server_check_delay=30)
     with pooler.client() as tuned, pooler.client() as plain:
         tuned.begin()
         plain.begin()
@@ -167,6 +169,7 @@ def test_a_value_too_large_to_follow_is_refused(one_server: Pooler) -> None:
 
 def test_a_question_that_has_no_time_is_asked_again(one_server: Pooler) -> None:
     """The client's own statement_timeout holds for what is asked, too."""
+    one_server.run_with(server_check_delay=30)
     with one_server.client() as client, one_server.client() as other:
         client.query("SET statement_timeout = '1ms'")
         for _ in range(5):

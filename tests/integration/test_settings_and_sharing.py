@@ -9,6 +9,8 @@ from tests.kit.client import Client
 from tests.kit.pooler import Pooler
 from tests.kit.postgres import Postgres
 
+pytestmark = pytest.mark.usefixtures("paranoid")
+
 TURNS = 20
 LARGE = wire.query(f"SELECT '{'x' * 300_000}'")
 

@@ -7,6 +7,8 @@ from tests.kit.client import Client
 from tests.kit.pooler import Pooler
 from tests.kit.postgres import Postgres
 
+pytestmark = pytest.mark.usefixtures("paranoid")
+
 
 @pytest.fixture
 def one_server(pooler: Pooler) -> Pooler:

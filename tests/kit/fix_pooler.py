@@ -7,6 +7,7 @@ from typing import Protocol
 import pytest
 
 from tests.kit.client import Client, close_all
+from tests.kit.paranoid import PARANOID
 from tests.kit.pooler import Pooler
 from tests.kit.postgres import Postgres
 
@@ -88,3 +89,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     if report.failed:
         report.sections.extend((f"log of the pooler on port {pooler.port}", pooler.log_tail) for pooler in _alive)
     return report  # type: ignore[return-value,unused-ignore]
+
+
+@pytest.fixture
+def paranoid(pooler: Pooler) -> None:
+    """Every server that comes out of the pool is asked whether it still holds something of a client's."""
+    pooler.settings |= PARANOID

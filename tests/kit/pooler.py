@@ -25,6 +25,7 @@ from tests.kit import wire
 from tests.kit.client import Client, close_all
 from tests.kit.deadline import wait_until
 from tests.kit.fork_server import ForkServer, Process
+from tests.kit.paranoid import FAILED, PARANOID
 from tests.kit.ports import take_port
 from tests.kit.postgres import Postgres
 
@@ -193,6 +194,8 @@ class Pooler:
     def check_log(self) -> None:
         alarm = ALARMS.search(self.log_text)
         assert alarm is None, f"the pooler's log holds {alarm[0]!r}:\n{self.log_tail}"
+        if self.settings.get("server_check_query") == PARANOID["server_check_query"]:
+            assert FAILED not in self.log_text, f"a server was reused with something left in it:\n{self.log_tail}"
 
     def _own_backends(self, pid: int) -> set[int]:
         """PostgreSQL's side of its connections: other poolers may have theirs at the same cluster."""

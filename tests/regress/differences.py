@@ -9,5 +9,6 @@ DIFFERENCES: dict[str, str] = {
     "prepare": SHARED_STATEMENTS,
     "stats": "it counts the sessions that its own connecting adds; here it adds none",
     "sysviews": SHARED_STATEMENTS,
+    "triggers": "contrib's refint makes a plan once a session, for whatever statement it sees first there",
     "temp": "the server has had a temporary schema before, so that the transaction does not make it",
 }

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import psycopg
 
-#: One transaction each, or several.  Nothing that lasts, and nothing that other sessions can see.
+#: One transaction each, or several.  Nothing that other sessions can see: no DDL, which event triggers would.
 SOILS = (
     "SET DateStyle = 'German'; SET TimeZone = 'Asia/Kathmandu'",
     "SET search_path = pg_catalog; SET extra_float_digits = -3; SET bytea_output = 'escape'",
@@ -15,7 +15,7 @@ SOILS = (
     "PREPARE neighbours AS SELECT 1; EXECUTE neighbours; DEALLOCATE neighbours",
     "SELECT pg_advisory_lock(77); SELECT pg_advisory_unlock(77)",
     "BEGIN; SET LOCAL IntervalStyle = 'sql_standard'; SELECT 1/0; ROLLBACK",
-    "CREATE TEMP TABLE neighbours AS SELECT 1 AS one; DROP TABLE neighbours",
+    "DECLARE neighbours CURSOR WITH HOLD FOR SELECT 1; CLOSE neighbours",
     "RESET ALL",
 )
 

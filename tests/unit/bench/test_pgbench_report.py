@@ -61,8 +61,8 @@ def test_percentile_is_a_value_that_was_measured() -> None:
 
 def test_a_script_of_our_own_is_written_for_it(tmp_path: Path) -> None:
     assert script_options(Load("select-only", "simple", 1), tmp_path) == ("-b", "select-only")
-    option, path = script_options(Load("mine", "simple", 1, text="SELECT 1;\n"), tmp_path)
-    assert (option, Path(path).read_text()) == ("-f", "SELECT 1;\n")
+    option, path, *define = script_options(Load("mine", "simple", 1, text="SELECT 1;\n"), tmp_path)
+    assert (option, Path(path).read_text(), define) == ("-f", "SELECT 1;\n", ["-D", "begun=0"])
 
 
 def test_a_pipeline_holds_as_many_statements_as_are_counted() -> None:

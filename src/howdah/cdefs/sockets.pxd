@@ -14,6 +14,7 @@ cdef extern from "<sys/socket.h>" nogil:
         SO_ERROR
         SO_KEEPALIVE
         SO_PEERCRED
+        SO_RCVLOWAT
         MSG_NOSIGNAL
         MSG_DONTWAIT
         MSG_PEEK

@@ -11,7 +11,17 @@ from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcpy, strerror
 
 from howdah.cdefs.openssl cimport SSL_CTX
-from howdah.cdefs.sockets cimport MSG_NOSIGNAL, SHUT_WR, close, recv, send, shutdown
+from howdah.cdefs.sockets cimport (
+    MSG_NOSIGNAL,
+    SHUT_WR,
+    SO_RCVLOWAT,
+    SOL_SOCKET,
+    close,
+    recv,
+    send,
+    setsockopt,
+    shutdown,
+)
 from howdah.dataplane.buffers cimport (
     Block,
     Slab,
@@ -49,6 +59,7 @@ cdef void conn_init(Conn *conn, int fd, uint8_t kind) noexcept nogil:
     conn.kind = kind
     conn.error = 0
     conn.interest = 0
+    conn.patient = False
     conn.proxied = False
     conn.tls = NULL
     conn.out.head = conn.out.tail = NULL
@@ -77,6 +88,8 @@ cdef FillVerdict conn_fill(Slab *slab, Conn *conn, void *room, size_t size, size
     """Read once; `room` has `size` bytes, READ_SIZE at least.  What a TLS handshake has to say goes out by itself."""
     cdef uint8_t *scratch
     cdef FillVerdict verdict
+    if conn.patient:
+        conn_await(conn, 1)
     if conn.tls == NULL:
         return receive(conn, room, size, got)
     scratch = slab_scratch(slab)
@@ -87,6 +100,13 @@ cdef FillVerdict conn_fill(Slab *slab, Conn *conn, void *room, size_t size, size
     if verdict != FILL_DATA:
         return verdict
     return open_records(slab, conn, got[0], <uint8_t *>room, size, got)
+
+
+cdef void conn_await(Conn *conn, int size) noexcept nogil:
+    """Until it is read again, epoll is to tell of bytes only when `size` of them have come, or the end.  It saves a
+    turn for bytes of no interest; where the socket is not one of TCP, or has TLS, epoll tells sooner."""
+    setsockopt(conn.fd, SOL_SOCKET, SO_RCVLOWAT, &size, sizeof(size))
+    conn.patient = size > 1
 
 
 cdef FillVerdict conn_feed(Slab *slab, Conn *conn, const uint8_t *data, size_t size, void *room, size_t room_size,

@@ -36,7 +36,6 @@ from howdah.sql.effects cimport (
     EFFECT_DEALLOCATE,
     EFFECT_HOLDS,
     EFFECT_LISTEN,
-    EFFECT_LISTENS,
     EFFECT_LOAD,
     EFFECT_LOCK,
     EFFECT_MAKES_TEMP,

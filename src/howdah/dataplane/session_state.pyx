@@ -19,6 +19,7 @@ cdef enum:
 
 # How a transaction of ours begins.  Its isolation is named because one that is the session's default may be made to
 # wait.
+cdef const char *NO_COLUMNS = b" OFFSET 0)s"  # of a SELECT of assignments
 cdef const char *BEGIN_OURS = b"BEGIN ISOLATION LEVEL READ COMMITTED;"
 
 # All sets in use, by hash.  Changes under the lock; logins and SETs go through it, transactions do not.
@@ -252,7 +253,7 @@ cdef void write_literal(Writer *w, const char *text) noexcept nogil:
 
 cdef void write_assignment(Writer *w, const char *name, const char *value, bint *first) noexcept nogil:
     """Part of a SELECT: `value` for `name`, or its reset where that is NULL (src/backend/utils/misc/guc_funcs.c)."""
-    write_text(w, "SELECT pg_catalog.set_config(" if first[0] else ",pg_catalog.set_config(")
+    write_text(w, "SELECT FROM(SELECT pg_catalog.set_config(" if first[0] else ",pg_catalog.set_config(")
     first[0] = False
     write_literal(w, name)
     write_u8(w, c",")
@@ -289,17 +290,20 @@ cdef uint32_t compose_change(Writer *w, const Settings *now, const Settings *wan
     """The Query messages that take a session from `now` to `wanted`, all of it or nothing; gives how many they are.
 
     They are one transaction, which a failure leaves open and failed: what is sent behind them then does nothing but to
-    fail, too.
+    fail, too.  The rows have no columns, so that the answer is short, and always as long (see `settling`); PostgreSQL
+    leaves no volatile function out (src/backend/optimizer/path/allpaths.c, remove_unused_subquery_outputs).
     """
     cdef bint identity = differs(now, wanted, "session_authorization") or differs(now, wanted, "role")
     cdef bint encoding = differs(now, wanted, "client_encoding") and has_wide(wanted)
     cdef bint first = True
+    cdef size_t start = w.used
     cdef size_t mark = begin_message(w, tags.QUERY)
     write_text(w, BEGIN_OURS)
     if identity:
         leave_identity(w, now, &first)
     if encoding:
         write_assignment(w, "client_encoding", settings_value(wanted, "client_encoding"), &first)
+        write_text(w, NO_COLUMNS)
         write_u8(w, 0)
         end_message(w, mark)
         mark = begin_message(w, tags.QUERY)  # by then PostgreSQL reads in the new encoding
@@ -307,7 +311,13 @@ cdef uint32_t compose_change(Writer *w, const Settings *now, const Settings *wan
     write_changes(w, now, wanted, &first)
     if identity:
         take_identity(w, wanted, &first)
-    write_text(w, "COMMIT" if first else ";COMMIT")
+    if first and not encoding:
+        w.used = start
+        return 0
+    if not first:
+        write_text(w, NO_COLUMNS)
+        write_u8(w, c";")
+    write_text(w, "COMMIT")
     write_u8(w, 0)
     end_message(w, mark)
     return 2 if encoding else 1

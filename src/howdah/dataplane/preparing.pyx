@@ -48,7 +48,7 @@ from howdah.dataplane.reply_queue cimport (
 from howdah.dataplane.routes cimport SESSION_MODE
 from howdah.dataplane.session_state cimport settings_value
 from howdah.dataplane.pinning cimport pin
-from howdah.dataplane.providing cimport make_way, prepare_where_missing, put_describe
+from howdah.dataplane.providing cimport make_way, not_prepared, prepare_where_missing, put_describe
 from howdah.dataplane.sequences cimport discard_sequences
 from howdah.dataplane.settling cimport must_settle
 from howdah.dataplane.sql_prepared cimport parse_with_statement, provide_executed, run_by_parse
@@ -83,6 +83,7 @@ from howdah.dataplane.turn cimport (
     STEP_FORWARD,
     STEP_GONE,
     STEP_MORE,
+    STEP_REFUSE,
     STEP_WAIT,
     Step,
     Turn,
@@ -312,7 +313,7 @@ cdef Step parse_named(Worker *w, Client *client, const Frame *frame, const uint8
             step = describe_behind(w, client, frame, message, mention, naming, turn)
     else:
         naming_drop(naming)
-    return step
+    return step if step != STEP_REFUSE else not_prepared(client, statement)
 
 
 cdef Step describe_behind(Worker *w, Client *client, const Frame *frame, const uint8_t *message,

@@ -25,11 +25,12 @@ from howdah.dataplane.reply_queue cimport (
     owe,
     owed_at,
 )
-from howdah.dataplane.statements cimport SHELF_HAS, shelf_evict, shelf_find, shelf_put
+from howdah.dataplane.statements cimport SHELF_HAS, shelf_evict, shelf_find, shelf_put, shelf_remove
 from howdah.dataplane.texts cimport Naming, Statement, naming_hold, statement_drop, text_data
 from howdah.dataplane.turn cimport (
     STEP_FORWARD,
     STEP_GONE,
+    STEP_REFUSE,
     Step,
     Turn,
     refuse,
@@ -72,8 +73,16 @@ cdef Step prepare_where_missing(Worker *w, Client *client, Naming *naming, int32
         return step
     relaxed_add_u64(&client.pool.tallies[w.index].server_parses, 1)
     if statement.text.by_sql:
-        return prepare_by_sql(w, client, naming, turn)
-    return prepare_by_protocol(w, client, naming, turn)
+        step = prepare_by_sql(w, client, naming, turn)
+    else:
+        step = prepare_by_protocol(w, client, naming, turn)
+    return step if step != STEP_REFUSE else not_prepared(client, statement)
+
+
+cdef Step not_prepared(Client *client, const Statement *statement) noexcept nogil:
+    """Memory was out before all of it was sent: nobody is to rely on what was put on the shelf."""
+    shelf_remove(&client.server.shelf, statement)
+    return STEP_REFUSE
 
 
 cdef Step prepare_by_protocol(Worker *w, Client *client, Naming *naming, Turn *turn) noexcept nogil:

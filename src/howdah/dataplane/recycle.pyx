@@ -351,7 +351,7 @@ cdef void abandon(Worker *w, Client *client) noexcept nogil:
     server.client = NULL
     client.server = NULL
     if client.remain and not client.remain_drop:
-        server.half_sent = w.stopping or not complete(w, server, client.remain_tag, client.remain)
+        server.half_sent = server.half_sent or w.stopping or not complete(w, server, client.remain_tag, client.remain)
     if server.pooled.dedicated:
         close_dedicated(w, server)
         return

@@ -293,6 +293,7 @@ cdef ReplyVerdict reply_came(ReplyQueue *queue, uint8_t tag, Owed *answered) noe
     cdef uint32_t before
     cdef Owed first
     answered.item = 0
+    answered.change = CHANGE_NONE
     answered.naming = NULL
     answered.before = NULL
     if tag == tags.READY_FOR_QUERY and queue.lost_syncs and (

@@ -16,7 +16,7 @@ from howdah.dataplane.buffers cimport Block, block_data, block_new
 from howdah.dataplane.linking cimport note_owed
 from howdah.dataplane.noting cimport look_at
 from howdah.dataplane.parties cimport UNNAMED_KEPT, UNNAMED_THERE, Client, Server, Worker
-from howdah.dataplane.providing cimport make_way, prepare_where_missing, put_sync
+from howdah.dataplane.providing cimport make_way, not_prepared, prepare_where_missing, put_sync
 from howdah.dataplane.reply_queue cimport (
     CHANGE_NONE,
     CHANGE_PARSE,
@@ -49,7 +49,17 @@ from howdah.dataplane.texts cimport (
     statement_new,
     taken,
 )
-from howdah.dataplane.turn cimport STEP_FORWARD, STEP_GONE, Step, Turn, refuse, stage_request, staged, staging
+from howdah.dataplane.turn cimport (
+    STEP_FORWARD,
+    STEP_GONE,
+    STEP_REFUSE,
+    Step,
+    Turn,
+    refuse,
+    stage_request,
+    staged,
+    staging,
+)
 from howdah.dataplane.unnamed cimport forget_unnamed, note_change
 from howdah.sql.effects cimport (
     EFFECT_PREPARE,
@@ -98,10 +108,11 @@ cdef Step prepare_by_query(Worker *w, Client *client, const Frame *frame, const 
     step = make_way(w, client, naming.statement, edition, turn)
     if step == STEP_FORWARD:
         step = put_sync(w, client, turn)
-    if step != STEP_FORWARD:
-        naming_drop(naming)
-        return step
-    return with_name(w, client, frame, message, use, naming, CHANGE_PARSE, turn)
+    if step == STEP_FORWARD:
+        return with_name(w, client, frame, message, use, naming, CHANGE_PARSE, turn)
+    step = step if step != STEP_REFUSE else not_prepared(client, naming.statement)
+    naming_drop(naming)
+    return step
 
 
 cdef Naming *new_statement(Client *client, const Frame *frame, const uint8_t *message, const NameUse *use,

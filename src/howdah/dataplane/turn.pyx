@@ -90,8 +90,8 @@ cdef void staged(Worker *w, const Writer *written) noexcept nogil:
 # ---- to the server -------------------------------------------------------------------------------------------------
 
 cdef bint forward_request(Worker *w, Client *client, Turn *turn) noexcept nogil:
-    """Send all up to the message at hand; False: the client is gone."""
-    cdef size_t size = turn.pos - turn.start
+    """Send all up to the message at hand (of which a part may be staged already); False: the client is gone."""
+    cdef size_t size = turn.pos - turn.start if turn.pos > turn.start else 0
     cdef const uint8_t *block = turn.data + turn.start
     turn.start = turn.pos
     if w.staged_size and w.staged_size + size <= STAGE_SIZE:
@@ -137,6 +137,7 @@ cdef bint send_request(Worker *w, Client *client, const uint8_t *data, size_t si
         return True
     if verdict == SEND_ERROR:
         if server.conn.error == ENOMEM:
+            server.half_sent = True  # nobody knows how much of it has gone
             client_refuse(w, client, OUT_OF_MEMORY, b"")
             return False
         return True  # its last words may still be there to be read; the end of the connection is seen then

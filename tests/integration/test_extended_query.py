@@ -1,5 +1,9 @@
 """The extended query protocol: Parse, Bind, Describe, Execute, Close, Flush and Sync in every order that is allowed."""
 
+import socket
+
+import pytest
+
 from tests.kit import wire
 from tests.kit.fix_pooler import Server
 
@@ -217,3 +221,24 @@ def test_a_goodbye_behind_messages_without_a_sync_is_taken_at_once(server: Serve
     with server.client() as client:
         client.send(wire.extended("SELECT 1"), wire.terminate())
         assert client.read_to_end(within=3) == []
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        wire.parse("SELECT 1", "s") + wire.sync() + wire.bind(statement="s") + wire.execute(),
+        wire.query("SET work_mem = '5MB'"),
+    ],
+    ids=["a statement", "a setting"],
+)
+def test_all_that_came_before_a_goodbye_is_done(server: Server, table: str, first: bytes) -> None:
+    """Also where it has to wait for the answers to what came first."""
+    with server.client() as client:
+        client.query(f"CREATE TABLE {table} (n int)")
+    for _ in range(10):
+        with server.client() as client:
+            client.send(first, wire.sync(), wire.query(f"INSERT INTO {table} VALUES (7)"), wire.terminate())
+            client.socket.shutdown(socket.SHUT_WR)
+            assert client.read_to_end().shape.endswith("C Z")
+    with server.client() as client:
+        assert client.query(f"SELECT count(*) FROM {table}").value == "10"

@@ -180,8 +180,11 @@ cdef void relay_client(Worker *w, Client *client, unsigned int events) noexcept 
     if (client.state == CLIENT_WAITING or client.state == CLIENT_LOGIN_WAITING or client.state == CLIENT_LOGIN_ACTIVE
             or client.conn.interest & EPOLLIN == 0 or paused(client)):
         # Nothing is read now; all there is to know is whether the client is still there.
-        if client.state == CLIENT_WAITING and not events & (EPOLLHUP | EPOLLERR) and ends_in_goodbye(client):
+        if ((client.state == CLIENT_WAITING or paused(client)) and not events & (EPOLLHUP | EPOLLERR)
+                and ends_in_goodbye(client)):
             client.goodbye = True
+            client.query_us = w.now_us
+            client_watch_deadline(client)
             watch_client(w, client)
         elif events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR):
             client_leave(w, client, CLIENT_EOF, b"")
@@ -209,7 +212,7 @@ cdef bint paused(const Client *client) noexcept nogil:
 
 
 cdef bint ends_in_goodbye(const Client *client) noexcept nogil:
-    """Has this waiting client said all it wants, and Terminate?  Then its leaving is no news."""
+    """Has this client, which waits or is made to, said all it wants, and Terminate?  Then its leaving is no news."""
     cdef Block *held = <Block *>client.held
     cdef Frame frame
     cdef uint32_t pos = 0

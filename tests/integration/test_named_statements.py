@@ -341,3 +341,24 @@ def test_names_longer_than_postgresql_compares(client: Client) -> None:
             client.ask(wire.bind("one", "too many", statement=name), wire.sync()).error,
         ):
             assert f'prepared statement "{name}"' in error.fields["M"]
+
+
+def test_fewer_at_a_time_after_a_reload(pooler: Pooler) -> None:
+    pooler.run_with(default_pool_size=1)
+    with pooler.client() as client:
+        for number in range(30):
+            client.ask(wire.parse(f"SELECT {number}", f"s{number}"), wire.sync())
+        pooler.reload_with(max_prepared_statements=10)
+        for number in range(30, 55):
+            client.ask(wire.parse(f"SELECT {number}", f"s{number}"), wire.sync())
+        assert [run(client, f"s{number}").value for number in (0, 54)] == ["0", "54"]
+        assert client.query("SELECT count(*) FROM pg_prepared_statements").value == "10"
+
+
+def test_statements_behind_discard_all_in_one_pipeline(pooler: Pooler) -> None:
+    pooler.run_with(default_pool_size=1, max_prepared_statements=1)
+    with pooler.client() as client:
+        client.send(wire.query("DISCARD ALL"), wire.parse("SELECT 1", "a"), wire.parse("SELECT 2", "b"), wire.sync())
+        assert client.read_ready(2).shape == "C Z 1 1 Z"
+        client.query("BEGIN; SELECT 1")
+        assert [run(client, name).value for name in "ab"] == ["1", "2"]

@@ -53,6 +53,9 @@ from howdah.wire.tags cimport SYNC
 
 from howdah.reasons import NUMBERS
 
+cdef enum:
+    MOST_EVICTED = 2  # for one newcomer: where fewer are allowed than there were, their number goes down
+
 cdef const char *ERRAND = b"howdah_errand"  # a statement and a portal for as long as a PREPARE of ours takes
 cdef const char *PREPARE = b"PREPARE "
 cdef uint8_t[3] BEFORE_EXECUTE = [EXPECT_CLOSE, EXPECT_PARSE, EXPECT_BIND]
@@ -161,11 +164,15 @@ cdef Step make_way(Worker *w, Client *client, Statement *statement, int32_t edit
     """The statement gets its place, in this edition, on the server's shelf, where the oldest makes room; a Close goes
     in front of the Parse that is to follow, as the server may have the statement in an older sense."""
     cdef Server *server = client.server
-    cdef Statement *evicted = shelf_evict(&server.shelf, <uint32_t>max(w.plan.max_prepared_statements, 1), statement)
+    cdef Statement *evicted
     cdef Step step = STEP_FORWARD if stage_request(w, client, turn) else STEP_GONE
-    if evicted != NULL and step == STEP_FORWARD:
-        step = close_at_server(w, server, evicted, CHANGE_EVICT, turn)
-    statement_drop(evicted)
+    for _ in range(MOST_EVICTED):
+        if step != STEP_FORWARD:
+            return step
+        evicted = shelf_evict(&server.shelf, <uint32_t>max(w.plan.max_prepared_statements, 1), statement)
+        if evicted != NULL:
+            step = close_at_server(w, server, evicted, CHANGE_EVICT, turn)
+        statement_drop(evicted)
     if step == STEP_FORWARD:
         step = close_at_server(w, server, statement, CHANGE_NONE, turn)
     if step == STEP_FORWARD and not shelf_put(&server.shelf, statement, edition):

@@ -163,7 +163,7 @@ cdef Step other_query(Worker *w, Client *client, const Frame *frame, const uint8
     if step != STEP_FORWARD:
         return step
     note_analysis(w, client, found)
-    if found.effects & EFFECT_DEALLOCATE and client.names.count:
+    if found.effects & EFFECT_DEALLOCATE:
         client.server.replies.dropping = True
     return note_change(w, client, EXPECT_QUERY, turn)
 

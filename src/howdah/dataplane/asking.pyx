@@ -50,6 +50,7 @@ from howdah.dataplane.session_state cimport (
     write_text,
 )
 from howdah.dataplane.settling cimport settle_now
+from howdah.dataplane.statements cimport shelf_stale
 from howdah.dataplane.turn cimport LARGEST_STAGED
 from howdah.sql.effects cimport (
     EFFECT_ANYTHING,
@@ -425,10 +426,18 @@ cdef void take_pins(Worker *w, Server *server) noexcept nogil:
             pin(w, client, reasons[i].pin, reasons[i].number)
         else:
             server.pins &= ~reasons[i].pin
+    if may_have_renamed(client.effects):
+        shelf_stale(&server.shelf)
     if client.effects & EFFECT_LOAD:
         pin(w, client, PIN_LOAD, PINNED_LOAD)
     if client.effects & EFFECT_SEED:
         pin(w, client, PIN_SEED, PINNED_SEED)
+
+
+cdef bint may_have_renamed(uint32_t effects) noexcept nogil:
+    """Texts of several statements go as they are: they may have put a statement of their own under a name of ours.
+    (What a function drops shows when it is used next, see `curing`.)"""
+    return effects & EFFECT_PREPARE != 0 or effects & (EFFECT_DEALLOCATE | EFFECT_ANYTHING) == EFFECT_DEALLOCATE
 
 
 cdef bint is_answered(Server *server, const char *word) noexcept nogil:

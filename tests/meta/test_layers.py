@@ -29,7 +29,7 @@ STEPS = (
     {"channels", "handover", "reply_queue", "statements", "session_state", "pool", "routes", "cancels", "turnstile"},
     {"parties", "client", "server", "mailbox", "welcome", "ears"},
     {"opening", "proof", "handshake", "server_login", "replication", "relay", "recycle", "canceller"}
-    | {"asking", "noting", "pinning", "sequences", "settling", "providing", "sql_prepared"}
+    | {"asking", "noting", "pinning", "sequences", "settling", "providing", "sql_prepared", "meanings"}
     | {"assignment", "turn", "linking", "preparing", "unnamed", "simple_query", "curing", "deferral", "descriptions"}
     | {"hearing", "listening", "channel_queries", "hub", "hub_channels"}
     | {"suspects", "refusing", "linting"},

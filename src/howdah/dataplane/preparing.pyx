@@ -15,6 +15,7 @@ from howdah.dataplane.curing cimport may_begin_group
 from howdah.dataplane.descriptions cimport goes_by_description, is_outdated, type_behind
 from howdah.dataplane.linking cimport forward_with, get_server, note_owed
 from howdah.dataplane.linting cimport lint
+from howdah.dataplane.meanings cimport as_of_now, statement_for
 from howdah.dataplane.noting cimport look_at, note_effects
 from howdah.dataplane.parties cimport (
     LARGEST_KEPT,
@@ -46,7 +47,6 @@ from howdah.dataplane.reply_queue cimport (
     names_unsure,
 )
 from howdah.dataplane.routes cimport SESSION_MODE
-from howdah.dataplane.session_state cimport settings_value
 from howdah.dataplane.pinning cimport pin
 from howdah.dataplane.providing cimport make_way, not_prepared, prepare_where_missing, put_describe
 from howdah.dataplane.sequences cimport discard_sequences
@@ -74,7 +74,6 @@ from howdah.dataplane.texts cimport (
     nowhere,
     outdated,
     statement_drop,
-    statement_new,
     taken,
     text_settings,
 )
@@ -291,8 +290,7 @@ cdef Step parse_named(Worker *w, Client *client, const Frame *frame, const uint8
     """A new name.  The text is analysed anew even where the server has it: what it means may have changed, and from
     now on this client wants it nowhere in an older sense."""
     cdef uint32_t size = frame.size - mention.end
-    cdef const char *path = settings_value(client.settings, "search_path")
-    cdef Statement *statement = statement_new(message + mention.end, size, found, client.pool, path)
+    cdef Statement *statement = statement_for(w, client, message + mention.end, size, found)
     cdef Naming *naming = naming_new(mention.name, mention.size, statement) if statement != NULL else NULL
     cdef int32_t edition
     cdef Step step
@@ -370,6 +368,9 @@ cdef Step use(Worker *w, Client *client, const Frame *frame, const uint8_t *mess
         return point_to(w, client, frame, message, mention, nowhere(), expected, turn)
     if expected == EXPECT_BIND and must_settle(client, naming.statement.text.effects):
         return stall(w, client, turn)
+    naming = as_of_now(w, client, naming, &edition)
+    if naming == NULL:
+        return refuse(turn, OUT_OF_MEMORY)
     if expected == EXPECT_DESCRIBE:
         edition[0] = load_i32(&naming.statement.edition)  # the client will know it as it is now
     elif is_outdated(naming.statement, edition[0]) and trusts(client, frame, message, mention, turn):

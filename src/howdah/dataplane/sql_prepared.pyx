@@ -14,6 +14,7 @@ from libc.stdint cimport int16_t, int32_t, uint8_t, uint32_t
 from howdah.cdefs.atomics cimport add_i32
 from howdah.dataplane.buffers cimport Block, block_data, block_new
 from howdah.dataplane.linking cimport note_owed
+from howdah.dataplane.meanings cimport as_of_now, statement_for
 from howdah.dataplane.noting cimport look_at
 from howdah.dataplane.parties cimport UNNAMED_KEPT, UNNAMED_THERE, Client, Server, Worker
 from howdah.dataplane.providing cimport make_way, not_prepared, prepare_where_missing, put_sync
@@ -26,7 +27,6 @@ from howdah.dataplane.reply_queue cimport (
     change_undone,
     owed_at,
 )
-from howdah.dataplane.session_state cimport settings_value
 from howdah.dataplane.statements cimport (
     SHELF_HAS,
     names_find,
@@ -46,7 +46,6 @@ from howdah.dataplane.texts cimport (
     naming_new,
     nowhere,
     statement_drop,
-    statement_new,
     taken,
 )
 from howdah.dataplane.turn cimport (
@@ -97,7 +96,7 @@ cdef Step prepare_by_query(Worker *w, Client *client, const Frame *frame, const 
     if names_find(&client.names, name, size, &known) != NULL:
         naming = naming_new(name, size, taken())  # PostgreSQL is to say so
         return provided(w, client, frame, message, use, naming, 0, turn)
-    naming = new_statement(client, frame, message, use, name, size, found)
+    naming = new_statement(w, client, frame, message, use, name, size, found)
     if naming == NULL:
         return refuse(turn, OUT_OF_MEMORY)
     edition = add_i32(&naming.statement.edition, 1)
@@ -115,16 +114,15 @@ cdef Step prepare_by_query(Worker *w, Client *client, const Frame *frame, const 
     return step
 
 
-cdef Naming *new_statement(Client *client, const Frame *frame, const uint8_t *message, const NameUse *use,
+cdef Naming *new_statement(Worker *w, Client *client, const Frame *frame, const uint8_t *message, const NameUse *use,
                            const char *name, uint32_t size, const Analysis *found) noexcept nogil:
     """The text behind the name, by that name; NULL: out of memory."""
     cdef uint32_t end = HEADER + use.offset + use.size
-    cdef const char *path = settings_value(client.settings, "search_path")
     cdef Analysis body = found[0]
     cdef Statement *statement
     cdef Naming *naming
     body.effects &= ~<uint32_t>EFFECT_PREPARE
-    statement = statement_new(message + end, frame.size - end, &body, client.pool, path)
+    statement = statement_for(w, client, message + end, frame.size - end, &body)
     naming = naming_new(name, size, statement) if statement != NULL else NULL
     statement_drop(statement)
     return naming
@@ -138,6 +136,9 @@ cdef Step execute_by_query(Worker *w, Client *client, const Frame *frame, const 
     if naming == NULL:
         naming = naming_new(name, size, nowhere())
         return with_name(w, client, frame, message, use, naming, CHANGE_NONE, turn)
+    naming = as_of_now(w, client, naming, &edition)
+    if naming == NULL:
+        return refuse(turn, OUT_OF_MEMORY)
     return provided(w, client, frame, message, use, naming_hold(naming), edition[0], turn)
 
 

@@ -362,3 +362,12 @@ def test_statements_behind_discard_all_in_one_pipeline(pooler: Pooler) -> None:
         assert client.read_ready(2).shape == "C Z 1 1 Z"
         client.query("BEGIN; SELECT 1")
         assert [run(client, name).value for name in "ab"] == ["1", "2"]
+
+
+def test_what_a_function_of_another_client_drops_is_not_missed(pooler: Pooler) -> None:
+    """Also where no description is asked for."""
+    pooler.run_with(default_pool_size=1)
+    with pooler.client() as client, pooler.client() as neighbour:
+        client.ask(wire.parse("SELECT 42", "s"), wire.describe_statement("s"), wire.sync())
+        neighbour.query("DO $$BEGIN EXECUTE 'DEALLOCATE ALL'; END$$")
+        assert client.ask(wire.bind(statement="s"), wire.execute(), wire.sync()).shape == "2 D C Z"

@@ -97,6 +97,18 @@ def test_a_temporary_table_changes_nothing_for_others(one_server: Pooler, postgr
         assert run(client).rows == [("1",)]
 
 
+def test_nor_does_one_that_comes_later(one_server: Pooler, postgres: Postgres, table: str) -> None:
+    with postgres.connect(dbname="app") as connection:
+        connection.execute(f"CREATE TABLE {table} AS SELECT 1 AS a; GRANT ALL ON {table} TO PUBLIC")
+    with one_server.client() as client, one_server.client() as neighbour:
+        for one in client, neighbour:
+            one.ask(wire.parse(f"SELECT * FROM {table}", "s"), wire.describe_statement("s"), wire.sync())
+        neighbour.query(f"CREATE TEMP TABLE {table} (x text)")
+        assert run(neighbour).error.sqlstate == "0A000"
+        neighbour.query(f"DROP TABLE {table}")
+        assert run(client).rows == [("1",)]
+
+
 def test_a_role_with_tables_of_its_own_changes_nothing_for_others(
     one_server: Pooler, postgres: Postgres, table: str
 ) -> None:

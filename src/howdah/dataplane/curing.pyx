@@ -5,9 +5,9 @@ and only the one who prepared them can mend that.  So the messages of a group, f
 Sync, are kept until the first answer to them has been seen.  Where that is such a refusal, and no transaction was open,
 the client does not see it: the group is read once more as if it had just come, and what it uses is prepared anew.
 
-A group that asks for no description, or for a format for each of several columns, is left alone: its client goes by
-what it was told of the statement before, and PostgreSQL's error is how it learns that this holds no more.  There and
-everywhere else the error passes, and the statements are prepared anew before their next use.
+A group that asks for no description, or for a format for each of several columns, is repeated only where the statement
+was lost: its client goes by what it was told of the statement before, and PostgreSQL's error is how it learns that this
+holds no more.  There and everywhere else the error passes, and the statements are prepared anew before their next use.
 Called by `relay` and `preparing`.
 """
 
@@ -16,11 +16,12 @@ from libc.string cimport memcpy, strcmp, strncmp
 
 from howdah.dataplane.buffers cimport Block, block_data, block_drop, block_new, hold_more
 from howdah.dataplane.client cimport set_ready
-from howdah.dataplane.parties cimport Client, Server, Worker
+from howdah.dataplane.parties cimport PIN_TEMP, Client, Server, Worker
 from howdah.dataplane.recycle cimport send_to_server
 from howdah.dataplane.reply_queue cimport EXPECT_SWALLOW, EXPECT_SYNC, expect, swallow_first
 from howdah.dataplane.statements cimport shelf_clear, shelf_stale
 from howdah.dataplane.texts cimport Naming, statement_changes
+from howdah.sql.effects cimport EFFECT_TEMP
 from howdah.wire cimport tags
 from howdah.wire.bytes cimport Writer, writer
 from howdah.wire.compose cimport compose_bare
@@ -73,12 +74,12 @@ cdef void forget_group(Worker *w, Client *client) noexcept nogil:
 cdef bint tells_of_stale(Server *server, const Naming *naming, const ErrorFields *error) noexcept nogil:
     """Is this an error that a statement prepared anew would not give?  `naming`: the statement it is about, if any."""
     cdef bint about_ours = naming != NULL and naming.statement.text != NULL
-    if about_ours and strcmp(error.sqlstate, "26000") == 0:
+    if about_ours and is_lost(error):
         shelf_clear(&server.shelf)  # something (a function) has dropped them
         return True
     if strcmp(error.sqlstate, "0A000") == 0 and strcmp(error.routine, "RevalidateCachedQuery") == 0:
         shelf_stale(&server.shelf)
-        if about_ours:
+        if about_ours and not has_temporary(server):
             statement_changes(naming.statement)
         return about_ours
     if strcmp(error.sqlstate, "XX000") == 0 and strncmp(error.message, "cache lookup failed", 19) == 0:
@@ -87,13 +88,28 @@ cdef bint tells_of_stale(Server *server, const Naming *naming, const ErrorFields
     return False
 
 
-cdef bint cure(Worker *w, Server *server) noexcept nogil:
+cdef bint is_lost(const ErrorFields *error) noexcept nogil:
+    """Is it just that the server does not have the statement?"""
+    return strcmp(error.sqlstate, "26000") == 0
+
+
+cdef bint may_change(const Client *client) noexcept nogil:
+    """Will the client take another result than it was once told of?"""
+    return client.group_describes and not client.group_trusts
+
+
+cdef bint has_temporary(const Server *server) noexcept nogil:
+    """Are there tables that its client alone sees?  What they change is changed for nobody else."""
+    return server.pins & PIN_TEMP != 0 or (server.client != NULL and server.client.effects & EFFECT_TEMP != 0)
+
+
+cdef bint cure(Worker *w, Server *server, const ErrorFields *error) noexcept nogil:
     """The first answer to what the client sent is such an error: can it be spared the client?  Then it is being done.
     """
     cdef Client *client = server.client
     cdef uint8_t[8] data
     cdef Writer message = writer(data, sizeof(data))
-    if (client == NULL or client.group == NULL or not client.group_describes or client.group_trusts
+    if (client == NULL or client.group == NULL or not (is_lost(error) or may_change(client))
             or client.remain or client.curing or server.replies.count != (1 if client.group_ends else 0)
             or not held_behind_group(w, client)):
         return False

@@ -759,7 +759,7 @@ cdef Step error_came(Worker *w, Server *server, const Frame *frame, const uint8_
             listening_failed(server)
         elif expected == (EXPECT_QUERY | EXPECT_SWALLOW):
             question_failed(w, server, &error)
-        elif tells_of_stale(server, naming, &error) and visible and cure(w, server):
+        elif tells_of_stale(server, naming, &error) and visible and cure(w, server, &error):
             step = STEP_DROP
         elif (naming != NULL or shift) and visible:
             stage_reply(w, server, turn)

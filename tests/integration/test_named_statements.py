@@ -371,3 +371,10 @@ def test_what_a_function_of_another_client_drops_is_not_missed(pooler: Pooler) -
         client.ask(wire.parse("SELECT 42", "s"), wire.describe_statement("s"), wire.sync())
         neighbour.query("DO $$BEGIN EXECUTE 'DEALLOCATE ALL'; END$$")
         assert client.ask(wire.bind(statement="s"), wire.execute(), wire.sync()).shape == "2 D C Z"
+
+
+def test_a_name_without_end_is_refused(client: Client) -> None:
+    """Rather than sent in part, where a large text has to go in front of it."""
+    client.ask(wire.parse("SELECT 1", "s"), wire.sync())
+    client.send(wire.bind(statement="s", portal="p" * 122_000), wire.sync())
+    assert client.read_to_end()[-1].sqlstate == "08P01"

@@ -138,6 +138,8 @@ cdef Step parse(Worker *w, Client *client, const Frame *frame, const uint8_t *me
     cdef Step step
     if parse_mention(message, frame.here, &mention) == MENTION_CUT:
         return cut_short(w, client, frame, EXPECT_PARSE, turn)
+    if mention.end > READ_SIZE:
+        return refuse(turn, MESSAGE_MALFORMED)  # there is no room to say it otherwise
     if frame.here < frame.size <= LARGEST_KEPT:
         return STEP_MORE
     look_at(client, message + mention.end, frame.here - mention.end, &found)
@@ -175,6 +177,8 @@ cdef Step bind(Worker *w, Client *client, const Frame *frame, const uint8_t *mes
     cdef Mention mention
     if bind_mention(message, frame.here, &mention) == MENTION_CUT:
         return cut_short(w, client, frame, EXPECT_BIND, turn)
+    if mention.end > READ_SIZE:
+        return refuse(turn, MESSAGE_MALFORMED)  # there is no room to say it otherwise
     if (mention.size and frame.size <= READ_SIZE and turn.pos + frame.size == turn.size
             and (client.server == NULL or all_replied(&client.server.replies))):
         return STEP_MORE  # what is behind it may matter, and without that it is answered by nothing (but in a copy)
@@ -188,6 +192,8 @@ cdef Step describe(Worker *w, Client *client, const Frame *frame, const uint8_t 
         return cut_short(w, client, frame, EXPECT_DESCRIBE, turn)
     if said != MENTION_STATEMENT:
         return forward_with(w, client, EXPECT_DESCRIBE, CHANGE_NONE, turn)
+    if mention.end > READ_SIZE:
+        return refuse(turn, MESSAGE_MALFORMED)  # there is no room to say it otherwise
     return use(w, client, frame, message, &mention, EXPECT_DESCRIBE, turn)
 
 
@@ -200,6 +206,8 @@ cdef Step close_target(Worker *w, Client *client, const Frame *frame, const uint
         return cut_short(w, client, frame, EXPECT_CLOSE, turn)
     if said != MENTION_STATEMENT:
         return forward_with(w, client, EXPECT_CLOSE, CHANGE_NONE, turn)
+    if mention.end > READ_SIZE:
+        return refuse(turn, MESSAGE_MALFORMED)  # there is no room to say it otherwise
     if client.server == NULL and frame.here == frame.size == mention.end:
         return close_at_once(w, client, &mention)
     return close_statement(w, client, frame, message, &mention, turn)

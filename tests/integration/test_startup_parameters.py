@@ -1,5 +1,7 @@
 """Settings in a startup packet hold for that client, also when its servers are another client's a moment later."""
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.kit import wire
@@ -110,6 +112,43 @@ def test_settings_reach_a_server_inside_a_pipeline(pooler: Pooler) -> None:
         for client, zone in ((east, "Asia/Tokyo"), (west, "America/Lima"), (east, "Asia/Tokyo")):
             client.send(*[wire.extended("SHOW TimeZone") + wire.sync()] * 10)
             assert client.read_ready(10).rows == [(zone,)] * 10
+
+
+def named(sql: str) -> bytes:
+    """By a prepared statement with a name of its own."""
+    name = sql.lower().replace(" ", "_")
+    return wire.close_statement(name) + wire.parse(sql, name) + again(sql)
+
+
+def again(sql: str) -> bytes:
+    """By the statement that has been prepared."""
+    return wire.bind(statement=sql.lower().replace(" ", "_")) + wire.execute() + wire.sync()
+
+
+def unnamed(sql: str) -> bytes:
+    return wire.extended(sql) + wire.sync()
+
+
+RESETS = ("RESET TimeZone", "RESET app.tenant", "RESET ALL")
+
+
+@pytest.mark.parametrize(
+    "reset, ask",
+    [(reset, ask) for reset in RESETS for ask in (wire.query, unnamed, named, again)]
+    + [("DISCARD ALL", ask) for ask in (wire.query, unnamed, named)],  # it drops the statement
+)
+def test_what_is_sent_right_behind_a_reset_finds_the_settings_of_the_login(
+    server: Server, reset: str, ask: Callable[[str], bytes]
+) -> None:
+    show_both = "SELECT current_setting('TimeZone'), current_setting('app.tenant')"
+    with server.client(TimeZone="Asia/Tokyo", options="-c app.tenant=red") as client:
+        if ask is again:
+            client.ask(named(reset))
+        for _ in range(3):
+            client.query("SET TimeZone = 'Asia/Seoul'; SET app.tenant = 'blue'")
+            client.send(ask(reset), wire.query(show_both), wire.query(show_both))
+            zone = "Asia/Seoul" if "tenant" in reset else "Asia/Tokyo"
+            assert client.read_ready(3).rows == [(zone, "blue" if "Zone" in reset else "red")] * 2
 
 
 def test_a_changed_setting_is_reported_to_the_client_that_changed_it(server: Server) -> None:

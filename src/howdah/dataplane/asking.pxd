@@ -6,6 +6,7 @@ from howdah.dataplane.parties cimport Client, Server, Worker
 from howdah.wire.bytes cimport Writer
 
 cdef bint ready_must_wait(Client *client) noexcept nogil
+cdef bint resets_owed(const Client *client) noexcept nogil
 cdef void say_ready(Client *client, Writer *message) noexcept nogil
 cdef bint must_ask(const Client *client) noexcept nogil
 cdef void ask_session(Worker *w, Server *server) noexcept nogil

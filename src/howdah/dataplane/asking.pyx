@@ -29,7 +29,7 @@ from howdah.dataplane.parties cimport (
 )
 from howdah.dataplane.pinning cimport follows_client, pin
 from howdah.dataplane.recycle cimport send_to_server
-from howdah.dataplane.reply_queue cimport EXPECT_QUERY, EXPECT_SWALLOW, expect
+from howdah.dataplane.reply_queue cimport EXPECT_QUERY, EXPECT_SWALLOW, ReplyQueue, all_replied, ends_with_ready, expect
 from howdah.dataplane.server cimport at_rest
 from howdah.dataplane.session_state cimport (
     BEGIN_OURS,
@@ -302,6 +302,13 @@ cdef bint ready_must_wait(Client *client) noexcept nogil:
         return False
     client.told = settings_hold(client.settings)
     return True
+
+
+cdef bint resets_owed(const Client *client) noexcept nogil:
+    """Is a text on its way that may reset what the client logged in with?  What comes behind its ReadyForQuery has to
+    wait until that is restored."""
+    cdef const ReplyQueue *replies = &client.server.replies
+    return client.resets and ends_with_ready(replies) and not all_replied(replies)
 
 
 cdef void say_ready(Client *client, Writer *message) noexcept nogil:

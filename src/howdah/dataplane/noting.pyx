@@ -61,7 +61,9 @@ cdef void note_effects(Worker *w, Client *client, uint32_t effects, const char *
     if effects & ~<uint32_t>NOT_ASKED == 0 or not follows_client(client):
         return
     client.effects |= effects & ~<uint32_t>NOT_ASKED
-    while at < names + size:
+    client.resets = client.resets or (client.first_settings.count and effects & (EFFECT_SETTINGS | EFFECT_DISCARD))
+    while at < names + size:  # kept with a statement: whether that sets them or resets them is not
+        client.resets = client.resets or settings_value(client.first_settings, at) != NULL
         note_setting(w, client, at)
         at += strlen(at) + 1
 
@@ -81,19 +83,10 @@ cdef void setting_reported(Client *client, const char *name) noexcept nogil:
 
 cdef void note_analysis(Worker *w, Client *client, const Analysis *found) noexcept nogil:
     note_effects(w, client, found.effects, NULL, 0)
-    client.resets = client.resets or (may_reset(found) and client.first_settings.count and follows_client(client))
     for i in range(found.setting_count):
+        client.resets = client.resets or (
+            found.settings[i].reset and client.first_settings.count and follows_client(client))
         note_setting(w, client, found.settings[i].name)
-
-
-cdef bint may_reset(const Analysis *found) noexcept nogil:
-    """Does it take settings back, as far as can be seen, to what they were at login?"""
-    if found.effects & (EFFECT_SETTINGS | EFFECT_DISCARD):
-        return True
-    for i in range(found.setting_count):
-        if found.settings[i].reset:
-            return True
-    return False
 
 
 cdef bint hold_settings(Worker *w, Block **held, const Analysis *found) noexcept nogil:

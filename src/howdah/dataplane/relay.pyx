@@ -10,7 +10,7 @@ from libc.string cimport strcmp
 
 from howdah.cdefs.atomics cimport load_i32, relaxed_add_u64
 from howdah.cdefs.epoll cimport EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP
-from howdah.dataplane.asking cimport ready_must_wait, say_ready, session_answered, session_row
+from howdah.dataplane.asking cimport ready_must_wait, resets_owed, say_ready, session_answered, session_row
 from howdah.dataplane.buffers cimport Block, block_data, block_drop, hold, unhold
 from howdah.dataplane.client cimport client_watch_deadline, set_ready
 from howdah.dataplane.conn cimport (
@@ -350,6 +350,8 @@ cdef Step request(Worker *w, Client *client, const Frame *frame, const uint8_t *
         return refuse(turn, MESSAGE_TOO_LARGE)
     if linked and (client.server.replies.count >= MOST_IN_FLIGHT or client.server.conn.out.size >= MOST_UNSENT):
         return stall(w, client, turn)
+    if linked and client.resets and asks_for_work(tag) and resets_owed(client):
+        return stall(w, client, turn)
     if tag == tags.QUERY:
         if w.plan.disable_pqexec and not client.replication:
             return refuse(turn, PQEXEC_DISALLOWED)
@@ -387,6 +389,11 @@ cdef Step request(Worker *w, Client *client, const Frame *frame, const uint8_t *
         return say_goodbye(w, client)
     snprintf(turn.detail, sizeof(turn.detail), b"%d", <int>tag)
     return refuse(turn, MESSAGE_TYPE)
+
+
+cdef bint asks_for_work(uint8_t tag) noexcept nogil:
+    """Is it read by the session's settings?"""
+    return tag in (tags.QUERY, tags.PARSE, tags.BIND, tags.DESCRIBE, tags.EXECUTE, tags.FUNCTION_CALL)
 
 
 cdef Step say_goodbye(Worker *w, Client *client) noexcept nogil:
@@ -558,7 +565,7 @@ cdef bint may_go_on(Worker *w, Server *server) noexcept nogil:
     cdef ReplyQueue *replies = &server.replies
     if client.stalled:
         return server.conn.out.size < MOST_UNSENT // 2 and (
-            replies.copying_in or (not (names_unsure(replies) or server.settling)
+            replies.copying_in or (not (names_unsure(replies) or server.settling or resets_owed(client))
                                    and replies.count < MOST_IN_FLIGHT // 2))
     if client.goodbye and client.held == NULL:
         return not work_to_do(replies)

@@ -42,4 +42,6 @@ CASES = (
     case("bad-option", log_in(options="-c nothing_of_this_name=1")),
     case("reset-role-of-login-in-transaction", log_in(options="-c role=fidelity_reader"), "BEGIN; SET ROLE NONE",
          "SELECT current_user", "ROLLBACK", "SELECT current_user"),
+    case("reset-in-transaction", log_in(options="-c search_path=two"), "SET search_path = one", "BEGIN",
+         "RESET search_path", "SELECT name FROM place", "COMMIT", "SELECT name FROM place"),
 )  # fmt: skip

@@ -17,6 +17,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )  # fmt: skip
     parser.addoption("--soak-clients", type=int, default=200, help="how many clients a soak test has (default 200)")
     parser.addoption(
+        "--tenant-transactions", type=int, default=6000,
+        help="how many transactions of tenants share servers (default 6000; 1000000 by hand before a release)",
+    )  # fmt: skip
+    parser.addoption(
         "--all-clients", action="store_true",
         help="run the suites of tests/clients in all languages and variants; `make clients` brings what they need",
     )  # fmt: skip

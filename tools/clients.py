@@ -28,6 +28,7 @@ NEEDS = [
     Need("dbd_pg", (("perl", "-MDBD::Pg", "-MJSON::PP", "-e", "1"),), ("libdbd-pg-perl",)),
     Need("pdo_pgsql", (("php", "-r", PHP_HAS_DRIVER),), ("php-cli", "php-pgsql")),
     Need("ruby_pg", (("ruby", "-rpg", "-e", "1"),), ("ruby", "ruby-pg")),
+    Need("active_record", (("ruby", "-ractive_record", "-e", "1"),), ("ruby", "ruby-pg", "ruby-activerecord")),
 ]  # fmt: skip
 
 

@@ -23,6 +23,7 @@ def _riders(cluster: Postgres) -> Iterator[Pooler]:
     """The pooler all stories of a test worker go through; its servers live on from story to story."""
     cluster.ensure_running()
     cluster.sql(f"CREATE DATABASE {DATABASE}")
+    cluster.sql(f"GRANT CREATE ON DATABASE {DATABASE} TO {USER}")
     pooler = Pooler(cluster)
     pooler.databases = {DATABASE: {"host": cluster.host, "port": cluster.port}}
     pooler.users = {USER: {"password": PASSWORD}}
@@ -78,7 +79,9 @@ def empty(postgres: Postgres) -> None:
     """Give the story an empty database."""
     with postgres.connect(dbname=DATABASE) as connection:
         connection.execute("SET lock_timeout = '20s'")
-        connection.execute("DROP SCHEMA IF EXISTS public CASCADE")
+        schemas = "SELECT quote_ident(nspname) FROM pg_namespace WHERE nspname !~ '^pg_|^information_schema$'"
+        for (schema,) in connection.execute(schemas).fetchall():
+            connection.execute(f"DROP SCHEMA {schema} CASCADE")
         connection.execute("CREATE SCHEMA public")
         connection.execute("GRANT ALL ON SCHEMA public TO PUBLIC")
 

@@ -11,7 +11,7 @@ from tests.kit.story import Both
 
 WORKLOAD = Path(__file__).with_name("workload.py")
 #: All told by one process: Django takes its time to start.
-STORIES = ("migrations", "rows", "values", "transactions", "cursors", "threads")
+STORIES = ("migrations", "tenants", "rows", "values", "transactions", "cursors", "threads")
 PREPARED = {"server_side_binding": True, "prepare_threshold": 1}
 OPTIONS = [
     pytest.param({}, id="as it comes", marks=pytest.mark.all_clients),

@@ -73,8 +73,38 @@ def migrations() -> None:
             )
         for _ in range(ROUNDS):
             locate()
-    note("customers", list(Customer.objects.order_by("id").values_list("name", "note")))
+    call_command("migrate", "shop", verbosity=0)
+    note("customers", list(Customer.objects.order_by("id").values_list("name", "note", "total")))
     note("tables", sorted(connection.introspection.table_names()))
+
+
+def tenants() -> None:
+    """A schema for each, chosen by the search_path; an advisory lock keeps others from migrating meanwhile."""
+    for tenant in ("north", "south"):
+        ask(f"CREATE SCHEMA {tenant}")
+        ask(f"SET search_path = {tenant}")
+        ask("SET lock_timeout = '15s'")
+        note("locked", ask("SELECT pg_try_advisory_lock(4711)"))
+        for target in ("0001", "0003", "0002", "0003"):
+            call_command("migrate", "shop", target, verbosity=0)
+            note("held", ask("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"))
+            note("settings", [ask(f"SHOW {name}") for name in ("search_path", "lock_timeout", "statement_timeout")])
+        note("given back", ask("SELECT pg_advisory_unlock(4711)"))
+        customer(1, note=tenant)
+        for _ in range(ROUNDS):
+            locate()
+    for tenant in ("north", "south", "public"):
+        ask(f"SET search_path = {tenant}")
+        note("customers", [tenant, list(Customer.objects.values_list("note", flat=True))])
+        note("tables", sorted(connection.introspection.table_names()))
+    ask("RESET ALL")
+
+
+def ask(sql: str) -> Any:
+    """The only column of the only row, if there is one."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return cursor.fetchone()[0] if cursor.description else None
 
 
 def rows() -> None:
@@ -177,7 +207,7 @@ def threads() -> None:
 
 STORIES: dict[str, Callable[[], None]] = {
     story.__name__: story
-    for story in (migrations, rows, values, transactions, cursors, cursors_without_a_transaction, threads)
+    for story in (migrations, tenants, rows, values, transactions, cursors, cursors_without_a_transaction, threads)
 }
 
 

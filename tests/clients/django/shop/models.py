@@ -13,6 +13,7 @@ class Customer(models.Model):
     profile = models.JSONField(default=dict)
     photo = models.BinaryField(null=True)
     note = models.TextField(default="")
+    total = models.IntegerField(default=0, db_default=0)
 
 
 class Order(models.Model):

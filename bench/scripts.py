@@ -1,5 +1,7 @@
 """pgbench scripts of our own."""
 
+from collections.abc import Sequence
+
 PIPELINED = 100  # statements of one pipeline
 
 _SELECT = "SELECT abalance FROM pgbench_accounts WHERE aid = :aid;"
@@ -12,13 +14,13 @@ def _lines(*lines: str) -> str:
 
 #: With -M prepared all its statements are prepared once a client, before the first pipeline.
 PIPELINE = _lines(_ANY_ROW, r"\startpipeline", *[_SELECT] * PIPELINED, r"\endpipeline")
-_THREE_SETTINGS = ("work_mem", "statement_timeout", "lock_timeout")
+THREE_SETTINGS = ("work_mem", "statement_timeout", "lock_timeout")
 
 
-def with_settings(*, own: bool) -> str:
-    """select-only by clients that have each set three settings at first, to values of their own or to the same."""
+def with_settings(names: Sequence[str], *, own: bool) -> str:
+    """select-only by clients that have each set these settings at first, to values of their own or to the same."""
     value = r"\set value 100000 + :client_id" if own else r"\set value 100000"
-    first = [r"\if :begun = 0", value, *(f"SET {name} = :value;" for name in _THREE_SETTINGS)]
+    first = [r"\if :begun = 0", value, *(f"SET {name} = :value;" for name in names)]
     return _lines(*first, r"\set begun 1", r"\endif", _ANY_ROW, _SELECT)
 
 

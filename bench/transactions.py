@@ -1,6 +1,6 @@
 """Measurements with pgbench: transactions a second, latency, and the pooler's CPU time for each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from bench import pgbench, scripts
 from bench.idle_clients import IdleClients
@@ -33,21 +33,19 @@ def among_idle(load: Load, idle: int) -> Callable[[Target, int], Metrics]:
 def with_settings(clients: int) -> Callable[[Target, int], Metrics]:
     """What three settings of each client add to the CPU time of a transaction: the clients' own, or the same for all.
 
-    Each is measured right behind a run without settings; latencies and the like are those of the clients' own.
+    Latencies and the like are those of the clients' own.
     """
-    plain = Load("select-only", "simple", clients)
-    own, equal = (
-        Load(f"settings {own}", "simple", clients, text=scripts.with_settings(own=own)) for own in (True, False)
-    )
 
-    def growth(load: Load, target: Target, seconds: int) -> tuple[Metrics, float]:
-        without, measured = _run(plain, target, seconds), _run(load, target, seconds)
-        return measured, measured["cpu_us"] / without["cpu_us"]
+    def load(names: Sequence[str], *, own: bool) -> Load:
+        return Load("settings", "simple", clients, text=scripts.with_settings(names, own=own))
+
+    three = scripts.THREE_SETTINGS
+    loads = (load((), own=False), load(three, own=True), load(three, own=False))
 
     def measure(target: Target, seconds: int) -> Metrics:
-        metrics, own_growth = growth(own, target, seconds)
-        _, equal_growth = growth(equal, target, seconds)
-        return {**metrics, "own_growth": own_growth, "equal_growth": equal_growth}
+        taken = [_run(each, target, seconds) for each in (*loads, *reversed(loads))]  # what drifts is drift of all
+        cpu_us = [taken[i]["cpu_us"] + taken[-1 - i]["cpu_us"] for i in range(len(loads))]
+        return {**taken[1], "own_growth": cpu_us[1] / cpu_us[0], "equal_growth": cpu_us[2] / cpu_us[0]}
 
     return measure
 

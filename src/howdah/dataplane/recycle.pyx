@@ -6,13 +6,14 @@ and kept; a server that is lost takes its client with it.  Nothing in here reads
 end of a connection that is being closed.  Called by `handshake`, `relay` and `worker`.
 """
 
-from libc.errno cimport EPROTO
+from libc.errno cimport ENOMEM, EPROTO
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset, strlen
 
 from howdah.cdefs.atomics cimport add_i32, load_i32, store_i32
 from howdah.cdefs.epoll cimport EPOLLIN, EPOLLOUT, EPOLLRDHUP
+from howdah.cdefs.sockets cimport SHUT_RDWR, shutdown
 from howdah.dataplane.buffers cimport block_drop
 from howdah.dataplane.canceller cimport cancel_start
 from howdah.dataplane.client cimport client_free, client_move, client_watch_deadline, login_free, set_ready
@@ -169,8 +170,10 @@ cdef void watch_both(Worker *w, Client *client) noexcept nogil:
 # ---- a server without a client -------------------------------------------------------------------------------------
 
 cdef void send_to_server(Worker *w, Server *server, const void *data, size_t size) noexcept nogil:
-    """Send something of ours.  A failure shows when the socket is read next, so nothing is said here."""
-    conn_send(&w.slab, &server.conn, data, size)
+    """Send something of ours.  A failure shows when the socket is read next, so nothing is said here; where it is that
+    memory is out, part of a message may have been sent, and nobody can speak to the server any more."""
+    if conn_send(&w.slab, &server.conn, data, size) == SEND_ERROR and server.conn.error == ENOMEM:
+        shutdown(server.conn.fd, SHUT_RDWR)
     watch_server(w, server)
 
 

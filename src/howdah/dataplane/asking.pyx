@@ -27,7 +27,7 @@ from howdah.dataplane.parties cimport (
     Server,
     Worker,
 )
-from howdah.dataplane.pinning cimport follows_client, pin
+from howdah.dataplane.pinning cimport follows_client, pin, sort_of
 from howdah.dataplane.recycle cimport send_to_server
 from howdah.dataplane.reply_queue cimport EXPECT_QUERY, EXPECT_SWALLOW, ReplyQueue, all_replied, ends_with_ready, expect
 from howdah.dataplane.server cimport at_rest
@@ -54,18 +54,15 @@ from howdah.dataplane.statements cimport shelf_stale
 from howdah.dataplane.turn cimport LARGEST_STAGED
 from howdah.sql.effects cimport (
     EFFECT_ANYTHING,
-    EFFECT_CURSOR,
     EFFECT_DEALLOCATE,
     EFFECT_DISCARD,
     EFFECT_LISTEN,
     EFFECT_LOAD,
-    EFFECT_LOCK,
     EFFECT_PREPARE,
     EFFECT_ROLE,
     EFFECT_SEED,
     EFFECT_SETTING,
     EFFECT_SETTINGS,
-    EFFECT_TEMP,
 )
 from howdah.wire cimport tags
 from howdah.wire.bytes cimport (
@@ -83,47 +80,35 @@ from howdah.wire.bytes cimport (
 from howdah.wire.compose cimport compose_parameter_status, compose_query, compose_ready
 from howdah.wire.startup cimport next_parameter
 
-from howdah.reasons import NUMBERS
-
 cdef enum:
     HEADER = 5
     NO_VALUE = 0xFFFFFFFF
     ALL_SETTINGS = EFFECT_SETTINGS | EFFECT_ROLE | EFFECT_DISCARD | EFFECT_ANYTHING
     ON_CHANNELS = EFFECT_LISTEN | EFFECT_DISCARD | EFFECT_ANYTHING
 
-# What keeps a server, what may have to do with it, the word for it in the answer, and how it is found out.
+# What keeps a server, the word for it in the answer, and how it is found out.
 cdef struct Reason:
     uint16_t pin
-    uint32_t effects
     const char *word
     const char *condition
-    int number  # in howdah.reasons
 
 cdef enum:
     REASONS = 4
 
 cdef Reason[REASONS] reasons
 reasons[0] = Reason(
-    PIN_TEMP, EFFECT_TEMP, b"temp",
+    PIN_TEMP, b"temp",
     b"EXISTS(SELECT FROM pg_catalog.pg_depend WHERE refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_namespace'::"
-    b"pg_catalog.regclass AND refobjid OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema())",
-    NUMBERS["pin_temporary_object"])
+    b"pg_catalog.regclass AND refobjid OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema())")
 reasons[1] = Reason(
-    PIN_CURSOR, EFFECT_CURSOR, b"cursor", b"EXISTS(SELECT FROM pg_catalog.pg_cursors WHERE is_holdable)",
-    NUMBERS["pin_holdable_cursor"])
+    PIN_CURSOR, b"cursor", b"EXISTS(SELECT FROM pg_catalog.pg_cursors WHERE is_holdable)")
 reasons[2] = Reason(
-    PIN_LOCK, EFFECT_LOCK, b"lock",
+    PIN_LOCK, b"lock",
     b"EXISTS(SELECT FROM pg_catalog.pg_locks WHERE locktype OPERATOR(pg_catalog.=) 'advisory' AND pid "
-    b"OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid())",
-    NUMBERS["pin_advisory_lock"])
+    b"OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid())")
 reasons[3] = Reason(
-    PIN_NAMED_STATEMENT, EFFECT_PREPARE | EFFECT_DEALLOCATE, b"prepare",
-    b"EXISTS(SELECT FROM pg_catalog.pg_prepared_statements WHERE NOT pg_catalog.starts_with(name, 'howdah_'))",
-    NUMBERS["pin_named_statement"])
-
-cdef int PINNED_LOAD = NUMBERS["pin_load"]
-cdef int PINNED_SEED = NUMBERS["pin_random_seed"]
-cdef int PINNED_UNKNOWN = NUMBERS["pin_unknown"]
+    PIN_NAMED_STATEMENT, b"prepare",
+    b"EXISTS(SELECT FROM pg_catalog.pg_prepared_statements WHERE NOT pg_catalog.starts_with(name, 'howdah_'))")
 
 
 cdef bint is_over(const Client *client) noexcept nogil:
@@ -184,7 +169,7 @@ cdef void ask_session(Worker *w, Server *server) noexcept nogil:
 
 cdef bint is_asked(const Client *client, const Reason *reason) noexcept nogil:
     """May something that was sent have to do with it?"""
-    return client.effects & (reason.effects | EFFECT_DISCARD | EFFECT_ANYTHING) != 0
+    return client.effects & (sort_of(reason.pin).effects | EFFECT_DISCARD | EFFECT_ANYTHING) != 0
 
 
 cdef void next_part(Writer *message, bint *first) noexcept nogil:
@@ -280,7 +265,7 @@ cdef void session_answered(Worker *w, Server *server) noexcept nogil:
     server.asking = False
     if server.answer_lost:
         server.answer_lost = False
-        pin(w, client, PIN_UNKNOWN, PINNED_UNKNOWN)  # what has been noted is asked again after the next transaction
+        pin(w, client, PIN_UNKNOWN)  # what has been noted is asked again after the next transaction
     elif take_settings(server):
         take_pins(w, server)
         if client.effects & ON_CHANNELS:
@@ -430,15 +415,15 @@ cdef void take_pins(Worker *w, Server *server) noexcept nogil:
         if not is_asked(client, &reasons[i]):
             continue
         if is_answered(server, reasons[i].word):
-            pin(w, client, reasons[i].pin, reasons[i].number)
+            pin(w, client, reasons[i].pin)
         else:
             server.pins &= ~reasons[i].pin
     if may_have_renamed(client.effects):
         shelf_stale(&server.shelf)
     if client.effects & EFFECT_LOAD:
-        pin(w, client, PIN_LOAD, PINNED_LOAD)
+        pin(w, client, PIN_LOAD)
     if client.effects & EFFECT_SEED:
-        pin(w, client, PIN_SEED, PINNED_SEED)
+        pin(w, client, PIN_SEED)
 
 
 cdef bint may_have_renamed(uint32_t effects) noexcept nogil:

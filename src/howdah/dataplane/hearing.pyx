@@ -70,7 +70,6 @@ from howdah.reasons import NUMBERS
 cdef extern from "<stdio.h>" nogil:
     int sscanf(const char *text, const char *format, ...) noexcept
 
-cdef int PINNED_LISTEN = NUMBERS["pin_listen"]
 cdef int MISSED = NUMBERS["notifications_missed"]
 cdef int TOO_SLOW = NUMBERS["listener_too_slow"]
 
@@ -267,7 +266,7 @@ cdef void lose_hub(Ear *ear) noexcept nogil:
 cdef void tell_of_pin(Worker *w, Ear *ear) noexcept nogil:
     """The client keeps its server for longer than a handover takes."""
     if ear.own != OWN_NONE:
-        pin(w, ear.client, PIN_LISTEN, PINNED_LISTEN)
+        pin(w, ear.client, PIN_LISTEN)
 
 
 cdef void warn(Worker *w, Ear *ear) noexcept nogil:

@@ -75,7 +75,6 @@ cdef enum:
     MOST_MOVED = 1000  # channels: each later text about channels sends them all, so with more a client keeps its server
     LARGEST_REST = 256  # bytes of a marker, or of UNLISTEN *
 
-cdef int PINNED_LISTEN = NUMBERS["pin_listen"]
 cdef int TOO_MANY_REPLIES = NUMBERS["pipeline_too_long"]
 cdef int OUT_OF_MEMORY = NUMBERS["out_of_memory"]
 
@@ -295,7 +294,7 @@ cdef void take_seats(Worker *w, Server *server, const Listened *found) noexcept 
     cdef Client *client = server.client
     cdef Ear *ear = ear_new(w, client)
     if ear == NULL:
-        pin(w, client, PIN_LISTEN, PINNED_LISTEN)
+        pin(w, client, PIN_LISTEN)
         return
     if not found.marker:
         marked(ear, handover_without(&ear.handover, TELLER_OWN))  # it listens to ours no more, either
@@ -307,7 +306,7 @@ cdef void take_seats(Worker *w, Server *server, const Listened *found) noexcept 
     if not seats_renew(w, ear, found.names, found.size, True):
         ear.own = OWN_STUCK
     if found.count > MOST_MOVED:
-        pin(w, client, PIN_LISTEN, PINNED_LISTEN)
+        pin(w, client, PIN_LISTEN)
 
 
 cdef void keep_pinned(Worker *w, Client *client) noexcept nogil:
@@ -316,7 +315,7 @@ cdef void keep_pinned(Worker *w, Client *client) noexcept nogil:
     cdef Ear *ear = client.ear
     if ear != NULL:
         ear.own = OWN_ALL if ear.count else OWN_STUCK
-    pin(w, client, PIN_LISTEN, PINNED_LISTEN)
+    pin(w, client, PIN_LISTEN)
 
 
 cdef bint must_come_back(const Server *server) noexcept nogil:

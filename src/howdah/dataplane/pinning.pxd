@@ -15,8 +15,9 @@ cdef struct PinSort:
 cdef PinSort[PIN_KINDS] PIN_SORTS  # in the order of plan.PinKind
 
 cdef bint follows_client(const Client *client) noexcept nogil
-cdef void pin(Worker *w, Client *client, uint16_t why, int number) noexcept nogil
+cdef void pin(Worker *w, Client *client, uint16_t why) noexcept nogil
 cdef void pins_end(Worker *w, Server *server, uint16_t left) noexcept nogil
 cdef bint take_share(Client *client) noexcept nogil
 cdef bint has_room(const Client *client) noexcept nogil
+cdef const PinSort *sort_of(uint16_t pins) noexcept nogil
 cdef const char *pin_name(uint16_t pins) noexcept nogil

@@ -71,9 +71,9 @@ cdef bint follows_client(const Client *client) noexcept nogil:
     return not (client.server.pins & PIN_SESSION_MODE or client.server.pooled.dedicated)
 
 
-cdef void pin(Worker *w, Client *client, uint16_t why, int number) noexcept nogil:
-    """For this reason, of this number in howdah.reasons, of which the control plane is told once.  One that may not be
-    is one all the same until the client, which then has to go, is gone."""
+cdef void pin(Worker *w, Client *client, uint16_t why) noexcept nogil:
+    """For this reason, of which the control plane is told once.  One that may not be is one all the same until the
+    client, which then has to go, is gone."""
     cdef Server *server = client.server
     cdef bint is_new = not server.pins_counted & why
     server.pins |= why
@@ -87,7 +87,7 @@ cdef void pin(Worker *w, Client *client, uint16_t why, int number) noexcept nogi
         server.forbidden = MAX_PINNED_LATE
         server.forbidden_pin = why
     else:
-        tell(w, client, why, number)
+        tell(w, client, why)
 
 
 cdef void begin(Worker *w, Client *client, uint16_t why) noexcept nogil:
@@ -106,14 +106,14 @@ cdef void begin(Worker *w, Client *client, uint16_t why) noexcept nogil:
     find_suspect(client, PIN_SORTS[kind].certain, PIN_SORTS[kind].effects, record.statement)
 
 
-cdef void tell(Worker *w, Client *client, uint16_t why, int number) noexcept nogil:
+cdef void tell(Worker *w, Client *client, uint16_t why) noexcept nogil:
     cdef bint warned = client.rules.pin_warn & why != 0
     cdef const char *statement = b""
     if client.server.pin_records != NULL:
         statement = client.server.pin_records[kind_of(why)].statement
     if warned:
         client.server.pins_to_tell |= why
-    tell_client(w, EVENT_PIN_WARNED if warned else EVENT_PIN, client, number, statement, strlen(statement))
+    tell_client(w, EVENT_PIN_WARNED if warned else EVENT_PIN, client, sort_of(why).reason, statement, strlen(statement))
 
 
 cdef void pins_end(Worker *w, Server *server, uint16_t left) noexcept nogil:
@@ -164,6 +164,10 @@ cdef int kind_of(uint16_t pins) noexcept nogil:
     return 0
 
 
+cdef const PinSort *sort_of(uint16_t pins) noexcept nogil:
+    return &PIN_SORTS[kind_of(pins)]
+
+
 cdef const char *pin_name(uint16_t pins) noexcept nogil:
     """What people call the first of them."""
-    return reason_message(PIN_SORTS[kind_of(pins)].reason)
+    return reason_message(sort_of(pins).reason)

@@ -123,7 +123,6 @@ from howdah.reasons import NUMBERS
 cdef enum:
     HEADER = 5
 
-cdef int PINNED_NAMED = NUMBERS["pin_named_statement"]
 cdef int MESSAGE_MALFORMED = NUMBERS["message_malformed"]
 cdef int OUT_OF_MEMORY = NUMBERS["out_of_memory"]
 cdef int TOO_MANY_REPLIES = NUMBERS["pipeline_too_long"]
@@ -265,7 +264,7 @@ cdef Step parse_at_server(Worker *w, Client *client, const Frame *frame, const u
         if client.server.status == tags.IN_FAILED_TRANSACTION:
             client.server.pins |= PIN_NAMED_STATEMENT  # or whether: it counts when that is known
         else:
-            pin(w, client, PIN_NAMED_STATEMENT, PINNED_NAMED)
+            pin(w, client, PIN_NAMED_STATEMENT)
     return note_owed(client, EXPECT_PARSE, CHANGE_NONE, NULL, turn)
 
 

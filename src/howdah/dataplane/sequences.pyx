@@ -20,7 +20,6 @@ from howdah.wire.tags cimport IDLE
 
 from howdah.reasons import NUMBERS
 
-cdef int PINNED_SEQUENCE = NUMBERS["pin_sequence"]
 cdef int TOO_MANY_REPLIES = NUMBERS["pipeline_too_long"]
 
 
@@ -49,7 +48,7 @@ cdef void pin_sequences(Worker *w, Client *client) noexcept nogil:
     if client.rules.pin_deny & PIN_SEQUENCE or not take_share(client):
         client.numbers = False
     else:
-        pin(w, client, PIN_SEQUENCE, PINNED_SEQUENCE)
+        pin(w, client, PIN_SEQUENCE)
 
 
 cdef bint goes_by_sequences(const Client *client, uint32_t effects) noexcept nogil:

@@ -442,8 +442,7 @@ cdef class Engine:
         while pool != NULL:
             servers += pool.idle_count + pool.opening + pool.out + pool.closing + pool.dedicated
             active += pool.out + pool.dedicated
-            for i in range(self.shared.worker_count):
-                tally_add(&sum, &pool.tallies[i])
+            add_tallies(self.shared, pool, &sum)
             pool = pool.next
         pthread_mutex_unlock(&self.shared.pools.lock)
         pthread_mutex_lock(&self.shared.note_lock)
@@ -550,8 +549,7 @@ cdef class Engine:
             pool = self.shared.pools.first
             while pool != NULL:
                 zero(&sum)
-                for i in range(self.shared.worker_count):
-                    tally_add(&sum, &pool.tallies[i])
+                add_tallies(self.shared, pool, &sum)
                 for kind in range(PIN_KINDS):
                     if sum.pins[kind].begun:
                         key = text(pool.database), REASONS[PIN_SORTS[kind].reason].code
@@ -561,7 +559,7 @@ cdef class Engine:
                 pool = pool.next
         finally:
             pthread_mutex_unlock(&self.shared.pools.lock)
-        return [PinReasonRow(*key, *numbers) for key, numbers in sorted(by_reason.items())]
+        return [PinReasonRow(*key, *numbers) for key, numbers in by_reason.items()]
 
     def lint(self):
         cdef LintEntry[LINT_SORTS] rest
@@ -603,8 +601,7 @@ cdef class Engine:
             pool = self.shared.pools.first
             while pool != NULL:
                 zero(&sum)
-                for i in range(self.shared.worker_count):
-                    tally_add(&sum, &pool.tallies[i])
+                add_tallies(self.shared, pool, &sum)
                 name = text(pool.database)
                 part = (sum.server_assignments, sum.transactions, sum.queries, sum.received, sum.sent,
                         sum.transaction_us, sum.query_us, sum.wait_us,
@@ -650,6 +647,12 @@ cdef object lint_row(const LintEntry *entry):
 cdef void zero(Tally *sum) noexcept nogil:
     for i in range(sizeof(Tally) // sizeof(uint64_t)):
         (<uint64_t *>sum)[i] = 0
+
+
+cdef void add_tallies(Shared *shared, const Pool *pool, Tally *sum) noexcept:
+    """What all workers have counted of the pool."""
+    for i in range(shared.worker_count):
+        tally_add(sum, &pool.tallies[i])
 
 
 cdef object server_row(Shared *shared, Pool *pool, Server *server, uint64_t now):

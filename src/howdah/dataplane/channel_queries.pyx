@@ -16,6 +16,7 @@ from howdah.dataplane.parties cimport Client, Ear, Server, Worker
 from howdah.dataplane.session_state cimport write_text
 from howdah.wire.bytes cimport Writer, begin_message, end_message, write_u8, writer
 from howdah.wire.compose cimport write_identifier
+from howdah.wire.startup cimport next_parameter
 from howdah.wire.tags cimport QUERY
 
 cdef extern from "<stdio.h>" nogil:
@@ -159,19 +160,18 @@ cdef bint read_channels(const Server *server, Listened *found) noexcept nogil:
     """Out of the server's answer; False: out of memory."""
     cdef const char *at = <const char *>block_data(server.answer) if server.answer != NULL else NULL
     cdef const char *end = at + server.answer.end if at != NULL else NULL
-    cdef const char *value
+    cdef const char *name = NULL
+    cdef const char *value = NULL
     found.names = <char *>malloc(end - at + 1)
     found.size = found.count = 0
     found.marker = found.stands = False
     if found.names == NULL:
         return False
-    while at < end:
-        value = at + strlen(at) + 1
-        if at[0] == 0 and value[0] == c"+":
+    while next_parameter(&at, end, &name, &value):
+        if name[0] == 0 and value[0] == c"+":
             found.stands = True
-        elif at[0] == 0 and value[0] == c"=":
+        elif name[0] == 0 and value[0] == c"=":
             take_name(server, value + 1, found)
-        at = value + strlen(value) + 1
     return True
 
 

@@ -8,20 +8,15 @@ from libc.stdint cimport uint8_t, uint32_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy
 
+from howdah.dataplane.texts cimport bytes_hash
+
 cdef enum:
     FIRST_SLOTS = 16
 
 
-cdef uint32_t name_hash(const char *name, size_t size) noexcept nogil:
-    cdef uint32_t h = 2166136261u
-    for i in range(size):
-        h = (h ^ <uint8_t>name[i]) * 16777619u
-    return h
-
-
 cdef Channel *channels_find(const Channels *table, const char *name, size_t size) noexcept nogil:
     """The channel of that name; NULL: it is not in the table."""
-    cdef uint32_t h = name_hash(name, size)
+    cdef uint32_t h = bytes_hash(<const uint8_t *>name, size)
     cdef Channel *channel
     if table.slot_count == 0:
         return NULL
@@ -64,7 +59,7 @@ cdef Channel *channels_add(Channels *table, const char *name, size_t size) noexc
     channel = <Channel *>calloc(1, sizeof(Channel))
     if channel == NULL:
         return NULL
-    channel.hash = name_hash(name, size)
+    channel.hash = bytes_hash(<const uint8_t *>name, size)
     channel.size = <uint8_t>size
     memcpy(channel.name, name, size)
     slot = &table.slots[channel.hash & (table.slot_count - 1)]

@@ -54,6 +54,7 @@ cdef void statement_changes(Statement *statement) noexcept nogil
 cdef void statement_described(Statement *statement, int32_t edition, uint32_t shape) noexcept nogil
 cdef const uint8_t *text_data(const Text *text) noexcept nogil
 cdef bint same_name(const Naming *naming, const char *name, uint32_t size) noexcept nogil
+cdef uint32_t bytes_hash(const uint8_t *data, size_t size) noexcept nogil
 cdef uint32_t name_hash(const char *name, uint32_t size) noexcept nogil
 cdef inline bint is_older(int32_t edition, int32_t than) noexcept nogil:
     """Editions begin anew after 2^32."""

@@ -1,4 +1,4 @@
-"""epoll(7) and eventfd(2), as declared by the system's headers."""
+"""epoll(7), eventfd(2) and timerfd_create(2), as declared by the system's headers."""
 
 from libc.stdint cimport uint32_t, uint64_t
 
@@ -29,3 +29,22 @@ cdef extern from "<sys/eventfd.h>" nogil:
         EFD_NONBLOCK
         EFD_CLOEXEC
     int eventfd(unsigned int initval, int flags) noexcept
+
+cdef extern from "<sys/timerfd.h>" nogil:
+    """
+    #include <stdint.h>
+    #include <sys/timerfd.h>
+    static inline struct timespec howdah_timespec(uint64_t us) {
+        struct timespec t = {.tv_sec = us / 1000000u, .tv_nsec = us % 1000000u * 1000u};
+        return t;
+    }
+    static inline int howdah_tick(int fd, uint64_t first_us, uint64_t every_us) {
+        struct itimerspec spec = {howdah_timespec(every_us), howdah_timespec(first_us)};
+        return timerfd_settime(fd, TFD_TIMER_ABSTIME, &spec, NULL);
+    }
+    """
+    enum:
+        TFD_NONBLOCK
+        TFD_CLOEXEC
+    int timerfd_create(int clock_id, int flags) noexcept
+    int timerfd_tick "howdah_tick"(int fd, uint64_t first_us, uint64_t every_us) noexcept  # first: on its clock

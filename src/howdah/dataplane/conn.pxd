@@ -13,6 +13,7 @@ cpdef enum ConnKind:
     CONN_SERVER
     CONN_CANCEL
     CONN_LOGINS  # the epoll of logins
+    CONN_TICK  # the timerfd that moves the wheel of deadlines
     CONN_HUB  # no socket, but a timer: see `hub`
 
 cpdef enum FillVerdict:

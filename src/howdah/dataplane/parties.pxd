@@ -441,6 +441,8 @@ cdef struct Worker:
     Conn mail_conn
     int login_fd  # epoll of listeners and of clients that are not in yet: their share of a turn is bounded
     Conn login_conn
+    int tick_fd
+    Conn tick_conn
     bint logins_ready
     int logging_in  # clients that are not in yet
     Shared *shared

@@ -23,4 +23,5 @@ cdef void timer_arm(Wheel *wheel, Timer *timer, uint64_t deadline_us) noexcept n
 cdef void timer_arm_sooner(Wheel *wheel, Timer *timer, uint64_t deadline_us) noexcept nogil
 cdef void timer_disarm(Timer *timer) noexcept nogil
 cdef Timer *next_expired(Wheel *wheel, uint64_t now_us) noexcept nogil
-cdef int wait_ms(Wheel *wheel, uint64_t now_us) noexcept nogil
+cdef int wheel_ticks(const Wheel *wheel) noexcept nogil
+cdef void next_tick(int fd) noexcept nogil

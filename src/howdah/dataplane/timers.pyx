@@ -7,6 +7,10 @@ once a turn.
 
 from libc.stdint cimport uint64_t
 
+from howdah.cdefs.clock cimport CLOCK_MONOTONIC
+from howdah.cdefs.epoll cimport TFD_CLOEXEC, TFD_NONBLOCK, timerfd_create, timerfd_tick
+from howdah.cdefs.sockets cimport close, read
+
 
 cdef void wheel_init(Wheel *wheel, uint64_t now_us) noexcept nogil:
     cdef Timer *slot
@@ -62,9 +66,20 @@ cdef Timer *next_expired(Wheel *wheel, uint64_t now_us) noexcept nogil:
     return NULL
 
 
-cdef int wait_ms(Wheel *wheel, uint64_t now_us) noexcept nogil:
-    """How long a worker may sleep without missing a tick."""
-    cdef uint64_t due_us = wheel.tick * TICK_US
-    if due_us <= now_us:
-        return 0
-    return <int>((due_us - now_us + 999) // 1000)
+cdef int wheel_ticks(const Wheel *wheel) noexcept nogil:
+    """A new timerfd that becomes readable with each tick of `wheel`, until `next_tick`; -1 on failure.
+
+    A time-out of epoll_wait would do the same, and would be set and cleared with each message: a seventh of what a
+    transaction of a single client costs.
+    """
+    cdef int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)
+    if fd >= 0 and timerfd_tick(fd, (wheel.tick + 1) * TICK_US, TICK_US) != 0:
+        close(fd)
+        return -1
+    return fd
+
+
+cdef void next_tick(int fd) noexcept nogil:
+    """A tick has come: read it off, upon which the kernel sets the next."""
+    cdef uint64_t ticks
+    read(fd, &ticks, sizeof(ticks))

@@ -45,6 +45,7 @@ from howdah.dataplane.conn cimport (
     CONN_LOGINS,
     CONN_MAILBOX,
     CONN_SERVER,
+    CONN_TICK,
     FILL_AGAIN,
     FILL_DATA,
     SEND_ERROR,
@@ -158,7 +159,7 @@ from howdah.dataplane.server cimport at_rest, server_move
 from howdah.dataplane.server_login cimport open_server, server_login, server_login_late
 from howdah.dataplane.snapshot cimport Snapshot, take_snapshot
 from howdah.dataplane.turn cimport STAGE_SIZE
-from howdah.dataplane.timers cimport Timer, next_expired, timer_arm, wait_ms, wheel_init
+from howdah.dataplane.timers cimport Timer, next_expired, next_tick, timer_arm, wheel_init, wheel_ticks
 from howdah.dataplane.welcome cimport welcomes_free
 from howdah.wire.bytes cimport Writer, writer
 from howdah.wire.compose cimport LARGEST_ERROR, compose_notice
@@ -201,11 +202,15 @@ cdef bint worker_init(Worker *w, Shared *shared, int index) noexcept nogil:
     w.staged_size = 0
     pthread_mutex_init(&w.inbox_lock, NULL)
     wheel_init(&w.wheel, w.now_us)
+    w.tick_fd = wheel_ticks(&w.wheel)
     conn_init(&w.mail_conn, w.mail_fd, CONN_MAILBOX)
     conn_init(&w.login_conn, w.login_fd, CONN_LOGINS)
-    return (w.epoll_fd >= 0 and w.login_fd >= 0 and w.mail_fd >= 0 and w.buffer != NULL and w.stage != NULL
+    conn_init(&w.tick_conn, w.tick_fd, CONN_TICK)
+    return (w.epoll_fd >= 0 and w.login_fd >= 0 and w.mail_fd >= 0 and w.tick_fd >= 0
+            and w.buffer != NULL and w.stage != NULL
             and conn_watch(w.epoll_fd, &w.mail_conn, EPOLLIN)
-            and conn_watch(w.epoll_fd, &w.login_conn, EPOLLIN))
+            and conn_watch(w.epoll_fd, &w.login_conn, EPOLLIN)
+            and conn_watch(w.epoll_fd, &w.tick_conn, EPOLLIN))
 
 
 cdef void worker_free(Worker *w) noexcept nogil:
@@ -226,6 +231,8 @@ cdef void worker_free(Worker *w) noexcept nogil:
         close(w.login_fd)
     if w.mail_fd >= 0:
         close(w.mail_fd)
+    if w.tick_fd >= 0:
+        close(w.tick_fd)
     pthread_mutex_destroy(&w.inbox_lock)
 
 
@@ -236,7 +243,7 @@ cdef void worker_run(Worker *w) noexcept nogil:
     tune_listeners(w)
     watch_listeners(w, True)
     while not w.stopping:
-        count = epoll_wait(w.epoll_fd, events, EVENTS_AT_ONCE, wait_ms(&w.wheel, w.now_us))
+        count = epoll_wait(w.epoll_fd, events, EVENTS_AT_ONCE, -1)
         w.now_us = clock_us(CLOCK_MONOTONIC)
         for i in range(count):
             dispatch(w, <Conn *>events[i].data.ptr, events[i].events)
@@ -286,6 +293,8 @@ cdef void dispatch(Worker *w, Conn *conn, uint32_t events) noexcept nogil:
     elif conn.kind == CONN_LISTENER:
         if not w.draining:
             accept_clients(w, conn)
+    elif conn.kind == CONN_TICK:
+        next_tick(conn.fd)  # `expire` comes after all events
     elif cancel_event(w, <Cancel *>conn, events) == CANCEL_ENDED:
         cancel_over(w, <Cancel *>conn)
 

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from howdah.control.config.addresses import listen_addresses, server_hosts
 from howdah.control.config.errors import Problem
 from howdah.control.config.login_settings import LoginSettings
+from howdah.control.config.metrics_settings import MetricsSettings
 from howdah.control.config.pin_rules import Rules
 from howdah.control.config.pooling_settings import PoolingSettings, PoolMode, PoolSize
 from howdah.control.config.table import Reload, Table, setting
@@ -167,7 +168,7 @@ class ProcessSettings(Table):
     )
 
 
-class GlobalSettings(TlsSettings, LoginSettings, ProcessSettings, PoolingSettings, ServiceSettings):
+class GlobalSettings(TlsSettings, LoginSettings, MetricsSettings, ProcessSettings, PoolingSettings, ServiceSettings):
     """Table [howdah]."""
 
     #: Headings of the reference, each before the setting that it starts with.
@@ -179,6 +180,7 @@ class GlobalSettings(TlsSettings, LoginSettings, ProcessSettings, PoolingSetting
         "server_idle_timeout": "Servers",
         "dns_max_ttl": "Names and sockets",
         "workers": "The process",
+        "http_port": "Monitoring",
         "embedded_data_dir": "The embedded PostgreSQL",
         "auth_type": "Who may log in",
         "login_rate_per_address": "Storms of logins, and load balancers",

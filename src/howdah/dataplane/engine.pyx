@@ -76,8 +76,20 @@ from howdah.dataplane.pool cimport (
     pools_init,
 )
 from howdah.dataplane.routes cimport CPlan, Route, SESSION_MODE, find_route, plan_free, plan_new
-from howdah.dataplane.server cimport free_servers, server_free
-from howdah.dataplane.snapshot cimport ClientSnap, PinSnap, Snapshot, local_end
+from howdah.dataplane.server cimport SERVERS_AT_ONCE, free_servers, server_free
+from howdah.dataplane.snapshot cimport (
+    SNAP_CLIENTS,
+    SNAP_MEMORY,
+    SNAP_PINS,
+    STORE_BLOCKS,
+    STORE_CLIENTS,
+    STORE_LARGE_BLOCKS,
+    ClientSnap,
+    MemorySnap,
+    PinSnap,
+    Snapshot,
+    local_end,
+)
 from howdah.dataplane.stats cimport PIN_KINDS, Tally, tally_add
 from howdah.dataplane.timers cimport timer_disarm
 from howdah.dataplane.turnstile cimport turnstile_clear, turnstile_init
@@ -96,6 +108,7 @@ from howdah.dataplane.rows import (
     Event,
     EventKind,
     LintRow,
+    MemoryRow,
     PinReasonRow,
     PinRow,
     PoolRow,
@@ -152,6 +165,14 @@ PINS = {
     PIN_SEQUENCE: "pin_sequence",
     PIN_UNKNOWN: "pin_unknown",
 }
+#: As PgBouncer's SHOW MEM calls what it has of the same.
+STORE_NAMES = {
+    STORE_CLIENTS: "client_cache",
+    STORE_BLOCKS: "iobuf_256_cache",
+    STORE_BLOCKS + 1: "iobuf_1024_cache",
+    STORE_BLOCKS + 2: "iobuf_cache",
+    STORE_LARGE_BLOCKS: "iobuf_large_bytes",
+}
 REPLICATION = {
     Replication.REPLICATION_NONE: "none",
     Replication.REPLICATION_PHYSICAL: "physical",
@@ -204,6 +225,7 @@ cdef class Engine:
     cdef object server_tls  # TlsPlan in force: with another one, servers are opened anew
     cdef dict consoles  # id of a console client -> (worker, slot)
     cdef dict asking  # the same of clients whose login waits for an answer
+    cdef object looking  # a lock: one snapshot at a time
     cdef bint stopped
 
     def __cinit__(self, listeners, proxied=()):
@@ -213,6 +235,7 @@ cdef class Engine:
         self.threads = []
         self.consoles = {}
         self.asking = {}
+        self.looking = threading.Lock()
         if not 1 <= len(listeners) <= MOST_WORKERS:
             raise ValueError(f"workers must be 1 to {MOST_WORKERS}, not {len(listeners)}")
         self.shared = <Shared *>calloc(1, sizeof(Shared))
@@ -489,12 +512,15 @@ cdef class Engine:
         return rows
 
     cdef int look(self, Snapshot *snapshot) except -1:
-        """Have the workers fill `snapshot`, of which `of_pins` is set; the caller frees its rows."""
+        """Have the workers fill `snapshot`, of which `kind` is set; the caller frees its rows.
+
+        One at a time: a worker has but one place where it goes on.
+        """
         cdef Mail *mail
         cdef uint64_t count
         snapshot.rows = NULL
         snapshot.count = snapshot.room = 0
-        snapshot.failed = False
+        snapshot.failed = snapshot.begun = False
         if self.stopped or not self.threads:
             return 0
         snapshot.done_fd = eventfd(0, EFD_CLOEXEC)
@@ -503,16 +529,17 @@ cdef class Engine:
             free(mail)
             raise MemoryError
         mail.data = snapshot
-        mail_send(&self.shared.workers[0], mail)
-        with nogil:
-            read(snapshot.done_fd, &count, sizeof(count))
-            close(snapshot.done_fd)
+        with self.looking:
+            mail_send(&self.shared.workers[0], mail)
+            with nogil:
+                read(snapshot.done_fd, &count, sizeof(count))
+        close(snapshot.done_fd)
         return 0
 
     def clients(self):
         cdef Snapshot snapshot
         cdef ClientSnap *row
-        snapshot.of_pins = False
+        snapshot.kind = SNAP_CLIENTS
         self.look(&snapshot)
         rows = []
         for i in range(snapshot.count):
@@ -522,14 +549,43 @@ cdef class Engine:
                 text(row.address), row.port, text(row.local_address), row.local_port,
                 row.connected_us, row.request_us, row.wait_us, row.link, text(row.application_name),
                 row.worker, first_pin(row.pins), text(row.tls), text(row.sni),
-                REPLICATION[row.replication], row.prepared_statements, row.channels))
+                REPLICATION[row.replication], row.prepared_statements, row.channels,
+                row.fd, row.held, row.remain, row.unsent))
         free(snapshot.rows)
+        return rows
+
+    def memory(self):
+        cdef Snapshot snapshot
+        cdef MemorySnap *row
+        cdef Pool *pool
+        cdef long pools = 0
+        snapshot.kind = SNAP_MEMORY
+        self.look(&snapshot)
+        stores = {}
+        for i in range(snapshot.count):
+            row = &(<MemorySnap *>snapshot.rows)[i]
+            _, used, free_ones = stores.get(row.store, (0, 0, 0))
+            stores[row.store] = (row.size, used + row.used, free_ones + row.free)
+        free(snapshot.rows)
+        rows = [MemoryRow(STORE_NAMES[store], *numbers) for store, numbers in sorted(stores.items())]
+        pthread_mutex_lock(&self.shared.server_lock)
+        used = self.shared.servers_out
+        there = self.shared.server_chunk_count * SERVERS_AT_ONCE
+        pthread_mutex_unlock(&self.shared.server_lock)
+        rows.append(MemoryRow("server_cache", sizeof(Server), used, there - used))
+        pthread_mutex_lock(&self.shared.pools.lock)
+        pool = self.shared.pools.first
+        while pool != NULL:
+            pools += 1
+            pool = pool.next
+        pthread_mutex_unlock(&self.shared.pools.lock)
+        rows.append(MemoryRow("pool_cache", sizeof(Pool), pools, 0))
         return rows
 
     def pins(self):
         cdef Snapshot snapshot
         cdef PinSnap *row
-        snapshot.of_pins = True
+        snapshot.kind = SNAP_PINS
         self.look(&snapshot)
         rows = []
         for i in range(snapshot.count):
@@ -673,7 +729,8 @@ cdef object server_row(Shared *shared, Pool *pool, Server *server, uint64_t now)
         server.connected_us + shared.wall_offset_us, server.request_us + shared.wall_offset_us,
         int(server.pooled.generation != pool.generation), client.id if client != NULL else 0,
         server.backend_pid, "", load_i32(&server.pooled.worker), text(server.tls),
-        REPLICATION[server.replication], server.shelf.count, load_i32(&server.channels))
+        REPLICATION[server.replication], server.shelf.count, load_i32(&server.channels),
+        server.conn.fd, server.remain, server.conn.out.size)
 
 
 cdef void drop_notes(Shared *shared) noexcept nogil:

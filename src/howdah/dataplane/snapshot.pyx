@@ -1,10 +1,10 @@
-"""Rows about clients, collected by their workers for the control plane.
+"""Rows about clients and memory, collected by the workers for the control plane.
 
 A worker copies what SHOW CLIENTS needs of its own clients when the mail about it comes; nobody else looks into a live
 client.  Called by `worker`, for `engine`.
 """
 
-from libc.stdint cimport uint8_t, uint16_t
+from libc.stdint cimport uint8_t, uint16_t, uint64_t
 from libc.stdlib cimport realloc
 
 from howdah.cdefs.sockets cimport (
@@ -19,7 +19,8 @@ from howdah.cdefs.sockets cimport (
     sockaddr_storage,
     socklen_t,
 )
-from howdah.dataplane.parties cimport CLIENT_LOGIN_WAITING, CLIENT_WAITING, Client, Server, Worker
+from howdah.dataplane.buffers cimport BLOCK_CLASSES, Block, Slab, class_size
+from howdah.dataplane.parties cimport CHUNK, CLIENT_LOGIN_WAITING, CLIENT_WAITING, Client, Server, Worker
 from howdah.dataplane.pinning cimport PIN_SORTS
 from howdah.dataplane.session_state cimport settings_value
 from howdah.dataplane.stats cimport PIN_KINDS
@@ -27,6 +28,9 @@ from howdah.dataplane.tls cimport tls_describe, tls_server_name
 
 cdef extern from "<stdio.h>" nogil:
     int snprintf(char *to, size_t size, const char *format, ...) noexcept
+
+cdef enum:
+    PART = 256  # clients looked at in one turn: some tenths of a millisecond
 
 
 cdef void local_end(int fd, char *to, size_t size, uint16_t *port) noexcept nogil:
@@ -77,33 +81,56 @@ cdef void fill_row(Worker *w, Client *client, ClientSnap *row) noexcept nogil:
     row.replication = client.replication
     row.prepared_statements = client.names.count
     row.channels = client.ear.count if client.ear != NULL else 0
+    row.fd = client.conn.fd
+    row.held = client.held.end - client.held.start if client.held != NULL else 0
+    row.remain = client.remain
+    row.unsent = client.conn.out.size
     row.pins = client.server.pins if client.server != NULL else 0
     row.application_name[0] = 0
     if name != NULL:
         snprintf(row.application_name, sizeof(row.application_name), b"%s", name)
 
 
-cdef void take_snapshot(Worker *w, Snapshot *snapshot) noexcept nogil:
-    """Add rows for this worker's clients.  Mail goes from worker to worker, so only one writes at a time."""
-    cdef Client *client = w.clients
-    if not make_room(snapshot, pins_here(w) if snapshot.of_pins else w.client_count):
-        return
-    while client != NULL:
-        if snapshot.of_pins:
-            fill_pins(w, client, snapshot)
+cdef LookVerdict take_snapshot(Worker *w, Snapshot *snapshot) noexcept nogil:
+    """Add rows for this worker, of its clients a part at a time: between two parts it does what it is there for.
+
+    The mail about it goes from worker to worker, so only one writes at a time.
+    """
+    cdef int left = PART
+    if snapshot.kind == SNAP_MEMORY:
+        fill_memory(w, snapshot)
+        return LOOK_DONE
+    if not snapshot.begun:
+        w.looked_at = w.clients
+        snapshot.begun = True
+    while w.looked_at != NULL and left and make_room(snapshot, PIN_KINDS):
+        if snapshot.kind == SNAP_PINS:
+            fill_pins(w, w.looked_at, snapshot)
         else:
-            fill_row(w, client, &(<ClientSnap *>snapshot.rows)[snapshot.count])
+            fill_row(w, w.looked_at, &(<ClientSnap *>snapshot.rows)[snapshot.count])
             snapshot.count += 1
-        client = client.next
+        w.looked_at = w.looked_at.next
+        left -= 1
+    if w.looked_at != NULL and not snapshot.failed:
+        return LOOK_MORE
+    w.looked_at = NULL
+    snapshot.begun = False
+    return LOOK_DONE
+
+
+cdef size_t row_size(const Snapshot *snapshot) noexcept nogil:
+    if snapshot.kind == SNAP_MEMORY:
+        return sizeof(MemorySnap)
+    return sizeof(PinSnap) if snapshot.kind == SNAP_PINS else sizeof(ClientSnap)
 
 
 cdef bint make_room(Snapshot *snapshot, size_t more) noexcept nogil:
     """For that many rows; False: out of memory."""
-    cdef size_t room = snapshot.count + more
+    cdef size_t room = max(snapshot.count + more, 2 * snapshot.room)
     cdef void *rows
-    if room <= snapshot.room:
+    if snapshot.count + more <= snapshot.room:
         return True
-    rows = realloc(snapshot.rows, room * (sizeof(PinSnap) if snapshot.of_pins else sizeof(ClientSnap)))
+    rows = realloc(snapshot.rows, room * row_size(snapshot))
     if rows == NULL:
         snapshot.failed = True
         return False
@@ -112,15 +139,27 @@ cdef bint make_room(Snapshot *snapshot, size_t more) noexcept nogil:
     return True
 
 
-cdef size_t pins_here(Worker *w) noexcept nogil:
-    cdef Client *client = w.clients
-    cdef size_t count = 0
-    while client != NULL:
-        if client.server != NULL:
-            for kind in range(PIN_KINDS):
-                count += client.server.pins_counted & PIN_SORTS[kind].pin != 0
-        client = client.next
-    return count
+cdef void fill_memory(Worker *w, Snapshot *snapshot) noexcept nogil:
+    """What this worker's clients and buffers take."""
+    cdef Slab *slab = &w.slab
+    cdef int size_class
+    if not make_room(snapshot, STORES):
+        return
+    add_store(snapshot, STORE_CLIENTS, sizeof(Client), w.client_count,
+              <uint64_t>w.chunk_count * CHUNK - <uint64_t>w.client_count)
+    for size_class in range(BLOCK_CLASSES):
+        add_store(snapshot, STORE_BLOCKS + size_class, sizeof(Block) + class_size(<uint8_t>size_class),
+                  slab.out[size_class], slab.kept[size_class])
+    add_store(snapshot, STORE_LARGE_BLOCKS, 1, slab.large_bytes + slab.out[BLOCK_CLASSES] * sizeof(Block), 0)
+
+
+cdef void add_store(Snapshot *snapshot, int store, uint64_t size, uint64_t used, uint64_t free) noexcept nogil:
+    cdef MemorySnap *row = &(<MemorySnap *>snapshot.rows)[snapshot.count]
+    snapshot.count += 1
+    row.store = store
+    row.size = size
+    row.used = used
+    row.free = free
 
 
 cdef void fill_pins(Worker *w, const Client *client, Snapshot *snapshot) noexcept nogil:

@@ -176,7 +176,11 @@ class _Supervisor:
             settings=lambda: setting_rows(publisher.config.settings),
             averages=averages,
             use=use,
+            config=lambda: publisher.config,
             reload=reload.ask,
+            change=lambda name, value: asyncio.ensure_future(reload.change(name, value)),
+            listeners=self._listeners.sockets,
+            host_names=publisher.host_names,
             may_change=lambda user, local: may_change(publisher.config.settings, user, local),
         )
         journal = Journal(self._log, lambda: publisher.plan.settings)

@@ -30,7 +30,8 @@ class Desk:
     def handle(self, event: Event) -> None:
         if event.kind == EventKind.CONSOLE_OPEN:
             user = event.user or _startup_parameter(event.detail, b"user")
-            self._sessions[event.id] = Session(self._commands, user, event.address.startswith("unix"))
+            application = _startup_parameter(event.detail, b"application_name")
+            self._sessions[event.id] = Session(self._commands, user, event.address.startswith("unix"), application)
             self._use.users[event.id] = user
         elif event.kind == EventKind.CONSOLE_DATA:
             self._answer(event.id, lambda session: session.receive(event.detail))

@@ -5,15 +5,18 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from howdah.control.aside import aside
 from howdah.control.console.action import Action, ConsoleError, Outcome, SessionState, invalid
 from howdah.control.console.columns import Cell, columns
 from howdah.control.console.driver_words import SESSION_SETTINGS
-from howdah.control.console.query import Query, answer, prepare
 from howdah.control.console.show import TABLES_BY_NAME
 from howdah.control.console.statements import Statement
 from howdah.control.console.table import Facts, Row, Table
+
+if TYPE_CHECKING:  # SQLite is loaded when somebody asks for a SELECT
+    from howdah.control.console.query import Query
 
 _ALSO_CALLED = {"transaction isolation level": "transaction_isolation", "time zone": "timezone"}
 #: In the order and lines of PgBouncer's; howdah's own words behind them.
@@ -93,6 +96,8 @@ def _show_setting(name: str, state: SessionState) -> Outcome:
 def select(facts: Facts, statement: Statement, state: SessionState, types: Sequence[int]) -> Action:
     if len(statement) == 2 and statement[1].kind == "word" and statement[1].text.lower() in (*TABLES_BY_NAME, "help"):
         return show(facts, statement, state, ())  # as PgBouncer understands it
+    from howdah.control.console.query import prepare
+
     query = prepare(statement, types, TABLES_BY_NAME, state.user)
     for name in query.reads:
         _admit(facts, TABLES_BY_NAME[name], state)
@@ -100,17 +105,17 @@ def select(facts: Facts, statement: Statement, state: SessionState, types: Seque
     return replace(action, bind=partial(_bound, facts, query, action)) if query.parameters else action
 
 
-def _bound(facts: Facts, query: Query, action: Action, values: Sequence[Cell]) -> Action:
+def _bound(facts: Facts, query: "Query", action: Action, values: Sequence[Cell]) -> Action:
     return replace(action, perform=partial(_select, facts, query, values), bind=None)
 
 
-def _select(facts: Facts, query: Query, values: Sequence[Cell], _: SessionState) -> asyncio.Future[Outcome]:
+def _select(facts: Facts, query: "Query", values: Sequence[Cell], _: SessionState) -> asyncio.Future[Outcome]:
     """Rows are taken now; SQL, which may take its time, is done beside the loop."""
     rows = {name: _rows(facts, TABLES_BY_NAME[name], query) for name in query.reads}
     return asyncio.ensure_future(_answered(query, rows, values))
 
 
-def _rows(facts: Facts, table: Table, query: Query) -> list[Row]:
+def _rows(facts: Facts, table: Table, query: "Query") -> list[Row]:
     names = [column.name for column in table.columns]
     needed = [names.index(column.name) for column in query.reads[table.name.lower()]]
     if len(needed) == len(names):
@@ -118,6 +123,8 @@ def _rows(facts: Facts, table: Table, query: Query) -> list[Row]:
     return [[row[at] for at in needed] for row in table.rows(facts)]
 
 
-async def _answered(query: Query, rows: Mapping[str, Sequence[Row]], values: Sequence[Cell]) -> Outcome:
+async def _answered(query: "Query", rows: Mapping[str, Sequence[Row]], values: Sequence[Cell]) -> Outcome:
+    from howdah.control.console.query import answer
+
     found = await aside("console SELECT", partial(answer, query, rows, values))
     return Outcome(f"SELECT {len(found)}", found)

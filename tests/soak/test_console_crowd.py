@@ -8,7 +8,6 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 
-import psycopg
 import pytest
 
 from tests.kit import wire
@@ -42,7 +41,7 @@ def _timed(work: Callable[[], int]) -> tuple[int, float]:
 def test_a_crowd_is_shown_soon_and_whole(pooler: Pooler, many_files: None, size: int) -> None:
     pooler.run_with(max_client_conn=size + 50, log_connections=False, log_disconnections=False, listen_backlog=20_000)
     clients = [pooler.client() for _ in range(size)]
-    console = psycopg.ClientCursor(pooler.connect(dbname="pgbouncer", user="boss"))
+    console = pooler.connect(dbname="pgbouncer", user="boss").pgconn
     asked = {
         "SHOW CLIENTS": size + 1,
         "SHOW SOCKETS": size + 1,
@@ -54,7 +53,7 @@ def test_a_crowd_is_shown_soon_and_whole(pooler: Pooler, many_files: None, size:
         "SHOW LISTS": 14,
     }
     for sql, least in asked.items():
-        found = [_timed(lambda sql=sql: len(console.execute(sql).fetchall())) for _ in range(5)]  # type: ignore[misc]
+        found = [_timed(lambda sql=sql: console.exec_(sql.encode()).ntuples) for _ in range(5)]  # type: ignore[misc]
         seconds = statistics.median(seconds for _, seconds in found)
         print(f"{sql}: {1000 * seconds:.1f} ms")
         assert all(count >= least for count, _ in found)

@@ -4,9 +4,10 @@ Starts and stops the worker threads, turns the Python plan into the C one, and t
 rows.  Nothing in here runs once per message.  Called by `howdah.control`.
 """
 
+from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport int32_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memcpy, strcmp
+from libc.string cimport memcpy, strcmp, strlen
 
 from howdah.cdefs.atomics cimport load_i32
 from howdah.cdefs.clock cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_us
@@ -193,10 +194,12 @@ class Totals(NamedTuple):
 
 
 cdef str text(const char *value):
-    return "" if value == NULL else (<bytes>value).decode("utf-8", "replace")
+    return "" if value == NULL else PyUnicode_DecodeUTF8(value, <Py_ssize_t>strlen(value), b"replace")
 
 
 cdef str first_pin(int pins):
+    if not pins:
+        return ""
     for bit, code in PINS.items():
         if pins & bit:
             return code
@@ -544,13 +547,14 @@ cdef class Engine:
         rows = []
         for i in range(snapshot.count):
             row = &(<ClientSnap *>snapshot.rows)[i]
-            rows.append(ClientRow(
+            # Not through the class's own constructor, which costs as much as all the rest: there may be thousands.
+            rows.append(tuple.__new__(ClientRow, (
                 row.id, text(row.user), text(row.database), CLIENT_STATES.get(row.state, ""),
                 text(row.address), row.port, text(row.local_address), row.local_port,
                 row.connected_us, row.request_us, row.wait_us, row.link, text(row.application_name),
                 row.worker, first_pin(row.pins), text(row.tls), text(row.sni),
                 REPLICATION[row.replication], row.prepared_statements, row.channels,
-                row.fd, row.held, row.remain, row.unsent))
+                row.fd, row.held, row.remain, row.unsent)))
         free(snapshot.rows)
         return rows
 

@@ -24,7 +24,7 @@ _FDS = (
 #: Of what is doing nothing, which SHOW ACTIVE_SOCKETS leaves out.
 _AT_REST = frozenset(("idle", "used", "listening"))
 T = TypeVar("T", ClientRow, ServerRow)
-Pair = tuple[Row, Row]  # what PgBouncer shows of a connection, and what only howdah does
+Pair = tuple[tuple[Cell, ...], tuple[Cell, ...]]  # what PgBouncer shows of a connection, and what only howdah does
 
 
 def _time(at_us: int) -> str | None:
@@ -58,15 +58,16 @@ def _who(facts: Facts, client: ClientRow) -> tuple[str, str, str]:
 
 
 def _client(facts: Facts, client: ClientRow) -> Pair:
-    wait, wait_us = divmod(client.wait_us, 1_000_000)
+    wait, wait_us = divmod(client.wait_us, 1_000_000) if client.wait_us else (0, 0)
     user, database, state = _who(facts, client)
+    address, port = place(client.address, client.port)
+    local, local_port = place(client.local_address, client.local_port)
+    connected, asked = _time(client.connect_at_us), _time(client.request_at_us)
     shown = (
-        *("C", user, database, client.replication, state),
-        *(*place(client.address, client.port), *place(client.local_address, client.local_port)),
-        *(_time(client.connect_at_us), _time(client.request_at_us), wait, wait_us, 0),
-        *(_pointer(client.id), _pointer(client.link), 0, client.tls, client.application_name),
-        *(client.prepared_statements, client.id),
-    )
+        "C", user, database, client.replication, state, address, port, local, local_port, connected, asked,
+        wait, wait_us, 0, f"0x{client.id:x}", _pointer(client.link), 0, client.tls, client.application_name,
+        client.prepared_statements, client.id,
+    )  # fmt: skip
     return shown, (client.worker, client.pin, client.sni, client.channels)
 
 
@@ -84,13 +85,13 @@ def _server(server: ServerRow) -> Pair:
 def _clients(facts: Facts) -> Rows:
     for client in facts.engine.clients():
         shown, own = _client(facts, client)
-        yield (*shown, *own)
+        yield shown + own
 
 
 def _servers(facts: Facts) -> Rows:
     for server in facts.engine.servers():
         shown, own = _server(server)
-        yield (*shown, *own)
+        yield shown + own
 
 
 def _buffers(held: int, remain: int, unsent: int) -> tuple[int, ...]:

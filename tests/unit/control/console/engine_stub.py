@@ -45,7 +45,7 @@ SERVER = ServerRow(
 PIN = PinRow(7, 9, "app", "alice", "psql", "pin_temporary_object", 1_700_000_000_000_000, "CREATE TEMP TABLE t (a int)")
 PIN_REASON = PinReasonRow("app", "pin_temporary_object", 5, 4, 7_500_000)
 LINT = LintRow("psql", "alice", "app", "listen", True, 3, 1_700_000_000_000_000, 1_700_000_001_000_000, "LISTEN a")
-MEMORY = MemoryRow("client_cache", 900, 1, 63)
+MEMORY = (MemoryRow("client_cache", 900, 8, 56), MemoryRow("server_cache", 1000, 1, 15))
 STATS = StatsRow("app", 10, 20, 30, 4000, 5000, 60, 70, 80, 11, 12, 13, 9)
 
 
@@ -58,7 +58,7 @@ class EngineStub:
     pin_rows: list[PinRow] = field(default_factory=lambda: [PIN])
     pin_reason_rows: list[PinReasonRow] = field(default_factory=lambda: [PIN_REASON])
     lint_rows: list[LintRow] = field(default_factory=lambda: [LINT])
-    memory_rows: list[MemoryRow] = field(default_factory=lambda: [MEMORY])
+    memory_rows: list[MemoryRow] = field(default_factory=lambda: list(MEMORY))
     sent: list[tuple[int, bytes, bool]] = field(default_factory=list)
 
     def pools(self) -> list[PoolRow]:

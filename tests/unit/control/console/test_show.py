@@ -240,8 +240,15 @@ def test_users_are_all_that_are_known() -> None:
 
 
 def test_memory_is_summed_up() -> None:
-    (row,) = _rows("MEM")
-    assert row == {"name": "client_cache", "size": 900, "used": 1, "free": 63, "memtotal": 57_600}
+    clients, _ = _rows("MEM")
+    assert clients == {"name": "client_cache", "size": 900, "used": 8, "free": 56, "memtotal": 57_600}
+
+
+def test_lists_count_what_there_is() -> None:
+    """Five clients in the pool and one on the console are in; eight structs are in use."""
+    lists = {row["list"]: row["items"] for row in _rows("LISTS")}
+    assert (lists["used_clients"], lists["login_clients"], lists["free_clients"]) == (6, 2, 56)
+    assert (lists["used_servers"], lists["free_servers"], lists["databases"], lists["dns_names"]) == (1, 15, 2, 1)
 
 
 def test_host_names_are_shown_with_their_addresses() -> None:

@@ -197,6 +197,11 @@ cdef str text(const char *value):
     return "" if value == NULL else PyUnicode_DecodeUTF8(value, <Py_ssize_t>strlen(value), b"replace")
 
 
+cdef str again(const char *value, const char *before, str shown):
+    """`shown` if that is what the text before was shown as: most rows have the same in a column."""
+    return shown if shown is not None and strcmp(value, before) == 0 else text(value)
+
+
 cdef str first_pin(int pins):
     if not pins:
         return ""
@@ -542,18 +547,27 @@ cdef class Engine:
     def clients(self):
         cdef Snapshot snapshot
         cdef ClientSnap *row
+        cdef ClientSnap *before
+        cdef str user, database, address, local, application, tls, sni
+        user = database = address = local = application = tls = sni = None
         snapshot.kind = SNAP_CLIENTS
         self.look(&snapshot)
         rows = []
         for i in range(snapshot.count):
             row = &(<ClientSnap *>snapshot.rows)[i]
+            before = row - 1 if i else row
+            user = again(row.user, before.user, user)
+            database = again(row.database, before.database, database)
+            address = again(row.address, before.address, address)
+            local = again(row.local_address, before.local_address, local)
+            application = again(row.application_name, before.application_name, application)
+            tls = again(row.tls, before.tls, tls)
+            sni = again(row.sni, before.sni, sni)
             # Not through the class's own constructor, which costs as much as all the rest: there may be thousands.
             rows.append(tuple.__new__(ClientRow, (
-                row.id, text(row.user), text(row.database), CLIENT_STATES.get(row.state, ""),
-                text(row.address), row.port, text(row.local_address), row.local_port,
-                row.connected_us, row.request_us, row.wait_us, row.link, text(row.application_name),
-                row.worker, first_pin(row.pins), text(row.tls), text(row.sni),
-                REPLICATION[row.replication], row.prepared_statements, row.channels,
+                row.id, user, database, CLIENT_STATES.get(row.state, ""), address, row.port, local, row.local_port,
+                row.connected_us, row.request_us, row.wait_us, row.link, application, row.worker, first_pin(row.pins),
+                tls, sni, REPLICATION[row.replication], row.prepared_statements, row.channels,
                 row.fd, row.held, row.remain, row.unsent)))
         free(snapshot.rows)
         return rows

@@ -6,6 +6,7 @@ client.  Called by `worker`, for `engine`.
 
 from libc.stdint cimport uint8_t, uint16_t, uint64_t
 from libc.stdlib cimport realloc
+from libc.string cimport memcpy
 
 from howdah.cdefs.sockets cimport (
     AF_INET,
@@ -25,6 +26,9 @@ from howdah.dataplane.pinning cimport PIN_SORTS
 from howdah.dataplane.session_state cimport settings_value
 from howdah.dataplane.stats cimport PIN_KINDS
 from howdah.dataplane.tls cimport tls_describe, tls_server_name
+
+cdef extern from "<string.h>" nogil:
+    size_t strnlen(const char *text, size_t most) noexcept
 
 cdef extern from "<stdio.h>" nogil:
     int snprintf(char *to, size_t size, const char *format, ...) noexcept
@@ -50,6 +54,13 @@ cdef void local_end(int fd, char *to, size_t size, uint16_t *port) noexcept nogi
         port[0] = ntohs(v6.sin6_port)
 
 
+cdef void put(char *to, size_t size, const char *text) noexcept nogil:
+    """As much of a text as there is room for.  snprintf would take half of a row's time."""
+    cdef size_t length = strnlen(text, size - 1)
+    memcpy(to, text, length)
+    to[length] = 0
+
+
 cdef void fill_row(Worker *w, Client *client, ClientSnap *row) noexcept nogil:
     cdef const char *sni
     cdef const char *name = settings_value(client.settings, "application_name") if client.settings != NULL else NULL
@@ -58,13 +69,13 @@ cdef void fill_row(Worker *w, Client *client, ClientSnap *row) noexcept nogil:
     row.worker = w.index
     row.database[0] = row.user[0] = row.tls[0] = row.sni[0] = 0
     if client.pool != NULL:
-        snprintf(row.database, sizeof(row.database), b"%s", client.pool.database)
-        snprintf(row.user, sizeof(row.user), b"%s", client.user.name)
+        put(row.database, sizeof(row.database), client.pool.database)
+        put(row.user, sizeof(row.user), client.user.name)
     if client.conn.tls != NULL:
         tls_describe(client.conn.tls, row.tls, sizeof(row.tls))
         sni = tls_server_name(client.conn.tls)
         if sni != NULL:
-            snprintf(row.sni, sizeof(row.sni), b"%s", sni)
+            put(row.sni, sizeof(row.sni), sni)
     row.address[0] = 0
     if client.peer.family == AF_INET or client.peer.family == AF_INET6:
         inet_ntop(client.peer.family, client.peer.address, row.address, sizeof(row.address))
@@ -88,7 +99,7 @@ cdef void fill_row(Worker *w, Client *client, ClientSnap *row) noexcept nogil:
     row.pins = client.server.pins if client.server != NULL else 0
     row.application_name[0] = 0
     if name != NULL:
-        snprintf(row.application_name, sizeof(row.application_name), b"%s", name)
+        put(row.application_name, sizeof(row.application_name), name)
 
 
 cdef LookVerdict take_snapshot(Worker *w, Snapshot *snapshot) noexcept nogil:

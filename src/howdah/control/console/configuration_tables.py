@@ -24,13 +24,17 @@ def _databases(facts: Facts) -> Rows:
         name = pool.database if pool.database in names else "*"
         servers[name] += _servers_of(pool)
         clients[name] += pool.cl_active + pool.cl_waiting
-    for entry in sorted(entries, key=lambda entry: entry.name):
+    rows = [_console(facts)]
+    for entry in entries:
         own = configured.get(entry.name, DatabaseSettings())
-        yield _database(entry, own, servers[entry.name], clients[entry.name])
-    port = next((int(setting.value) for setting in facts.settings() if setting.key == "listen_port"), None)
-    yield (
-        *(CONSOLE_DATABASE, None, port, CONSOLE_DATABASE, CONSOLE_DATABASE, 2, 0, 0, 0, "statement", None, 0, 0),
-        *(0, len(facts.use.users), 0, 0),
+        rows.append(_database(entry, own, servers[entry.name], clients[entry.name]))
+    return sorted(rows, key=lambda row: str(row[0]))
+
+
+def _console(facts: Facts) -> Row:
+    return (
+        *(CONSOLE_DATABASE, None, facts.config().settings.listen_port, CONSOLE_DATABASE, CONSOLE_DATABASE),
+        *(2, 0, 0, 0, "statement", None, 0, 0, 0, len(facts.use.users), 0, 0),
     )
 
 

@@ -62,10 +62,11 @@ def _client(facts: Facts, client: ClientRow) -> Pair:
     user, database, state = _who(facts, client)
     address, port = place(client.address, client.port)
     local, local_port = place(client.local_address, client.local_port)
+    program = client.application_name or facts.use.programs.get(client.id, "")
     connected, asked = _time(client.connect_at_us), _time(client.request_at_us)
     shown = (
         "C", user, database, client.replication, state, address, port, local, local_port, connected, asked,
-        wait, wait_us, 0, f"0x{client.id:x}", _pointer(client.link), 0, client.tls, client.application_name,
+        wait, wait_us, 0, f"0x{client.id:x}", _pointer(client.link), 0, client.tls, program,
         client.prepared_statements, client.id,
     )  # fmt: skip
     return shown, (client.worker, client.pin, client.sni, client.channels)

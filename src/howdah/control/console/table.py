@@ -43,6 +43,7 @@ class ConsoleUse:
 
     users: dict[int, str] = field(default_factory=dict)  # by client id: one entry a session
     statements: int = 0
+    programs: dict[int, str] = field(default_factory=dict)  # by client id: what they call themselves
 
 
 @dataclass(frozen=True, slots=True)

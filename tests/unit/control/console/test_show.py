@@ -154,6 +154,13 @@ def test_a_console_client_is_active_in_its_database() -> None:
     assert (row["user"], row["database"], row["state"]) == ("alice", "pgbouncer", "active")
 
 
+def test_a_console_client_is_shown_with_what_it_calls_itself() -> None:
+    known = facts(EngineStub(client_rows=[CLIENT._replace(id=11, state="console", application_name="")]))
+    known.use.programs[11] = "pgmetrics"
+    (row,) = BY_NAME["CLIENTS"].rows(known)
+    assert "pgmetrics" in row
+
+
 def test_connections_without_an_entry_count_for_the_star() -> None:
     star = replace(DATABASE, name="*")
     known = facts(EngineStub(pool_rows=[POOL, POOL._replace(database="other", sv_active=9)]))

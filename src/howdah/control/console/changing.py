@@ -41,7 +41,8 @@ def _change(facts: Facts, name: str, value: str, state: SessionState) -> asyncio
     require_admin(facts, state, "SET")
 
     async def change() -> Outcome:
-        problem, _, advice = (await facts.change(name, value)).partition("; ")
+        # Shielded: what has begun is done, whether or not the client waits for it.
+        problem, _, advice = (await asyncio.shield(facts.change(name, value))).partition("; ")
         if problem:
             raise ConsoleError("08P01", f"SET failed: {problem}", _sentence(advice))
         return Outcome("SET" if name in _SECRET else f"SET {name}={value}")

@@ -17,6 +17,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )  # fmt: skip
     parser.addoption("--soak-clients", type=int, default=200, help="how many clients a soak test has (default 200)")
     parser.addoption(
+        "--console-clients", type=int, default=1000,
+        help="how many clients the console is asked about (default 1000; 10000 by hand, on the release build)",
+    )  # fmt: skip
+    parser.addoption(
         "--tenant-transactions", type=int, default=6000,
         help="how many transactions of tenants share servers (default 6000; 1000000 by hand before a release)",
     )  # fmt: skip

@@ -1,7 +1,8 @@
 """Write the pages and files that come from tables in the code; with --check, only say which are out of date.
 
 docs/reference/settings.md and deploy/howdah.toml come from the settings' schema, docs/reference/reasons.md from
-howdah.reasons, docs/reference/metrics.md from control.metrics.
+howdah.reasons, docs/reference/metrics.md from control.metrics, docs/reference/console.md from the console's tables and
+commands.
 """
 
 import argparse
@@ -16,6 +17,10 @@ from pydantic.fields import FieldInfo
 
 from howdah.control.config.schema import DatabaseSettings, GlobalSettings, Table, UserSettings
 from howdah.control.config.units import DURATIONS, Kind
+from howdah.control.console.compared import COMPARED
+from howdah.control.console.sandbox import LONGEST_S, MOST_ROWS
+from howdah.control.console.show import OWN_TABLES, TABLES
+from howdah.control.console.table import Table as Console
 from howdah.control.metrics.families import DURATIONS as METRIC_DURATIONS
 from howdah.control.metrics.families import FAMILIES, POOL_LABELS
 from howdah.reasons import REASONS, Reason
@@ -275,12 +280,81 @@ def metrics_page() -> str:
     lines += [f"| `{name}` | histogram | {labels} | {about} |" for name, about in METRIC_DURATIONS.values()]
     lines += ["| `process_*`, `python_*` | | | The process's memory, CPU time and files, and Python's own. |"]
     return "\n".join(lines) + "\n"
+CONSOLE_HEAD = f"""\
+<!-- {NOTE} -->
+
+# The console
+
+Database `pgbouncer` is howdah's console, as it is PgBouncer's: `psql -p 6432 pgbouncer`, any driver, or
+`howdah show pools`, `howdah reload`, `howdah console "SET pool_mode = session"` (`--json` for programs).
+Users in `admin_users` may do everything, those in `stats_users` may look.
+
+Both protocols are spoken, with parameters and binary values, so psycopg, asyncpg, pgjdbc and the like can use it.
+What drivers send on their own (`BEGIN`, `SET client_encoding`, `DISCARD ALL`, `SELECT version()`, ...) is answered and
+has no effect.
+
+## SELECT
+
+`SELECT`, `WITH` and `VALUES` work over every table of `SHOW`, and over nothing else:
+
+```sql
+SELECT database, user, cl_waiting, maxwait FROM pools WHERE cl_waiting > 0 ORDER BY maxwait DESC;
+SELECT c.application_name, s.remote_pid FROM clients c JOIN servers s ON c.link = s.ptr;
+SELECT state, count(*) FROM clients WHERE database = $1 GROUP BY state;
+```
+
+The SQL is SQLite's: `LIKE` does not mind upper and lower case, casts are written as `CAST(value AS type)`. A column
+keeps its type; what cannot be told from an expression's words is text. A statement ends after
+{LONGEST_S:g} seconds, or with more than {MOST_ROWS:,} rows.
+
+## SET and RELOAD
+
+`SET name = value` changes a setting at once, also for connections that are there, until the next `RELOAD`, which puts
+what the configuration says into force and tells what that has changed. Settings that
+[take a restart](settings.md) are refused. A configuration with a fault is refused whole.
+
+## Programs that count columns
+
+`SHOW` has PgBouncer's columns first, then howdah's own. To programs that cannot bear more than they know, it gives the
+columns of PgBouncer 1.25: those named in `exact_columns_for`, by their `application_name`. pgmetrics is one, and is
+there by default.
+
+## Errors
+
+A statement that is no command is refused with PgBouncer's SQLSTATE and words (`08P01`, `invalid command '...', use
+SHOW HELP;`), and a hint. `SELECT` has PostgreSQL's: `42P01`, `42703`, `42601`, ...
+"""
+
+
+def console_page() -> str:
+    lines = [CONSOLE_HEAD, "## Compared with PgBouncer 1.25", "", "| command | | |", "|---|---|---|"]
+    lines += [f"| `SHOW {table.name}` | {_compared(table)} | {_remarks(table)} |" for table in TABLES]
+    lines += [f"| `{name}` | {how} | {what} |" for name, how, what in COMPARED]
+    lines += ["", "## Columns", ""]
+    for table in TABLES:
+        columns = ", ".join(f"`{column.name}` {column.type.name.lower()}" for column in table.columns)
+        lines += [f"**{table.name}**: {table.about}. {columns}.", ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _compared(table: Console) -> str:
+    if table.name in OWN_TABLES:
+        return "howdah's own"
+    return "different" if table.differs else "extended" if table.own else "same"
+
+
+def _remarks(table: Console) -> str:
+    about = table.about[0].upper() + table.about[1:] + "."
+    own = ", ".join(f"`{column.name}`" for column in table.columns if column.name in table.own)
+    parts = [about, f"More columns: {own}." if own else "", table.differs[:1].upper() + table.differs[1:]]
+    return " ".join(part for part in [*parts, "For admins." if table.for_admins else ""] if part)
 
 
 GENERATED: Mapping[str, Callable[[], str]] = {
     "docs/reference/settings.md": settings_page,
     "docs/reference/reasons.md": reasons_page,
     "docs/reference/metrics.md": metrics_page,
+    "docs/reference/console.md": console_page,
     "deploy/howdah.toml": example_file,
 }
 

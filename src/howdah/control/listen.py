@@ -68,6 +68,12 @@ class Listeners:
         proxied = [f"{_name(*address)} (PROXY)" for address in _addresses(self.proxied)]
         return tcp + proxied + [listener.name for listener in self.unix]
 
+    def sockets(self) -> list[tuple[int, str, int]]:
+        """Fd, address and port of each; "unix" is the address of a Unix socket, whose port its name ends with."""
+        tcp = [sock for group in self.tcp + self.proxied for sock in group]
+        unix = [(listener.socket.fileno(), "unix", int(listener.name.rpartition(".")[2])) for listener in self.unix]
+        return [(sock.fileno(), *sock.getsockname()[:2]) for sock in tcp] + unix
+
     def refuse(self) -> None:
         """Turn newcomers away at once; the sockets stay open until `close`, so no fd number is used anew."""
         for sock in self._sockets():

@@ -4,7 +4,8 @@ Made anew when any of them changes.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 from howdah.control.config import Config
@@ -50,6 +51,7 @@ class Publisher:
         self._log = log
         self._lookup = lookup
         self._names = Names()
+        self._asked_at = time.monotonic()
         self._target: Target | None = None
         self._then: Callable[[], None] = lambda: None
         self._plan: Plan | None = None
@@ -59,6 +61,12 @@ class Publisher:
         if self._plan is None:
             raise RuntimeError("no plan before first_plan")
         return self._plan
+
+    def host_names(self) -> Iterator[tuple[str, int, tuple[str, ...]]]:
+        """Each with the seconds until it is looked up again, and its addresses."""
+        left = self.config.settings.dns_max_ttl - (time.monotonic() - self._asked_at)
+        for host, found in self._names.known.items():
+            yield host, max(int(left), 0), found.addresses
 
     async def first_plan(self) -> Plan:
         """Names that cannot be resolved are no obstacle: their clients get the reason, and we go on asking."""
@@ -87,6 +95,7 @@ class Publisher:
             pause = max(self.config.settings.dns_max_ttl, 1.0)
             await asyncio.sleep(pause if self._names.all_found else min(pause, RETRY_S))
             answers = await resolve_all(host_names(self.config), LOOKUP_S, self._lookup)
+            self._asked_at = time.monotonic()
             wanted = set(host_names(self.config))  # a reload may have come meanwhile
             if self._learn({host: answer for host, answer in answers.items() if host in wanted}):
                 self._publish(self.config, self.intake)

@@ -19,6 +19,8 @@ cdef struct Block:
 cdef struct Slab:
     Block *free[BLOCK_CLASSES]
     uint32_t[BLOCK_CLASSES] kept
+    uint32_t[BLOCK_CLASSES + 1] out  # made and not yet freed, by class; for display
+    size_t large_bytes  # of those that were made to measure
     long blocks_out  # blocks made and not yet freed; zero when nothing waits
     uint8_t *scratch  # for the length of one call: see `slab_scratch`
 
@@ -28,6 +30,7 @@ cdef struct Outbox:
     Block *tail
     size_t size
 
+cdef uint32_t class_size(uint8_t size_class) noexcept nogil
 cdef uint8_t *block_data(Block *block) noexcept nogil
 cdef Block *block_new(Slab *slab, size_t size) noexcept nogil
 cdef void block_free(Slab *slab, Block *block) noexcept nogil

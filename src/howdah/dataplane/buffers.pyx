@@ -46,12 +46,18 @@ cdef Block *block_new(Slab *slab, size_t size) noexcept nogil:
     block.next = NULL
     block.start = block.end = 0
     slab.blocks_out += 1
+    slab.out[size_class] += 1
+    if size_class == BLOCK_CLASSES:
+        slab.large_bytes += block.capacity
     return block
 
 
 cdef void block_free(Slab *slab, Block *block) noexcept nogil:
     cdef uint8_t size_class = block.size_class
     slab.blocks_out -= 1
+    slab.out[size_class] -= 1
+    if size_class == BLOCK_CLASSES:
+        slab.large_bytes -= block.capacity
     if size_class == BLOCK_CLASSES or slab.kept[size_class] * class_size(size_class) >= KEPT_BYTES:
         free(block)
         return

@@ -202,6 +202,8 @@ cdef void client_free(Worker *w, Client *client) noexcept nogil:
     settings_drop(client.first_settings)
     client.settings = client.first_settings = NULL
     client.cancel_pid = 0
+    if w.looked_at == client:
+        w.looked_at = client.next
     if client.prev == NULL:
         w.clients = client.next
     else:

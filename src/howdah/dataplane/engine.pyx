@@ -4,9 +4,10 @@ Starts and stops the worker threads, turns the Python plan into the C one, and t
 rows.  Nothing in here runs once per message.  Called by `howdah.control`.
 """
 
+from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport int32_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memcpy, strcmp
+from libc.string cimport memcpy, strcmp, strlen
 
 from howdah.cdefs.atomics cimport load_i32, relaxed_load_u64
 from howdah.cdefs.clock cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_us
@@ -77,8 +78,20 @@ from howdah.dataplane.pool cimport (
     pools_init,
 )
 from howdah.dataplane.routes cimport CPlan, Route, SESSION_MODE, find_route, plan_free, plan_new
-from howdah.dataplane.server cimport free_servers, server_free
-from howdah.dataplane.snapshot cimport ClientSnap, PinSnap, Snapshot, local_end
+from howdah.dataplane.server cimport SERVERS_AT_ONCE, free_servers, server_free
+from howdah.dataplane.snapshot cimport (
+    SNAP_CLIENTS,
+    SNAP_MEMORY,
+    SNAP_PINS,
+    STORE_BLOCKS,
+    STORE_CLIENTS,
+    STORE_LARGE_BLOCKS,
+    ClientSnap,
+    MemorySnap,
+    PinSnap,
+    Snapshot,
+    local_end,
+)
 from howdah.dataplane.stats cimport PIN_KINDS, Tally, tally_add
 from howdah.dataplane.timers cimport timer_disarm
 from howdah.dataplane.turnstile cimport turnstile_clear, turnstile_init
@@ -97,6 +110,7 @@ from howdah.dataplane.rows import (
     Event,
     EventKind,
     LintRow,
+    MemoryRow,
     PinReasonRow,
     PinRow,
     PoolRow,
@@ -153,6 +167,14 @@ PINS = {
     PIN_SEQUENCE: "pin_sequence",
     PIN_UNKNOWN: "pin_unknown",
 }
+#: As PgBouncer's SHOW MEM calls what it has of the same.
+STORE_NAMES = {
+    STORE_CLIENTS: "client_cache",
+    STORE_BLOCKS: "iobuf_256_cache",
+    STORE_BLOCKS + 1: "iobuf_1024_cache",
+    STORE_BLOCKS + 2: "iobuf_cache",
+    STORE_LARGE_BLOCKS: "iobuf_large_bytes",
+}
 REPLICATION = {
     Replication.REPLICATION_NONE: "none",
     Replication.REPLICATION_PHYSICAL: "physical",
@@ -173,10 +195,17 @@ class Totals(NamedTuple):
 
 
 cdef str text(const char *value):
-    return "" if value == NULL else (<bytes>value).decode("utf-8", "replace")
+    return "" if value == NULL else PyUnicode_DecodeUTF8(value, <Py_ssize_t>strlen(value), b"replace")
+
+
+cdef str again(const char *value, const char *before, str shown):
+    """`shown` if that is what the text before was shown as: most rows have the same in a column."""
+    return shown if shown is not None and strcmp(value, before) == 0 else text(value)
 
 
 cdef str first_pin(int pins):
+    if not pins:
+        return ""
     for bit, code in PINS.items():
         if pins & bit:
             return code
@@ -205,6 +234,7 @@ cdef class Engine:
     cdef object server_tls  # TlsPlan in force: with another one, servers are opened anew
     cdef dict consoles  # id of a console client -> (worker, slot)
     cdef dict asking  # the same of clients whose login waits for an answer
+    cdef object looking  # a lock: one snapshot at a time
     cdef bint stopped
 
     def __cinit__(self, listeners, proxied=()):
@@ -214,6 +244,7 @@ cdef class Engine:
         self.threads = []
         self.consoles = {}
         self.asking = {}
+        self.looking = threading.Lock()
         if not 1 <= len(listeners) <= MOST_WORKERS:
             raise ValueError(f"workers must be 1 to {MOST_WORKERS}, not {len(listeners)}")
         self.shared = <Shared *>calloc(1, sizeof(Shared))
@@ -490,12 +521,15 @@ cdef class Engine:
         return rows
 
     cdef int look(self, Snapshot *snapshot) except -1:
-        """Have the workers fill `snapshot`, of which `of_pins` is set; the caller frees its rows."""
+        """Have the workers fill `snapshot`, of which `kind` is set; the caller frees its rows.
+
+        One at a time: a worker has but one place where it goes on.
+        """
         cdef Mail *mail
         cdef uint64_t count
         snapshot.rows = NULL
         snapshot.count = snapshot.room = 0
-        snapshot.failed = False
+        snapshot.failed = snapshot.begun = False
         if self.stopped or not self.threads:
             return 0
         snapshot.done_fd = eventfd(0, EFD_CLOEXEC)
@@ -504,33 +538,73 @@ cdef class Engine:
             free(mail)
             raise MemoryError
         mail.data = snapshot
-        mail_send(&self.shared.workers[0], mail)
-        with nogil:
-            read(snapshot.done_fd, &count, sizeof(count))
-            close(snapshot.done_fd)
+        with self.looking:
+            mail_send(&self.shared.workers[0], mail)
+            with nogil:
+                read(snapshot.done_fd, &count, sizeof(count))
+        close(snapshot.done_fd)
         return 0
 
     def clients(self):
         cdef Snapshot snapshot
         cdef ClientSnap *row
-        snapshot.of_pins = False
+        cdef ClientSnap *before
+        cdef str user, database, address, local, application, tls, sni
+        user = database = address = local = application = tls = sni = None
+        snapshot.kind = SNAP_CLIENTS
         self.look(&snapshot)
         rows = []
         for i in range(snapshot.count):
             row = &(<ClientSnap *>snapshot.rows)[i]
-            rows.append(ClientRow(
-                row.id, text(row.user), text(row.database), CLIENT_STATES.get(row.state, ""),
-                text(row.address), row.port, text(row.local_address), row.local_port,
-                row.connected_us, row.request_us, row.wait_us, row.link, text(row.application_name),
-                row.worker, first_pin(row.pins), text(row.tls), text(row.sni),
-                REPLICATION[row.replication], row.prepared_statements, row.channels))
+            before = row - 1 if i else row
+            user = again(row.user, before.user, user)
+            database = again(row.database, before.database, database)
+            address = again(row.address, before.address, address)
+            local = again(row.local_address, before.local_address, local)
+            application = again(row.application_name, before.application_name, application)
+            tls = again(row.tls, before.tls, tls)
+            sni = again(row.sni, before.sni, sni)
+            # Not through the class's own constructor, which costs as much as all the rest: there may be thousands.
+            rows.append(tuple.__new__(ClientRow, (
+                row.id, user, database, CLIENT_STATES.get(row.state, ""), address, row.port, local, row.local_port,
+                row.connected_us, row.request_us, row.wait_us, row.link, application, row.worker, first_pin(row.pins),
+                tls, sni, REPLICATION[row.replication], row.prepared_statements, row.channels,
+                row.fd, row.held, row.remain, row.unsent)))
         free(snapshot.rows)
+        return rows
+
+    def memory(self):
+        cdef Snapshot snapshot
+        cdef MemorySnap *row
+        cdef Pool *pool
+        cdef long pools = 0
+        snapshot.kind = SNAP_MEMORY
+        self.look(&snapshot)
+        stores = {}
+        for i in range(snapshot.count):
+            row = &(<MemorySnap *>snapshot.rows)[i]
+            _, used, free_ones = stores.get(row.store, (0, 0, 0))
+            stores[row.store] = (row.size, used + row.used, free_ones + row.free)
+        free(snapshot.rows)
+        rows = [MemoryRow(STORE_NAMES[store], *numbers) for store, numbers in sorted(stores.items())]
+        pthread_mutex_lock(&self.shared.server_lock)
+        used = self.shared.servers_out
+        there = self.shared.server_chunk_count * SERVERS_AT_ONCE
+        pthread_mutex_unlock(&self.shared.server_lock)
+        rows.append(MemoryRow("server_cache", sizeof(Server), used, there - used))
+        pthread_mutex_lock(&self.shared.pools.lock)
+        pool = self.shared.pools.first
+        while pool != NULL:
+            pools += 1
+            pool = pool.next
+        pthread_mutex_unlock(&self.shared.pools.lock)
+        rows.append(MemoryRow("pool_cache", sizeof(Pool), pools, 0))
         return rows
 
     def pins(self):
         cdef Snapshot snapshot
         cdef PinSnap *row
-        snapshot.of_pins = True
+        snapshot.kind = SNAP_PINS
         self.look(&snapshot)
         rows = []
         for i in range(snapshot.count):
@@ -688,7 +762,8 @@ cdef object server_row(Shared *shared, Pool *pool, Server *server, uint64_t now)
         server.connected_us + shared.wall_offset_us, server.request_us + shared.wall_offset_us,
         int(server.pooled.generation != pool.generation), client.id if client != NULL else 0,
         server.backend_pid, "", load_i32(&server.pooled.worker), text(server.tls),
-        REPLICATION[server.replication], server.shelf.count, load_i32(&server.channels))
+        REPLICATION[server.replication], server.shelf.count, load_i32(&server.channels),
+        server.conn.fd, server.remain, server.conn.out.size)
 
 
 cdef void drop_notes(Shared *shared) noexcept nogil:

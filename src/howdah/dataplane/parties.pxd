@@ -458,6 +458,7 @@ cdef struct Worker:
     size_t staged_size
     Client *clients
     int client_count
+    Client *looked_at  # where the snapshot under way goes on, see `snapshot`
     Client *free_clients
     Client **chunks
     uint32_t chunk_count

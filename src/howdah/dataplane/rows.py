@@ -116,6 +116,10 @@ class ClientRow(NamedTuple):
     replication: str  # none, logical, physical
     prepared_statements: int
     channels: int  # that it listens to
+    fd: int = -1
+    held: int = 0  # bytes that were read and have to wait
+    remain: int = 0  # bytes still to come of the message that is being passed on
+    unsent: int = 0  # bytes that wait until they can be sent
 
 
 class ServerRow(NamedTuple):
@@ -138,6 +142,18 @@ class ServerRow(NamedTuple):
     replication: str  # as its client's
     prepared_statements: int  # of its clients'
     channels: int  # that it listens to for all clients of the database
+    fd: int = -1
+    remain: int = 0  # as a client's
+    unsent: int = 0
+
+
+class MemoryRow(NamedTuple):
+    """Things of one size."""
+
+    name: str
+    size: int  # of one, in bytes
+    used: int
+    free: int  # kept for the next
 
 
 class PinRow(NamedTuple):

@@ -4,6 +4,9 @@ from libc.stdint cimport uint32_t, uint8_t
 
 from howdah.dataplane.parties cimport Server, ServerState, Shared, Worker
 
+cdef enum:
+    SERVERS_AT_ONCE = 16  # allocated together
+
 cdef Server *server_new(Worker *w) noexcept nogil
 cdef void entry_free(Server *server) noexcept nogil
 cdef void server_free(Worker *w, Server *server) noexcept nogil

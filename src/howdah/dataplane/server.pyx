@@ -38,9 +38,6 @@ from howdah.dataplane.timers cimport timer_disarm
 from howdah.wire.startup cimport REPLICATION_NONE, next_parameter
 from howdah.wire.tags cimport IDLE
 
-cdef enum:
-    SERVERS_AT_ONCE = 16  # allocated together
-
 cdef uint32_t[SERVER_STATES] LEGAL
 LEGAL[<int>SERVER_FREE] = 1 << SERVER_CONNECTING
 LEGAL[<int>SERVER_CONNECTING] = 1 << SERVER_LOGIN | 1 << SERVER_CLOSING | 1 << SERVER_FREE

@@ -157,7 +157,7 @@ from howdah.dataplane.reply_queue cimport is_streaming, work_to_do
 from howdah.dataplane.routes cimport CPlan, Route, find_route, find_session_rules, find_time_limits
 from howdah.dataplane.server cimport at_rest, server_move
 from howdah.dataplane.server_login cimport open_server, server_login, server_login_late
-from howdah.dataplane.snapshot cimport Snapshot, take_snapshot
+from howdah.dataplane.snapshot cimport LOOK_MORE, Snapshot, take_snapshot
 from howdah.dataplane.turn cimport STAGE_SIZE
 from howdah.dataplane.timers cimport Timer, next_expired, next_tick, timer_arm, wheel_init, wheel_ticks
 from howdah.dataplane.welcome cimport welcomes_free
@@ -715,7 +715,9 @@ cdef void snapshot_here(Worker *w, Mail *mail) noexcept nogil:
     """Add our rows and send the mail on; the last worker tells who asked."""
     cdef Snapshot *snapshot = <Snapshot *>mail.data
     cdef uint64_t one = 1
-    take_snapshot(w, snapshot)
+    if take_snapshot(w, snapshot) == LOOK_MORE:
+        mail_send(w, mail)
+        return
     if w.index + 1 < w.shared.worker_count:
         mail_send(&w.shared.workers[w.index + 1], mail)
         return

@@ -128,6 +128,11 @@ class ServiceSettings(Table):
         "user that howdah runs as.",
     )
     stats_users: Words = setting((), "Users who may look at the console (database `pgbouncer`).")
+    exact_columns_for: Words = setting(
+        ("pgmetrics",),
+        "Programs, by `application_name`, to which `SHOW` answers with the columns of PgBouncer 1.25 and none of "
+        "howdah's own: those that count columns. `SELECT` has all of them.",
+    )
     ignore_startup_parameters: Words = setting(
         (), "Startup parameters that are accepted from clients and dropped, such as `extra_float_digits`."
     )

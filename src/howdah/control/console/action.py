@@ -3,11 +3,22 @@
 from asyncio import Future
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from howdah.control.console.columns import Cell, Column
 
 IDLE, IN_TRANSACTION, FAILED = b"I", b"T", b"E"
+#: Of what a refusal repeats of a statement.
+_SHOWN = 60
+
+
+class Shown(Protocol):
+    """A word of a statement, as far as a refusal repeats it."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def gap(self) -> bool: ...
 
 
 class ConsoleError(Exception):
@@ -19,6 +30,14 @@ class ConsoleError(Exception):
         self.message = message
         self.hint = hint
         self.severity = severity
+
+
+def invalid(statement: Sequence[Shown], hint: str = "") -> ConsoleError:
+    """What is no command, in PgBouncer's words."""
+    text = "".join(f" {token.text}" if token.gap else token.text for token in statement).lstrip()
+    shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    hint = hint or "SHOW HELP lists what the console understands."
+    return ConsoleError("08P01", f"invalid command '{shown}', use SHOW HELP;", hint)
 
 
 @dataclass(slots=True)
@@ -36,6 +55,7 @@ class Outcome(NamedTuple):
     tag: str  # of CommandComplete
     rows: Sequence[Sequence[Cell]] = ()
     notice: str = ""
+    detail: str = ""  # of the notice
     reported: tuple[tuple[str, str], ...] = ()  # ParameterStatus to send
 
 
@@ -44,3 +64,5 @@ class Action:
     perform: Callable[[SessionState], Outcome | Future[Outcome]]  # a future for what takes its time
     columns: tuple[Column, ...] | None = None  # None: no result set
     ends_transaction: bool = False  # may run in a failed transaction
+    parameters: tuple[int, ...] = ()  # OIDs of $1, $2 and so on
+    bind: Callable[[Sequence[Cell]], "Action"] | None = None  # with values for these; None: there are none

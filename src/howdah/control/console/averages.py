@@ -23,30 +23,31 @@ class Averages:
 
     def of(self, database: str) -> StatsRow:
         """Counts and bytes per second, xact_time and query_time per item, wait_time per second; microseconds."""
-        seconds = self._newer.at - self._older.at
         new = self._newer.totals.get(database)
-        if new is None or seconds <= 0:
+        if new is None:
             return StatsRow(database)
-        old = self._older.totals.get(database, StatsRow(database))
+        return self._between(self._older.totals.get(database, StatsRow(database)), new)
 
-        def per_second(later: int, earlier: int) -> int:
-            return int((later - earlier) / seconds)
+    def of_all(self) -> StatsRow:
+        """The same for all databases together."""
+        return self._between(summed("", self._older.totals.values()), summed("", self._newer.totals.values()))
 
-        return StatsRow(
-            database=database,
-            server_assignment_count=per_second(new.server_assignment_count, old.server_assignment_count),
-            xact_count=per_second(new.xact_count, old.xact_count),
-            query_count=per_second(new.query_count, old.query_count),
-            bytes_received=per_second(new.bytes_received, old.bytes_received),
-            bytes_sent=per_second(new.bytes_sent, old.bytes_sent),
-            xact_time_us=_per_item(new.xact_time_us - old.xact_time_us, new.xact_count - old.xact_count),
-            query_time_us=_per_item(new.query_time_us - old.query_time_us, new.query_count - old.query_count),
-            wait_time_us=per_second(new.wait_time_us, old.wait_time_us),
-            client_parse_count=per_second(new.client_parse_count, old.client_parse_count),
-            server_parse_count=per_second(new.server_parse_count, old.server_parse_count),
-            bind_count=per_second(new.bind_count, old.bind_count),
-            client_login_count=per_second(new.client_login_count, old.client_login_count),
+    def _between(self, old: StatsRow, new: StatsRow) -> StatsRow:
+        seconds = self._newer.at - self._older.at
+        if seconds <= 0:
+            return StatsRow(new.database)
+        grown = StatsRow(new.database, *(later - earlier for later, earlier in zip(new[1:], old[1:], strict=True)))
+        rates = StatsRow(new.database, *(int(count / seconds) for count in grown[1:]))
+        return rates._replace(
+            xact_time_us=_per_item(grown.xact_time_us, grown.xact_count),
+            query_time_us=_per_item(grown.query_time_us, grown.query_count),
         )
+
+
+def summed(name: str, rows: Iterable[StatsRow]) -> StatsRow:
+    """One row for all of them."""
+    numbers = [row[1:] for row in rows]
+    return StatsRow(name, *map(sum, zip(*numbers, strict=True)))
 
 
 def _per_item(time_us: int, count: int) -> int:

@@ -5,18 +5,20 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 #: What a cell may hold; None is NULL.
-Cell = str | int | None
+Cell = str | int | float | bytes | None
 
-_INT4_MAX = 2**31 - 1
+INT4_MAX = 2**31 - 1
 _NUMERIC_BASE = 10_000
 
 
 class ColumnType(NamedTuple):
-    """A PostgreSQL type by its OID and typlen, and how its values are sent in binary."""
+    """A PostgreSQL type by its OID and typlen, how its values are sent, and what SELECT calls it."""
 
     oid: int
     length: int
     binary: Callable[[Cell], bytes]
+    name: str
+    text: Callable[[Cell], str] = str
 
 
 class Column(NamedTuple):
@@ -53,23 +55,46 @@ def _whole(value: Cell) -> int:
     return value
 
 
-TEXT = ColumnType(25, -1, _text_binary)
-INT4 = ColumnType(23, 4, _int4_binary)
-INT8 = ColumnType(20, 8, _int8_binary)
-NUMERIC = ColumnType(1700, -1, _numeric_binary)
+def _float8_binary(value: Cell) -> bytes:
+    return struct.pack("!d", float(value or 0))
 
-_BY_LETTER = {"t": TEXT, "i": INT4, "q": INT8, "n": NUMERIC}
+
+def _bytea_text(value: Cell) -> str:
+    return "\\x" + _bytes(value).hex()
+
+
+def _bytes(value: Cell) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
+def _bool_binary(value: Cell) -> bytes:
+    return b"\1" if value else b"\0"
+
+
+def _bool_text(value: Cell) -> str:
+    return "t" if value else "f"
+
+
+TEXT = ColumnType(25, -1, _text_binary, "TEXT")
+INT4 = ColumnType(23, 4, _int4_binary, "INT4")
+INT8 = ColumnType(20, 8, _int8_binary, "INT8")
+NUMERIC = ColumnType(1700, -1, _numeric_binary, "NUMERIC")
+FLOAT8 = ColumnType(701, 8, _float8_binary, "FLOAT8")
+BYTEA = ColumnType(17, -1, _bytes, "BYTEA", _bytea_text)
+BOOL = ColumnType(16, 1, _bool_binary, "BOOL", _bool_text)
+
+_BY_LETTER = {"t": TEXT, "i": INT4, "q": INT8, "n": NUMERIC, "b": BYTEA}
 
 
 def columns(spec: str) -> tuple[Column, ...]:
-    """`columns("database t, cl_active i")`: t text, i int4, q int8, n numeric."""
+    """`columns("database t, cl_active i")`: t text, i int4, q int8, n numeric, b bytea."""
     pairs = (item.split() for item in spec.split(","))
     return tuple(Column(name, _BY_LETTER[letter]) for name, letter in pairs)
 
 
-def encode(column: Column, value: str | int, binary: bool) -> bytes:
+def encode(column: Column, value: str | float | bytes, binary: bool) -> bytes:
     """`value` as it goes into a DataRow."""
-    if column.type is INT4 and isinstance(value, int) and not -_INT4_MAX <= value <= _INT4_MAX:
+    if column.type is INT4 and isinstance(value, int) and not -INT4_MAX <= value <= INT4_MAX:
         # A count past int4 (2,147,483,647) must not break the message: PgBouncer's type cannot say more.
-        value = _INT4_MAX if value > 0 else -_INT4_MAX - 1
-    return column.type.binary(value) if binary else str(value).encode()
+        value = INT4_MAX if value > 0 else -INT4_MAX - 1
+    return column.type.binary(value) if binary else column.type.text(value).encode()

@@ -30,8 +30,10 @@ class Desk:
     def handle(self, event: Event) -> None:
         if event.kind == EventKind.CONSOLE_OPEN:
             user = event.user or _startup_parameter(event.detail, b"user")
-            self._sessions[event.id] = Session(self._commands, user, event.address.startswith("unix"))
+            application = _startup_parameter(event.detail, b"application_name")
+            self._sessions[event.id] = Session(self._commands, user, event.address.startswith("unix"), application)
             self._use.users[event.id] = user
+            self._use.programs[event.id] = application
         elif event.kind == EventKind.CONSOLE_DATA:
             self._answer(event.id, lambda session: session.receive(event.detail))
         else:
@@ -59,6 +61,7 @@ class Desk:
     def _forget(self, client: int) -> None:
         self._sessions.pop(client, None)
         self._use.users.pop(client, None)
+        self._use.programs.pop(client, None)
 
     @staticmethod
     def _guarded(client: int, session: Session, ask: Callable[[Session], Answer]) -> Answer:

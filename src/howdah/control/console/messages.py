@@ -4,10 +4,11 @@ Only what a console needs; the data plane's own framing is in `howdah.wire`.
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from howdah.control.console.action import ConsoleError
-from howdah.control.console.columns import Cell, Column, encode
+from howdah.control.console.columns import INT4, INT4_MAX, INT8, NUMERIC, TEXT, Cell, Column, encode
 
 
 class BodyReader:
@@ -68,7 +69,9 @@ NO_DATA = message(b"n")
 EMPTY_QUERY = message(b"I")
 PORTAL_SUSPENDED = message(b"s")
 _NULL = b"\xff\xff\xff\xff"  # a length of -1
-NO_PARAMETERS = message(b"t", b"\0\0")
+
+
+_USUAL = frozenset((TEXT, INT4, INT8, NUMERIC))
 
 
 def ready_for_query(status: bytes) -> bytes:
@@ -83,6 +86,10 @@ def parameter_status(name: str, value: str) -> bytes:
     return message(b"S", _string(name) + _string(value))
 
 
+def parameter_description(oids: Sequence[int]) -> bytes:
+    return message(b"t", struct.pack(f"!h{len(oids)}i", len(oids), *oids))
+
+
 def row_description(columns: Sequence[Column], binary: Sequence[bool]) -> bytes:
     fields = (
         _string(column.name) + struct.pack("!ihihih", 0, 0, column.type.oid, column.type.length, -1, int(wanted))
@@ -91,27 +98,55 @@ def row_description(columns: Sequence[Column], binary: Sequence[bool]) -> bytes:
     return message(b"T", struct.pack("!h", len(columns)) + b"".join(fields))
 
 
-def data_row(columns: Sequence[Column], binary: Sequence[bool], cells: Sequence[Cell]) -> bytes:
-    parts = [len(columns).to_bytes(2, "big")]
-    for column, wanted, cell in zip(columns, binary, cells, strict=True):
+class _Cells(dict[Any, bytes]):
+    """Texts and whole numbers in text format, each with its length in front.
+
+    Most values of a table are in it a thousand times: each is put together once, whatever its column.
+    """
+
+    def __init__(self) -> None:
+        self[None] = _NULL
+
+    def __missing__(self, cell: Any) -> bytes:
+        if type(cell) is int and not -INT4_MAX <= cell <= INT4_MAX:
+            raise OverflowError  # how that is written is the column's affair
+        value = str(cell).encode()
+        found = self[cell] = len(value).to_bytes(4, "big") + value
+        return found
+
+
+def data_rows(columns: Sequence[Column], binary: Sequence[bool], rows: Iterable[Sequence[Cell]]) -> Iterator[bytes]:
+    """A DataRow for each."""
+    usual = not any(binary) and all(column.type in _USUAL for column in columns)
+    count, cells = len(columns).to_bytes(2, "big"), _Cells()
+    for row in rows:
+        try:
+            body = b"".join(map(cells.__getitem__, row)) if usual else _body(columns, binary, row)
+        except OverflowError:
+            body = _body(columns, binary, row)
+        yield b"D" + (len(body) + 6).to_bytes(4, "big") + count + body
+
+
+def _body(columns: Sequence[Column], binary: Sequence[bool], row: Sequence[Cell]) -> bytes:
+    parts: list[bytes] = []
+    for column, wanted, cell in zip(columns, binary, row, strict=True):
         if cell is None:
             parts.append(_NULL)
         else:
             value = encode(column, cell, wanted)
             parts += (len(value).to_bytes(4, "big"), value)
-    return message(b"D", b"".join(parts))
+    return b"".join(parts)
 
 
 def error(failure: ConsoleError) -> bytes:
-    return _report(b"E", failure.severity, failure.sqlstate, failure.message, failure.hint)
+    return _report(b"E", failure.severity, failure.sqlstate, failure.message, H=failure.hint)
 
 
-def notice(text: str) -> bytes:
-    return _report(b"N", "NOTICE", "00000", text, "")
+def notice(text: str, detail: str = "") -> bytes:
+    return _report(b"N", "NOTICE", "00000", text, D=detail)
 
 
-def _report(tag: bytes, severity: str, sqlstate: str, text: str, hint: str) -> bytes:
+def _report(tag: bytes, severity: str, sqlstate: str, text: str, **more: str) -> bytes:
     fields = [("S", severity), ("V", severity), ("C", sqlstate), ("M", text)]
-    if hint:
-        fields.append(("H", hint))
+    fields += [(name, value) for name, value in more.items() if value]
     return message(tag, b"".join(name.encode() + _string(value) for name, value in fields) + b"\0")

@@ -15,6 +15,7 @@ from howdah.control.console.action import FAILED, IN_TRANSACTION, Action, Consol
 from howdah.control.console.columns import Cell, Column
 from howdah.control.console.commands import Commands
 from howdah.control.console.messages import BodyReader
+from howdah.control.console.parameters import value_of
 from howdah.control.console.statements import Statement, split
 
 T = TypeVar("T")
@@ -53,9 +54,13 @@ class _Portal:
 class Session:
     """Answers one client.  `receive` never raises: what is wrong becomes an ErrorResponse."""
 
-    def __init__(self, commands: Commands, user: str = "", over_unix_socket: bool = False) -> None:
+    def __init__(
+        self, commands: Commands, user: str = "", over_unix_socket: bool = False, application_name: str = ""
+    ) -> None:
         self._commands = commands
         self._state = SessionState(user, over_unix_socket)
+        if application_name:
+            self._state.variables["application_name"] = application_name
         self._portals: dict[str, _Portal] = {}
         self._pending = bytearray()  # an incomplete message, or what comes while a statement waits
         self._skipping = False  # after an error in the extended protocol, until Sync
@@ -143,6 +148,8 @@ class Session:
             out.append(messages.EMPTY_QUERY)
         for statement in statements:
             action = self._action(statement)
+            if action.parameters:
+                raise ConsoleError("42P02", "there is no parameter $1", "A simple query has no values for parameters.")
             outcome = yield from self._perform(action, out)
             if action.columns is not None:
                 text_only = (False,) * len(action.columns)
@@ -171,19 +178,15 @@ class Session:
 
     def _parse(self, reader: BodyReader, out: list[bytes]) -> None:
         name, text = reader.text(), reader.text()
-        types = [reader.int32() for _ in range(reader.int16())]
+        types = tuple(reader.int32() for _ in range(reader.int16()))
         reader.end()
         statements = split(text)
         if len(statements) > 1:
             raise ConsoleError("42601", "cannot insert multiple commands into a prepared statement")
-        if types or any(token.kind == "parameter" for statement in statements for token in statement):
-            raise ConsoleError(
-                "0A000", "parameters are not supported in the console", "Write the value into the statement's text."
-            )
         if name and name in self._state.prepared:
             raise ConsoleError("42P05", f'prepared statement "{name}" already exists')
         _check_room(self._state.prepared)
-        self._state.prepared[name] = self._action(statements[0]) if statements else None
+        self._state.prepared[name] = self._action(statements[0], types) if statements else None
         out.append(messages.PARSE_COMPLETE)
 
     def _bind(self, reader: BodyReader, out: list[bytes]) -> None:
@@ -193,10 +196,14 @@ class Session:
         result_formats = [reader.int16() for _ in range(reader.int16())]
         reader.end()
         action = self._prepared(name)
-        if values or len(parameter_formats) > 1:
+        wanted = action.parameters if action else ()
+        if len(values) != len(wanted):
             raise ConsoleError(
-                "08P01", f"bind message supplies {len(values)} parameters, but prepared statement requires 0"
+                "08P01",
+                f"bind message supplies {len(values)} parameters, but prepared statement requires {len(wanted)}",
             )
+        if action is not None and action.bind is not None:
+            action = action.bind(_values(wanted, parameter_formats, values))
         if portal and portal in self._portals:
             raise ConsoleError("42P03", f'cursor "{portal}" already exists')
         _check_room(self._portals)
@@ -209,7 +216,7 @@ class Session:
         if kind == b"S":
             action = self._prepared(name)
             columns = action.columns if action else None
-            out.append(messages.NO_PARAMETERS)
+            out.append(messages.parameter_description(action.parameters if action else ()))
             binary: tuple[bool, ...] = (False,) * len(columns or ())
         else:
             portal = self._portal(kind, name)
@@ -248,8 +255,8 @@ class Session:
 
     # --- what both share
 
-    def _action(self, statement: Statement) -> Action:
-        return self._commands.action(statement)
+    def _action(self, statement: Statement, types: Sequence[int] = ()) -> Action:
+        return self._commands.action(statement, self._state, types)
 
     def _perform(self, action: Action, out: list[bytes]) -> Work[Outcome]:
         if self._state.transaction == FAILED and not action.ends_transaction:
@@ -262,7 +269,7 @@ class Session:
             yield outcome
             outcome = outcome.result()
         if outcome.notice:
-            out.append(messages.notice(outcome.notice))
+            out.append(messages.notice(outcome.notice, outcome.detail))
         out.extend(messages.parameter_status(name, value) for name, value in outcome.reported)
         return outcome
 
@@ -287,7 +294,19 @@ class Session:
 
 
 def _rows(columns: Sequence[Column], binary: Sequence[bool], rows: Iterable[Sequence[Cell]]) -> list[bytes]:
-    return [messages.data_row(columns, binary, row) for row in rows] if columns else []
+    return list(messages.data_rows(columns, binary, rows)) if columns else []
+
+
+def _values(oids: Sequence[int], formats: Sequence[int], values: Sequence[bytes | None]) -> list[Cell]:
+    """Bind's values: formats as those of results."""
+    if any(code not in (0, 1) for code in formats):
+        raise ConsoleError("08P01", "unsupported format code in Bind message")
+    if len(formats) <= 1:
+        formats = (formats[0] if formats else 0,) * len(values)
+    if len(formats) != len(values):
+        raise ConsoleError("08P01", f"bind message has {len(formats)} parameter formats but {len(values)} parameters")
+    given = zip(oids, formats, values, strict=True)
+    return [value_of(number, oid, code == 1, raw) for number, (oid, code, raw) in enumerate(given, 1)]
 
 
 def _result_formats(wanted: Sequence[int], action: Action | None) -> tuple[bool, ...]:

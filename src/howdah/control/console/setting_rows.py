@@ -1,8 +1,8 @@
 """The rows of SHOW CONFIG, from the schema that all settings come from."""
 
-from howdah.control.auth.hba import rules_of_auth_type
 from howdah.control.config.schema import GlobalSettings, Reload
-from howdah.control.console.show import Setting
+from howdah.control.config.shown import shown
+from howdah.control.console.table import Setting
 
 
 def setting_rows(settings: GlobalSettings) -> list[Setting]:
@@ -11,35 +11,5 @@ def setting_rows(settings: GlobalSettings) -> list[Setting]:
         extra = field.json_schema_extra
         reload = extra["reload"] if isinstance(extra, dict) else Reload.RESTART
         default = field.get_default(call_default_factory=True, validated_data={})
-        rows.append(
-            Setting(key, _written(key, getattr(settings, key)), _written(key, default), reload == Reload.RELOAD)
-        )
+        rows.append(Setting(key, shown(key, getattr(settings, key)), shown(key, default), reload == Reload.RELOAD))
     return rows
-
-
-def _written(key: str, value: object) -> str:
-    """As PgBouncer shows it: 1 and 0 for switches, seconds as a bare number, permissions in octal.  What it does not
-    have is shown as it can be set.
-    """
-    if key == "auth_ldap_options":
-        return _without_secrets(str(value))
-    if key == "unix_socket_mode":
-        return f"0{value:o}"
-    if key == "max_pinned":
-        return f"{value}%"
-    if isinstance(value, bool):
-        return str(int(value))
-    if isinstance(value, float):
-        return f"{value:g}"
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-
-
-def _without_secrets(ldap_options: str) -> str:
-    """LDAP's options as they are understood; one of them can be a password."""
-    if not ldap_options:
-        return ""
-    try:
-        (line,) = rules_of_auth_type("ldap", ldap_options)
-    except ValueError:
-        return "***"  # written for another auth_type, and not understood
-    return " ".join(f"{name}={'***' if 'passwd' in name else value}" for name, value in line.options.items())

@@ -17,7 +17,7 @@ _TOKEN = re.compile(
   | (?P<parameter> \$\d+ )
   | (?P<word>    [\w.]+ )
   | (?P<end>     ; )
-  | (?P<symbol>  [^\s'"] )
+  | (?P<symbol>  <= | >= | <> | != | \|\| | :: | ->>? | [^\s'"] )
     """,
     re.VERBOSE,
 )
@@ -27,6 +27,7 @@ _COMMENT_EDGE = re.compile(r"/\*|\*/")
 class Token(NamedTuple):
     kind: str  # string, name, parameter, word or symbol
     text: str  # without quotes; a word as it was written
+    gap: bool = False  # there is something that separates it from the one before
 
 
 Statement = tuple[Token, ...]
@@ -36,7 +37,7 @@ def split(text: str) -> list[Statement]:
     """The statements of `text`; empty ones are left out, as PostgreSQL does."""
     found: list[Statement] = []
     current: list[Token] = []
-    at = 0
+    at, gap = 0, False
     while at < len(text):
         match = _TOKEN.match(text, at)
         if match is None:
@@ -47,7 +48,8 @@ def split(text: str) -> list[Statement]:
             found.append(tuple(current))
             current = []
         elif kind not in ("space", "comment"):
-            current.append(Token(kind, _plain(kind, match.group())))
+            current.append(Token(kind, _plain(kind, match.group()), gap))
+        gap = kind in ("space", "comment")
     found.append(tuple(current))
     return [statement for statement in found if statement]
 
@@ -68,3 +70,14 @@ def _plain(kind: str, text: str) -> str:
     if kind == "string":
         return text[text.index("'") + 1 : -1].replace("''", "'")
     return text[1:-1].replace('""', '"') if kind == "name" else text
+
+
+def written(statement: Statement) -> str:
+    """As somebody could have written it."""
+    return "".join(f"{' ' if token.gap else ''}{_quoted(token)}" for token in statement).lstrip()
+
+
+def _quoted(token: Token) -> str:
+    if token.kind == "string":
+        return "'" + token.text.replace("'", "''") + "'"
+    return '"' + token.text.replace('"', '""') + '"' if token.kind == "name" else token.text

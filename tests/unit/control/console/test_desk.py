@@ -6,6 +6,7 @@ from collections.abc import Callable
 from howdah.control.console.commands import Commands
 from howdah.control.console.desk import Desk
 from howdah.control.console.show import ConsoleUse
+from howdah.control.reloaded import Reloaded
 from howdah.dataplane.rows import Event, EventKind, PoolRow
 from tests.kit import wire
 from tests.unit.control.console.engine_stub import EngineStub, facts
@@ -55,11 +56,13 @@ def test_a_fault_of_ours_ends_that_session_only() -> None:
     assert b"XX000" in text
 
 
-def _reloading(story: Callable[[Desk, EngineStub, list[asyncio.Future[str]]], None], problem: str = "") -> EngineStub:
+def _reloading(
+    story: Callable[[Desk, EngineStub, list[asyncio.Future[Reloaded]]], None], problem: str = ""
+) -> EngineStub:
     """Client 1 of a desk does as the story says; the reloads it asks for end afterwards."""
-    engine, asked = EngineStub(), list[asyncio.Future[str]]()
+    engine, asked = EngineStub(), list[asyncio.Future[Reloaded]]()
 
-    def ask() -> asyncio.Future[str]:
+    def ask() -> asyncio.Future[Reloaded]:
         asked.append(asyncio.get_running_loop().create_future())
         return asked[-1]
 
@@ -69,7 +72,7 @@ def _reloading(story: Callable[[Desk, EngineStub, list[asyncio.Future[str]]], No
         story(desk, engine, asked)
         await asyncio.sleep(0)
         for reload in asked:
-            reload.set_result(problem)
+            reload.set_result(Reloaded(problem))
         for _ in range(5):
             await asyncio.sleep(0)
 
@@ -78,7 +81,7 @@ def _reloading(story: Callable[[Desk, EngineStub, list[asyncio.Future[str]]], No
 
 
 def test_a_statement_that_waits_is_answered_when_it_is_done_and_what_follows_after_it() -> None:
-    def story(desk: Desk, engine: EngineStub, _: list[asyncio.Future[str]]) -> None:
+    def story(desk: Desk, engine: EngineStub, _: list[asyncio.Future[Reloaded]]) -> None:
         desk.handle(_event(EventKind.CONSOLE_DATA, 1, wire.query("SHOW VERSION; RELOAD; SHOW STATE")))
         desk.handle(_event(EventKind.CONSOLE_DATA, 1, wire.query("BEGIN")))
         (sent,) = engine.sent
@@ -103,7 +106,7 @@ def test_a_refused_reload_is_an_error_with_the_faults() -> None:
 
 
 def test_a_client_that_leaves_while_it_waits_is_forgotten() -> None:
-    def story(desk: Desk, _: EngineStub, __: list[asyncio.Future[str]]) -> None:
+    def story(desk: Desk, _: EngineStub, __: list[asyncio.Future[Reloaded]]) -> None:
         desk.handle(_event(EventKind.CONSOLE_DATA, 1, wire.query("RELOAD")))
         desk.handle(_event(EventKind.CONSOLE_CLOSED, 1))
 
@@ -122,4 +125,4 @@ def test_who_may_only_look_cannot_reload() -> None:
     desk = Desk(engine, Commands(facts(engine)), ConsoleUse())
     desk.handle(_event(EventKind.CONSOLE_OPEN, 1)._replace(user="bob"))
     desk.handle(_event(EventKind.CONSOLE_DATA, 1, wire.query("RELOAD")))
-    assert b"C42501\0" in engine.sent[0][1]
+    assert b"C08P01\0" in engine.sent[0][1]

@@ -1,5 +1,6 @@
 """One console session: the protocol of both kinds, errors, transactions, and any bytes at all."""
 
+import re
 import struct
 from decimal import Decimal
 
@@ -10,6 +11,7 @@ from psycopg.adapt import Transformer
 
 from howdah.control.console.columns import INT4, INT8, NUMERIC, Column, encode
 from howdah.control.console.session import LONGEST_MESSAGE, MOST_NAMES, Session
+from howdah.control.console.show import TABLES
 from tests.kit import wire
 from tests.kit.wire import Message, Replies
 from tests.unit.control.console.engine_stub import commands
@@ -73,20 +75,27 @@ def test_an_empty_query_is_answered_as_one(console: Console) -> None:
 def test_an_error_ends_the_query_and_not_the_session(console: Console) -> None:
     replies = console.ask(wire.query("SHOW VERSION; FLY; SHOW VERSION"))
     assert replies.shape == "T D C E Z"
-    assert (replies.error.sqlstate, replies.error.fields["S"]) == ("42601", "ERROR")
-    assert replies.error.fields["M"] == "unknown console command: FLY"
+    assert (replies.error.sqlstate, replies.error.fields["S"]) == ("08P01", "ERROR")
+    assert replies.error.fields["M"] == "invalid command 'FLY', use SHOW HELP;"
     assert console.ask(wire.query("SHOW VERSION")).shape == "T D C Z"
 
 
 @pytest.mark.parametrize(
     "sql, sqlstate, text",
     [
-        ("SHOW ME", "42601", "unknown console command: SHOW ME"),
-        ("SHOW", "42601", "unknown console command: SHOW"),
-        ("'POOLS'", "42601", "unknown console command: POOLS"),
+        ("SHOW ME", "08P01", "invalid command 'SHOW ME', use SHOW HELP;"),
+        ("SHOW", "08P01", "invalid command 'SHOW', use SHOW HELP;"),
+        ("SHOW POOLS please", "08P01", "invalid command 'SHOW POOLS please', use SHOW HELP;"),
+        ("'POOLS'", "08P01", "invalid command 'POOLS', use SHOW HELP;"),
         ("PAUSE app", "0A000", "command PAUSE is not supported by this version of howdah"),
-        ("SELECT version()", "0A000", "the console of howdah has no SELECT in this version: SELECT version ( )"),
-        ("SET default_pool_size = 5", "0A000", "cannot SET default_pool_size in the console in this version of howdah"),
+        ("RELOAD x", "08P01", "invalid command 'RELOAD x', use SHOW HELP;"),
+        ("SET default_pool_size", "08P01", "invalid command 'SET default_pool_size', use SHOW HELP;"),
+        (
+            "SET server_check_query = select 1",
+            "08P01",
+            "invalid command 'SET server_check_query = select 1', use SHOW HELP;",
+        ),
+        ("COMMIT PREPARED 'x'", "08P01", "invalid command 'COMMIT PREPARED x', use SHOW HELP;"),
         ("SET client_encoding = 'LATIN1'", "22023", "the console speaks UTF8 only, not LATIN1"),
         ("DEALLOCATE nothing", "26000", 'prepared statement "nothing" does not exist'),
     ],
@@ -94,7 +103,7 @@ def test_an_error_ends_the_query_and_not_the_session(console: Console) -> None:
 def test_what_the_console_cannot_do_is_said_with_a_hint(console: Console, sql: str, sqlstate: str, text: str) -> None:
     error = console.ask(wire.query(sql)).error
     assert (error.sqlstate, error.fields["M"]) == (sqlstate, text)
-    if sqlstate in ("42601", "0A000"):
+    if sqlstate in ("08P01", "0A000"):
         assert error.fields["H"]
 
 
@@ -102,8 +111,21 @@ def test_help_is_a_notice_with_each_table(console: Console) -> None:
     replies = console.ask(wire.query("SHOW HELP"))
     assert replies.shape == "C Z"
     (notice,) = replies.notices
-    assert "SHOW POOLS" in notice.fields["M"]
-    assert "SHOW SERVERS" in notice.fields["M"]
+    assert notice.fields["M"] == "Console usage"
+    words = re.findall(r"\w+", notice.fields["D"])
+    assert {table.name for table in TABLES} <= set(words)
+
+
+@pytest.mark.parametrize(
+    "sql, hint",
+    [
+        ("SHOW POOL", "Did you mean SHOW POOLS?"),
+        ("RELOADS", "Did you mean RELOAD?"),
+        ("SHOW", "SHOW takes one of: ACTIVE_SOCKETS, CLIENTS, CONFIG"),
+    ],
+)
+def test_a_mistyped_word_is_answered_with_the_right_one(console: Console, sql: str, hint: str) -> None:
+    assert console.ask(wire.query(sql)).error.fields["H"].startswith(hint)
 
 
 @pytest.mark.parametrize(
@@ -177,8 +199,8 @@ def test_an_error_skips_to_sync(console: Console) -> None:
 @pytest.mark.parametrize(
     "messages, sqlstate",
     [
-        (wire.parse("SHOW POOLS", types=[25]), "0A000"),
-        (wire.parse("SHOW $1"), "0A000"),
+        (wire.parse("SHOW $1"), "08P01"),
+        (wire.parse("RELOAD $1"), "0A000"),
         (wire.parse("SHOW POOLS; SHOW STATS"), "42601"),
         (wire.parse("SHOW POOLS", "a") + wire.parse("SHOW POOLS", "a"), "42P05"),
         (wire.bind(statement="nobody"), "26000"),

@@ -7,20 +7,24 @@ from typing import Any
 
 import pytest
 
+from howdah.control.config import Config, UserSettings
 from howdah.control.console.averages import Averages
-from howdah.control.console.columns import INT4, INT8, NUMERIC, TEXT
+from howdah.control.console.columns import BYTEA, INT4, INT8, NUMERIC, TEXT, columns
 from howdah.control.console.show import TABLES, Table
 from howdah.dataplane.plan import Plan
 from howdah.dataplane.rows import StatsRow
-from tests.unit.control.console.engine_stub import CLIENT, DATABASE, SERVER, SETTINGS, STATS, EngineStub, facts
+from tests.unit.control.console.engine_stub import CLIENT, DATABASE, POOL, SERVER, SETTINGS, STATS, EngineStub, facts
 
 BY_NAME = {table.name: table for table in TABLES}
-LETTERS = {TEXT: "t", INT4: "i", INT8: "q", NUMERIC: "n"}
+LETTERS = {TEXT: "t", INT4: "i", INT8: "q", NUMERIC: "n", BYTEA: "b"}
 _CONNECTIONS = (
     "type t, user t, database t, replication t, state t, addr t, port i, local_addr t, local_port i, connect_time t, "
     "request_time t, wait i, wait_us i, close_needed i, ptr t, link t, remote_pid i, tls t, application_name t, "
     "prepared_statements i, id i"
 )
+_BUFFERS = "recv_pos i, pkt_pos i, pkt_remain i, send_pos i, send_remain i, pkt_avail i, send_avail i"
+#: Tables that have nothing to show.
+EMPTY = {"PEERS", "PEER_POOLS", "DNS_ZONES"}
 #: From PgBouncer 1.25's admin.c and stats.c; howdah's own columns may only follow.
 PGBOUNCER = {
     "VERSION": "version t",
@@ -57,6 +61,22 @@ PGBOUNCER = {
         "xact_time n, query_time n, wait_time n, avg_client_parse_count n, avg_server_parse_count n, "
         "avg_bind_count n, avg_client_login_count n"
     ),
+    "TOTALS": "name t, value n",
+    "USERS": (
+        "name t, pool_size t, reserve_pool_size t, pool_mode t, max_user_connections i, current_connections i, "
+        "max_user_client_connections i, current_client_connections i"
+    ),
+    "SOCKETS": f"{_CONNECTIONS}, {_BUFFERS}",
+    "ACTIVE_SOCKETS": f"{_CONNECTIONS}, {_BUFFERS}",
+    "FDS": (
+        "fd i, task t, user t, database t, addr t, port i, cancel q, link i, client_encoding t, std_strings t, "
+        "datestyle t, timezone t, password t, scram_client_key b, scram_server_key b"
+    ),
+    "PEERS": "peer_id i, host t, port i, pool_size i",
+    "PEER_POOLS": "peer_id i, cl_active_cancel_req i, cl_waiting_cancel_req i, sv_active_cancel i, sv_login i",
+    "MEM": "name t, size i, used i, free i, memtotal i",
+    "DNS_HOSTS": "hostname t, ttl q, addrs t",
+    "DNS_ZONES": "zonename t, serial q, count i",
 }
 
 
@@ -76,11 +96,22 @@ def test_columns_begin_with_those_of_pgbouncer(name: str) -> None:
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 def test_each_row_fits_its_columns(table: Table) -> None:
     rows = list(table.rows(facts()))
-    assert rows
+    assert rows or table.name in EMPTY
     for row in rows:
         for column, cell in zip(table.columns, row, strict=True):
             expected = str if column.type is TEXT else int
             assert cell is None or type(cell) is expected, (column.name, cell)
+
+
+@pytest.mark.parametrize(
+    "name, count", [("POOLS", 17), ("CLIENTS", 21), ("SERVERS", 21), ("STATS", 23), ("DATABASES", 17), ("SOCKETS", 28)]
+)
+def test_the_columns_of_its_last_release_are_known(name: str, count: int) -> None:
+    assert len(BY_NAME[name].exact) == count
+    released = [column.name for column in columns(PGBOUNCER[name])]
+    assert [BY_NAME[name].columns[at].name for at in BY_NAME[name].exact] == [
+        column for column in released if not column.endswith("client_login_count")
+    ]
 
 
 def test_a_wait_is_split_into_seconds_and_microseconds() -> None:
@@ -123,12 +154,20 @@ def test_a_console_client_is_active_in_its_database() -> None:
     assert (row["user"], row["database"], row["state"]) == ("alice", "pgbouncer", "active")
 
 
+def test_a_console_client_is_shown_with_what_it_calls_itself() -> None:
+    known = facts(EngineStub(client_rows=[CLIENT._replace(id=11, state="console", application_name="")]))
+    known.use.programs[11] = "pgmetrics"
+    (row,) = BY_NAME["CLIENTS"].rows(known)
+    assert "pgmetrics" in row
+
+
 def test_connections_without_an_entry_count_for_the_star() -> None:
     star = replace(DATABASE, name="*")
-    known = facts(EngineStub(client_rows=[CLIENT, CLIENT._replace(database="other"), CLIENT._replace(state="console")]))
-    rows = BY_NAME["DATABASES"].rows(replace(known, plan=lambda: Plan(1, SETTINGS, (DATABASE, star), ())))
-    at = [column.name for column in BY_NAME["DATABASES"].columns].index("current_client_connections")
-    assert {row[0]: row[at] for row in rows} == {"app": 1, "*": 1, "pgbouncer": 1}
+    known = facts(EngineStub(pool_rows=[POOL, POOL._replace(database="other", sv_active=9)]))
+    rows = list(BY_NAME["DATABASES"].rows(replace(known, plan=lambda: Plan(1, SETTINGS, (DATABASE, star), ()))))
+    names = [column.name for column in BY_NAME["DATABASES"].columns]
+    servers, clients = names.index("current_connections"), names.index("current_client_connections")
+    assert {row[0]: (row[servers], row[clients]) for row in rows} == {"app": (6, 5), "*": (11, 5), "pgbouncer": (0, 1)}
 
 
 def test_stats_hold_totals_and_the_console_itself() -> None:
@@ -168,3 +207,56 @@ def test_the_stub_is_no_looser_than_the_engine() -> None:
     for method in ("pools", "clients", "servers", "stats", "pins", "pin_reasons", "lint", "console_send"):
         assert f"def {method}(" in typed.read_text()
         assert hasattr(EngineStub, method)
+
+
+def test_totals_are_those_of_all_databases_together() -> None:
+    averages = Averages(0.0)
+    for at, factor in ((60.0, 1), (120.0, 3)):
+        averages.sample(at, [StatsRow(name, *(60 * factor * count for count in range(1, 13))) for name in ("a", "b")])
+    rows = {row[0]: row[1] for row in BY_NAME["TOTALS"].rows(facts(EngineStub(stats_rows=[STATS, STATS]), averages))}
+    assert (rows["total_query_count"], rows["total_client_bytes"], rows["total_ps_bind_count"]) == (65, 8000, 26)
+    assert (rows["avg_query_count"], rows["avg_xact_time"], rows["avg_client_login_count"]) == (12, 3, 48)
+    assert list(rows)[:3] == ["total_server_assignment_count", "total_xact_count", "total_query_count"]
+
+
+def test_sockets_show_what_is_in_their_buffers() -> None:
+    client, server = _rows("SOCKETS")
+    assert (client["state"], client["pkt_remain"], client["pkt_avail"], client["send_avail"]) == ("cl_active", 8, 9, 7)
+    assert (server["state"], server["pkt_remain"], server["send_remain"], server["worker"]) == ("sv_active", 6, 5, 1)
+    (active,) = _rows("ACTIVE_SOCKETS", client_rows=[CLIENT._replace(state="idle")])
+    assert active["type"] == "S"
+
+
+def test_file_descriptors_are_linked_and_tell_no_secrets() -> None:
+    tcp, unix, client, server = _rows("FDS")
+    assert [(row["fd"], row["task"], row["addr"]) for row in (tcp, unix)] == [
+        (5, "pooler", "127.0.0.1"),
+        (6, "pooler", "unix"),
+    ]
+    assert (client["fd"], client["link"], server["fd"], server["link"]) == (20, 21, 21, 20)
+    assert {client["password"], client["scram_client_key"], client["cancel"]} == {None, 0}
+
+
+def test_users_are_all_that_are_known() -> None:
+    config = Config(users={"alice": UserSettings(pool_size=3, pool_mode="session"), "eve": UserSettings()})
+    table = BY_NAME["USERS"]
+    rows = {row[0]: row for row in table.rows(facts(config=config))}
+    assert set(rows) == {"alice", "eve", "pgbouncer"}
+    assert rows["alice"][1:4] == ("3", None, "session")
+    assert rows["alice"][5:] == (6, 0, 6)  # five in its pool and one on the console
+
+
+def test_memory_is_summed_up() -> None:
+    clients, _ = _rows("MEM")
+    assert clients == {"name": "client_cache", "size": 900, "used": 8, "free": 56, "memtotal": 57_600}
+
+
+def test_lists_count_what_there_is() -> None:
+    """Five clients in the pool and one on the console are in; eight structs are in use."""
+    lists = {row["list"]: row["items"] for row in _rows("LISTS")}
+    assert (lists["used_clients"], lists["login_clients"], lists["free_clients"]) == (6, 2, 56)
+    assert (lists["used_servers"], lists["free_servers"], lists["databases"], lists["dns_names"]) == (1, 15, 2, 1)
+
+
+def test_host_names_are_shown_with_their_addresses() -> None:
+    assert _rows("DNS_HOSTS") == [{"hostname": "db.example", "ttl": 12, "addrs": "192.0.2.1"}]

@@ -9,6 +9,7 @@ import click
 
 import howdah
 from howdah.cli.check import check
+from howdah.cli.convert import convert
 from howdah.cli.process_list import hide_passwords
 from howdah.cli.run import run
 
@@ -24,6 +25,7 @@ def cli() -> None:
 
 cli.add_command(run)
 cli.add_command(check)
+cli.add_command(convert)
 
 
 def main() -> None:

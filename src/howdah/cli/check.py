@@ -8,7 +8,7 @@ import click
 def check(config: str) -> None:
     """Check a configuration without starting anything.
 
-    CONFIG is what 'howdah run' takes: a howdah.toml or a postgresql:// URL. HOWDAH_* variables count as they do
+    CONFIG is what 'howdah run' takes: a howdah.toml, a pgbouncer.ini or a postgresql:// URL. HOWDAH_* variables count as they do
     there.
 
     The files that it names are looked at, too: users, access rules, certificates. Every fault is shown on stderr with

@@ -94,8 +94,8 @@ def until_restart(running: Config, wanted: Config) -> Config:
     """
     kept = changed_for_restart(running.settings, wanted.settings)
     settings = wanted.settings.model_copy(update={name: getattr(running.settings, name) for name in kept})
-    tables = Tables.model_construct(howdah=settings, databases=wanted.databases, users=wanted.users)
-    faults = [finding for finding in findings(tables) if finding.fatal]
+    tables = Tables.model_construct(howdah=settings, databases=wanted.databases, users=wanted.users, peers=wanted.peers)
+    faults = [finding for finding in findings(tables) if finding.stops(pgbouncer=wanted.pgbouncer)]
     if faults:
         advice = f"restart howdah: {', '.join(kept)} cannot change before"
         raise ConfigError(

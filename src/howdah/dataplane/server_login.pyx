@@ -25,6 +25,8 @@ from howdah.cdefs.sockets cimport (
     IPPROTO_TCP,
     SO_ERROR,
     SO_KEEPALIVE,
+    SO_RCVBUF,
+    SO_SNDBUF,
     SOCK_CLOEXEC,
     SOCK_NONBLOCK,
     SOCK_STREAM,
@@ -191,11 +193,15 @@ cdef void tune(const CPlan *plan, int fd) noexcept nogil:
         set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, plan.tcp_keepintvl)
         set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, plan.tcp_keepcnt)
     set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, plan.tcp_user_timeout)
+    set_option(fd, SOL_SOCKET, SO_SNDBUF, plan.tcp_socket_buffer)
+    set_option(fd, SOL_SOCKET, SO_RCVBUF, plan.tcp_socket_buffer)
 
 
-cdef const Endpoint *next_endpoint(Pool *pool) noexcept nogil:
-    """The database's addresses in turn."""
+cdef const Endpoint *next_endpoint(Pool *pool, uint32_t attempts) noexcept nogil:
+    """The database's addresses in turn, or, with load_balance_hosts = disable, from the first one for each server."""
     cdef Route *found = <Route *>pool.route
+    if found.in_order:
+        return &found.endpoints[(attempts - 1) % found.endpoint_count]
     pool.next_endpoint += 1
     return &found.endpoints[pool.next_endpoint % found.endpoint_count]
 
@@ -248,7 +254,7 @@ cdef void begin_opening(Worker *w, Server *server) noexcept nogil:
     snprintf(problem, sizeof(problem), b"the database has been removed")
     pthread_mutex_lock(&w.shared.pools.lock)  # what the plan holds may be gone behind it
     if pool.route != NULL and (<Route *>pool.route).endpoint_count:
-        endpoint = next_endpoint(pool)
+        endpoint = next_endpoint(pool, server.attempts)
         server.endpoint = strdup(endpoint.text)
         server.host = strdup(endpoint.host)
         server.sockaddr_size = endpoint.size

@@ -41,7 +41,7 @@ async def _watch_until(publisher_: Publisher, done: Callable[[], bool]) -> None:
 
 
 def test_a_name_that_appears_later_is_published(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publisher, "RETRY_S", 0.001)
+    monkeypatch.setattr(publisher, "SHORTEST_TTL_S", 0.001)
     answers = [Resolved((), "no such name"), Resolved((), "no such name"), Resolved(("192.0.2.9",))]
     asked: list[str] = []
 

@@ -228,7 +228,7 @@ class DatabasePlan:
     pin_timeout_us: int = 0
     max_pinned: int = 100  # per cent of the pool's size; 100: no limit
     session_lint: bool = False
-    in_order: bool = False  # the first of `addresses` that answers is used, not each in turn
+    in_order: bool = False  # the next of `addresses` is used only when the one before fails
 
 
 @dataclass(frozen=True, slots=True)

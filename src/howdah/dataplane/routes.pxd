@@ -44,7 +44,7 @@ cdef struct Route:
     uint16_t port
     Endpoint *endpoints
     uint32_t endpoint_count
-    bint in_order  # the first endpoint that answers, not each in turn
+    bint in_order  # the next endpoint only when the one before fails, rather than each in turn
     const char *resolve_error
     const char *force_user  # NULL: the client's
     int pool_size

@@ -197,12 +197,11 @@ cdef void tune(const CPlan *plan, int fd) noexcept nogil:
     set_option(fd, SOL_SOCKET, SO_RCVBUF, plan.tcp_socket_buffer)
 
 
-cdef const Endpoint *next_endpoint(Pool *pool, uint32_t attempts) noexcept nogil:
-    """The database's addresses in turn, or, with load_balance_hosts = disable, from the first one for each server."""
+cdef const Endpoint *next_endpoint(Pool *pool, bint failed) noexcept nogil:
+    """The database's addresses in turn, or, with load_balance_hosts = disable, the one before until it fails."""
     cdef Route *found = <Route *>pool.route
-    if found.in_order:
-        return &found.endpoints[(attempts - 1) % found.endpoint_count]
-    pool.next_endpoint += 1
+    if failed or not found.in_order:
+        pool.next_endpoint += 1
     return &found.endpoints[pool.next_endpoint % found.endpoint_count]
 
 
@@ -254,7 +253,7 @@ cdef void begin_opening(Worker *w, Server *server) noexcept nogil:
     snprintf(problem, sizeof(problem), b"the database has been removed")
     pthread_mutex_lock(&w.shared.pools.lock)  # what the plan holds may be gone behind it
     if pool.route != NULL and (<Route *>pool.route).endpoint_count:
-        endpoint = next_endpoint(pool, server.attempts)
+        endpoint = next_endpoint(pool, pool.failing or server.attempts > 1)
         server.endpoint = strdup(endpoint.text)
         server.host = strdup(endpoint.host)
         server.sockaddr_size = endpoint.size

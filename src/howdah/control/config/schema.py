@@ -193,8 +193,8 @@ class DatabaseSettings(Table):
     )
     load_balance_hosts: LoadBalance = setting(
         "round-robin",
-        "Which of several addresses a new server connection goes to: `round-robin` takes them in turn, `disable` the "
-        "first in their order that answers.",
+        "Which of several addresses a new server connection goes to: `round-robin` takes them in turn, `disable` goes "
+        "on to the next in their order only when one fails.",
     )
     port: Port = setting(5432, "Port of PostgreSQL, also for Unix sockets.")
     dbname: Name | None = setting(None, "Name of the database in PostgreSQL.", shown="the name the client asked for")

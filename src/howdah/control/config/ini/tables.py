@@ -4,6 +4,7 @@ What PgBouncer starts with is no fault here either (`Draft.pgbouncer`), and wher
 purpose, PgBouncer's count.  Whether a value is right, the schema says, as for every other source.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ from howdah.control.config.ini.statements import Reader, Statement
 from howdah.control.config.ini.values import integer, read_value
 from howdah.control.config.locate import KeyPath
 from howdah.control.config.pgbouncer import NOT_HERE, WITHOUT_EFFECT
-from howdah.control.config.schema import FILES, DatabaseSettings, GlobalSettings, PeerSettings, UserSettings
+from howdah.control.config.schema import DatabaseSettings, GlobalSettings, PeerSettings, UserSettings
 from howdah.control.config.toml import kind_of
+from howdah.control.config.units import FILE, Kind
 
 #: PgBouncer's defaults, where howdah's are others and a drop-in must not differ.
 DEFAULTS: Mapping[str, Any] = {
@@ -50,6 +52,12 @@ def draft_of(path: str, load: Callable[[str], bytes]) -> Draft:
     for name, value in DEFAULTS.items():
         tables.draft.put_default("howdah", name, value, where=path)
     return tables.draft
+
+
+@functools.cache
+def _kind(model: type[BaseModel], key: str) -> Kind | None:
+    field = model.model_fields.get(key)
+    return None if field is None else kind_of(field)
 
 
 class _Tables:
@@ -85,10 +93,7 @@ class _Tables:
             return
         if key in WITHOUT_EFFECT:
             self._note(statement, key, f"this setting has no effect: {WITHOUT_EFFECT[key]}")
-        value = self._value(statement, GlobalSettings, key, statement.value)
-        if key in FILES and isinstance(value, str) and value:
-            value = str(Path.cwd() / value)
-        self.draft.tables["howdah"][key] = value
+        self._put(statement, self.draft.tables["howdah"], GlobalSettings, key, statement.value)
         self._at(statement, ("howdah", key))
 
     def _entry(self, statement: Statement, name: str) -> None:
@@ -97,7 +102,7 @@ class _Tables:
         entry: dict[str, Any] = {}
         try:
             for key, text in pairs(statement.value):
-                self._put(statement, entry, _ALIASES.get(key, key), text)
+                self._put_own(statement, entry, _ALIASES.get(key, key), text)
         except ConnectionStringError as error:
             message, _, advice = str(error).partition("; ")
             self._complain(statement, f"{table}.{name}", message, advice)
@@ -106,24 +111,25 @@ class _Tables:
         for key in entry:
             self._at(statement, (table, name, key))
 
-    def _put(self, statement: Statement, entry: dict[str, Any], key: str, text: str) -> None:
+    def _put_own(self, statement: Statement, entry: dict[str, Any], key: str, text: str) -> None:
+        """One of a database's, user's or peer's own; -1 is how PgBouncer writes that it has none."""
         model = _MODELS[statement.section]
-        field = model.model_fields.get(key)
-        if field is not None and kind_of(field).name == "number" and (integer(text) or 0) < 0:
-            entry.pop(key, None)  # -1 is how PgBouncer writes that it is not set
+        kind = _kind(model, key)
+        if kind is not None and kind.name == "number" and (integer(text) or 0) < 0:
+            entry.pop(key, None)
         else:
-            entry[key] = self._value(statement, model, key, text)
+            self._put(statement, entry, model, key, text)
 
-    def _value(self, statement: Statement, model: type[BaseModel], key: str, text: str) -> Any:
-        field = model.model_fields.get(key)
-        if field is None:
-            return text
+    def _put(self, statement: Statement, entry: dict[str, Any], model: type[BaseModel], key: str, text: str) -> None:
+        """What the schema knows is read; what it does not, it is to say."""
+        kind = _kind(model, key)
         try:
-            return read_value(field, text)
+            entry[key] = text if kind is None else read_value(kind, text)
         except ValueError as error:
             message, _, advice = str(error).partition("; ")
             self._complain(statement, key, message, advice)
-            return field.get_default(call_default_factory=True, validated_data={})
+        if kind == FILE and text:
+            entry[key] = str(Path.cwd() / text)
 
     def _at(self, statement: Statement, key: KeyPath) -> None:
         if statement.file == self.draft.path:

@@ -7,10 +7,7 @@ which PgBouncer refuses, work here, too.
 import re
 from typing import Any
 
-from pydantic.fields import FieldInfo
-
-from howdah.control.config.toml import kind_of
-from howdah.control.config.units import BadValueError
+from howdah.control.config.units import BadValueError, Kind
 
 #: C's strtol with base 0, and strtod.
 _INTEGER = re.compile(r"[+-]?(0[xX][0-9a-fA-F]+|[0-9]+)")
@@ -35,9 +32,8 @@ def real(text: str) -> float | None:
     return float(text) if _REAL.fullmatch(text) else None
 
 
-def read_value(field: FieldInfo, text: str) -> Any:
-    """`text` for this setting."""
-    kind = kind_of(field)
+def read_value(kind: Kind, text: str) -> Any:
+    """`text` for a setting of this kind."""
     number = integer(text)
     if kind.name in ("number", "port", "port, or 0", "size"):
         return text if number is None else number

@@ -5,7 +5,6 @@ howdah.reasons.
 """
 
 import argparse
-import json
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
@@ -67,7 +66,8 @@ SETTINGS_HEAD = f"""\
 
 # Settings
 
-howdah reads a `howdah.toml`, or a [pgbouncer.ini](pgbouncer-ini.md); [deploy/howdah.toml](../../deploy/howdah.toml) is one with every setting and its default.
+howdah reads a `howdah.toml`, or a [pgbouncer.ini](pgbouncer-ini.md);
+[deploy/howdah.toml](../../deploy/howdah.toml) is one with every setting and its default.
 `howdah check howdah.toml` says what is wrong with a file, with lines. Names and meanings are PgBouncer's where it has
 the setting.
 

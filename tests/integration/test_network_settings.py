@@ -57,7 +57,8 @@ def states_at(client: socket.socket) -> set[str]:
 def test_the_size_of_the_kernels_buffers(pooler: Pooler, size: int, at_most: int | None) -> None:
     with silent_server(pooler.host) as upstream:
         pooler.databases["app"] = {"host": pooler.host, "port": upstream.listening.getsockname()[1]}
-        pooler.run_with(tcp_socket_buffer=size, server_connect_timeout=5)
+        pooler.run_with(tcp_socket_buffer=size, server_connect_timeout=5, workers=1)
+        pooler.client(database="other").close()  # by now the worker has taken up its listening sockets
         with pooler.stranger() as client:
             client.send(wire.startup(user="alice", database="app"))
             with upstream.accept() as server:
@@ -126,7 +127,9 @@ def test_which_host_server_connections_go_to(
         opened = [clients.enter_context(pooler.client()) for _ in range(4)]
         for client in opened:
             client.begin()
-        where = [client.query("SELECT CASE WHEN inet_client_addr() IS NULL THEN 'unix' ELSE 'tcp' END") for client in opened]
+        where = [
+            client.query("SELECT CASE WHEN inet_client_addr() IS NULL THEN 'unix' ELSE 'tcp' END") for client in opened
+        ]
     assert {answer.value for answer in where} == used
 
 

@@ -62,7 +62,8 @@ def connection_string(postgres: Postgres, more: str = "") -> str:
 
 
 def test_clients_are_served_as_the_file_says(drop: Drop, postgres: Postgres) -> None:
-    drop.write(f"* = {connection_string(postgres)}\nother = {connection_string(postgres, 'dbname=app application_name=''x y''')}".replace("x y", "'x y'"))
+    other = connection_string(postgres, "dbname=app application_name='x y'")
+    drop.write(f"* = {connection_string(postgres)}\nother = {other}")
     drop.run()
     assert drop.value("SELECT current_database()") == "app"
     assert drop.value("SELECT current_database()", dbname="other") == "app"

@@ -76,9 +76,7 @@ class NetworkSettings(Table):
     pkt_buf: Size = setting(
         4096, f"{_FOR_PGBOUNCER}an idle connection has no buffer, all connections of a worker share one.", restart=True
     )
-    sbuf_loopcnt: Count = setting(
-        5, f"{_FOR_PGBOUNCER}each connection is read once before it is the next one's turn."
-    )
+    sbuf_loopcnt: Count = setting(5, f"{_FOR_PGBOUNCER}each connection is read once before it is the next one's turn.")
     track_extra_parameters: Words = setting(
         ("IntervalStyle",), f"{_FOR_PGBOUNCER}all settings follow their client.", restart=True
     )

@@ -155,9 +155,7 @@ class ProcessSettings(Table):
     )
 
 
-class GlobalSettings(
-    TlsSettings, LoginSettings, ProcessSettings, NetworkSettings, PoolingSettings, ServiceSettings
-):
+class GlobalSettings(TlsSettings, LoginSettings, ProcessSettings, NetworkSettings, PoolingSettings, ServiceSettings):
     """Table [howdah]."""
 
     #: Headings of the reference, each before the setting that it starts with.

@@ -11,8 +11,8 @@ from howdah.control.config.load import Request, read
 FILES = {
     "PgCat": '[general]\nhost = "0.0.0.0"\nban_time = 60\n[pools.app]\npool_mode = "transaction"\n',
     "PgDog": '[general]\nport = 6432\n\n[[databases]]\nname = "app"\nhost = "10.0.0.1"\n',
-    "Odyssey": 'daemonize no\nworkers "auto"\nlisten {\n\thost "*"\n}\nstorage "postgres_server" {\n\ttype "remote"\n}\n',
-    "Supavisor": 'import Config\n\nconfig :supavisor, Supavisor.Repo, pool_size: 10\n',
+    "Odyssey": 'daemonize no\nlisten {\n\thost "*"\n}\nstorage "postgres_server" {\n\ttype "remote"\n}\n',
+    "Supavisor": "import Config\n\nconfig :supavisor, Supavisor.Repo, pool_size: 10\n",
     "Pgpool-II": "listen_addresses = '*'\nbackend_hostname0 = 'db'\nnum_init_children = 32\n",
 }
 NAMES = {"PgCat": "pgcat.toml", "PgDog": "pgdog.toml", "Odyssey": "odyssey.conf", "Supavisor": "runtime.exs"}

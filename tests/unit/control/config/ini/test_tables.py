@@ -10,10 +10,13 @@ from hypothesis import strategies as st
 from howdah.control.config import Config, ConfigError
 from howdah.control.config.load import Request, read
 from howdah.control.config.pgbouncer import NOT_HERE, WITHOUT_EFFECT
-from howdah.control.config.schema import DatabaseSettings, GlobalSettings, PeerSettings, UserSettings
+from howdah.control.config.schema import DatabaseSettings, PeerSettings, UserSettings
 
 HEAD = "[pgbouncer]\nauth_type = trust\n"
-WORDS = ["[pgbouncer]", "[databases]", "[users]", "[peers]", "\n", " = ", "=", "a", "1", "-1", "host", "port", "pool_size", "'", "db", "pool_mode", "session", "auth_type", "any", "listen_addr", "*", "unix_socket_mode", "0777", "x"]  # fmt: skip
+WORDS = [
+    *("[pgbouncer]", "[databases]", "[users]", "[peers]", "\n", " = ", "=", "a", "1", "-1", "'", "*", "x", "db", "any"),
+    *("host", "port", "pool_size", "pool_mode", "session", "auth_type", "listen_addr", "unix_socket_mode", "0777"),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -91,7 +94,9 @@ def test_a_file_of_another_name_is_known_by_its_section(name: str) -> None:
 
 
 def test_the_last_of_several_counts() -> None:
-    config = load(f"{HEAD}listen_port = 1\nlisten_port = 2\n[databases]\na = host=x pool_size=3\na = host=y port=1 port=2\n")
+    config = load(
+        f"{HEAD}listen_port = 1\nlisten_port = 2\n[databases]\na = host=x pool_size=3\na = host=y port=1 port=2\n"
+    )
     assert config.settings.listen_port == 2
     assert config.databases == {"a": DatabaseSettings(host="y", port=2)}
 
@@ -135,9 +140,8 @@ x = host=/tmp
 3 = port=1
 %include nowhere
 """
-    assert [": ".join(fault.split(": ")[:2]) for fault in faults(text)] == [
-        "pgbouncer.ini:1: this is neither a setting nor a [section]; write it as name = value; a name with other "
-        'characters than letters, digits and _ . - needs "quotes"',
+    assert [": ".join(fault.split(": ")[:2]).split(";")[0] for fault in faults(text)] == [
+        "pgbouncer.ini:1: this is neither a setting nor a [section]",
         "pgbouncer.ini:4: pool_sise",
         "pgbouncer.ini:5: unix_socket_mode",
         "pgbouncer.ini:6: query_timeout",
@@ -145,7 +149,7 @@ x = host=/tmp
         "pgbouncer.ini:9: databases.b.port",
         "pgbouncer.ini:9: databases.b",
         "pgbouncer.ini:10: databases.pgbouncer",
-        "pgbouncer.ini:11: unknown section [user]; sections are [pgbouncer], [databases], [users], [peers]",
+        "pgbouncer.ini:11: unknown section [user]",
         "pgbouncer.ini:13: users.c.pool_mode",
         "pgbouncer.ini:14: users.host.host",
         "pgbouncer.ini:16: peers.x",
@@ -156,9 +160,7 @@ x = host=/tmp
 
 def test_advice_is_for_this_kind_of_file() -> None:
     (fault,) = faults(f"{HEAD}load_balance_hosts = disable\n")
-    assert fault == (
-        "pgbouncer.ini:3: load_balance_hosts: unknown setting in [pgbouncer]; it belongs into [databases]"
-    )
+    assert fault == ("pgbouncer.ini:3: load_balance_hosts: unknown setting in [pgbouncer]; it belongs into [databases]")
     (fault,) = faults(f"{HEAD}defautl_pool_size = 1\n")
     assert fault.endswith("unknown setting; did you mean default_pool_size?")
 
@@ -215,6 +217,7 @@ def test_no_text_raises_anything_but_a_config_error(text: str) -> None:
     try:
         config = read(Request("pgbouncer.ini"), {})
     except ConfigError as error:
-        assert all(problem.where.startswith("pgbouncer.ini") for problem in error.problems)
+        places = {problem.where.partition(":")[0] for problem in error.problems}
     else:
-        assert isinstance(config.settings, GlobalSettings)
+        places = {str(config.path)}
+    assert places == {"pgbouncer.ini"}

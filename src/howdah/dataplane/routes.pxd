@@ -34,6 +34,7 @@ cdef struct Endpoint:
     const char *sockaddr
     uint32_t size
     const char *text
+    uint32_t hash  # of the text
     const char *host  # as configured
 
 # One entry of [databases].

@@ -84,6 +84,7 @@ cdef int fill_route(Memory memory, Route *route, object entry) except -1:
         endpoint.sockaddr = memory.octets(address.packed)
         endpoint.size = <uint32_t>len(address.packed)
         endpoint.text = memory.text(address.text)
+        endpoint.hash = text_hash(endpoint.text)
         endpoint.host = memory.text(address.host)
     route.in_order = entry.in_order
     route.resolve_error = memory.text(entry.resolve_error)

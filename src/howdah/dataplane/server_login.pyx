@@ -255,6 +255,7 @@ cdef void begin_opening(Worker *w, Server *server) noexcept nogil:
     if pool.route != NULL and (<Route *>pool.route).endpoint_count:
         endpoint = next_endpoint(pool, pool.failing or server.attempts > 1)
         server.endpoint = strdup(endpoint.text)
+        server.pooled.address = endpoint.hash
         server.host = strdup(endpoint.host)
         server.sockaddr_size = endpoint.size
         memcpy(server.sockaddr, endpoint.sockaddr, min(<size_t>endpoint.size, sizeof(server.sockaddr)))

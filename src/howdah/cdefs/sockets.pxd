@@ -14,7 +14,9 @@ cdef extern from "<sys/socket.h>" nogil:
         SO_ERROR
         SO_KEEPALIVE
         SO_PEERCRED
+        SO_RCVBUF
         SO_RCVLOWAT
+        SO_SNDBUF
         MSG_NOSIGNAL
         MSG_DONTWAIT
         MSG_PEEK
@@ -74,6 +76,7 @@ cdef extern from "<netinet/in.h>" nogil:
 
 cdef extern from "<netinet/tcp.h>" nogil:
     enum:
+        TCP_DEFER_ACCEPT
         TCP_NODELAY
         TCP_KEEPIDLE
         TCP_KEEPINTVL

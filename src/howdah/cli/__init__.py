@@ -10,6 +10,7 @@ import click
 import howdah
 from howdah.cli.check import check
 from howdah.cli.console import COMMANDS
+from howdah.cli.convert import convert
 from howdah.cli.process_list import hide_passwords
 from howdah.cli.run import run
 
@@ -27,6 +28,7 @@ cli.add_command(run)
 cli.add_command(check)
 for command in COMMANDS:
     cli.add_command(command)
+cli.add_command(convert)
 
 
 def main() -> None:

@@ -8,8 +8,8 @@ import click
 def check(config: str) -> None:
     """Check a configuration without starting anything.
 
-    CONFIG is what 'howdah run' takes: a howdah.toml or a postgresql:// URL. HOWDAH_* variables count as they do
-    there.
+    CONFIG is what 'howdah run' takes: a howdah.toml, a pgbouncer.ini or a postgresql:// URL. HOWDAH_* variables count
+    as they do there.
 
     The files that it names are looked at, too: users, access rules, certificates. Every fault is shown on stderr with
     file and line, and the exit status is 1; it is 0 when there are only warnings.

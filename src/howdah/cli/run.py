@@ -89,6 +89,7 @@ def run(
       postgresql://user:pw@host:port/name    every database of that server; clients log in
                                              with that user and password, too
       howdah.toml                            a configuration file (see 'howdah check')
+      pgbouncer.ini                          one of PgBouncer's, read as PgBouncer reads it
       nothing                                ./howdah.toml, else the URL in DATABASE_URL,
                                              else howdah starts a PostgreSQL of its own
 

@@ -31,6 +31,7 @@ class Endpoints:
     socket_mode: int
     socket_group: str  # "" leaves the process's own
     backlog: int
+    shared: bool = False  # TCP ports with other processes that share them, too
     proxy_port: int = 0  # a further port for load balancers, at the same addresses; 0: none
 
 
@@ -131,7 +132,7 @@ def _open_tcp(
     opened = 0
     for family, sockaddr in _tcp_addresses(address, port):
         try:
-            groups.append(_tcp_group(family, sockaddr, listeners.workers, endpoints.backlog))
+            groups.append(_tcp_group(family, sockaddr, listeners.workers, endpoints))
             opened += 1
         except _NotHere as failure:
             missing = str(failure)
@@ -157,7 +158,7 @@ def _tcp_addresses(address: str, port: int) -> list[tuple[socket.AddressFamily, 
 
 
 def _tcp_group(
-    family: socket.AddressFamily, sockaddr: tuple[str, int], workers: int, backlog: int
+    family: socket.AddressFamily, sockaddr: tuple[str, int], workers: int, endpoints: Endpoints
 ) -> list[socket.socket]:
     group: list[socket.socket] = []
     name = _name(*sockaddr[:2])
@@ -165,9 +166,9 @@ def _tcp_group(
         for worker in range(workers):
             if worker == 1:
                 sockaddr = group[0].getsockname()  # port 0: the others take the one the kernel chose
-            group.append(_tcp_socket(family, sockaddr, alone=worker == 0))
+            group.append(_tcp_socket(family, sockaddr, alone=worker == 0 and not endpoints.shared))
         for sock in group:
-            sock.listen(backlog)
+            sock.listen(endpoints.backlog)
     except OSError as failure:
         for sock in group:
             sock.close()
@@ -180,7 +181,7 @@ def _tcp_group(
 def _tcp_socket(family: socket.AddressFamily, sockaddr: tuple[str, int], *, alone: bool) -> socket.socket:
     """A bound socket.
 
-    The first is bound `alone`: with SO_REUSEPORT the kernel would let two poolers share the port.
+    The first is bound `alone`: with SO_REUSEPORT the kernel would let two poolers share the port unasked.
     """
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:

@@ -89,6 +89,8 @@ def _settings(settings: GlobalSettings) -> Settings:
         tcp_keepintvl=settings.tcp_keepintvl,
         tcp_keepcnt=settings.tcp_keepcnt,
         tcp_user_timeout=settings.tcp_user_timeout,
+        tcp_socket_buffer=settings.tcp_socket_buffer,
+        tcp_defer_accept=settings.tcp_defer_accept,
         server_reset_query=settings.server_reset_query.strip(),
         log_connections=settings.log_connections,
         log_disconnections=settings.log_disconnections,
@@ -161,6 +163,7 @@ def _database(
         pin_timeout_us=microseconds(_first(database.pin_timeout, settings.pin_timeout)),
         max_pinned=_first(database.max_pinned, settings.max_pinned),
         session_lint=_first(database.session_lint, settings.session_lint),
+        in_order=database.load_balance_hosts == "disable",
     )
 
 

@@ -13,7 +13,7 @@ from howdah.control.config.schema import GlobalSettings, Reload
 from howdah.control.intake import Intake
 from howdah.control.log import FilteringBoundLogger
 from howdah.control.plan import Resolved, build_plan, host_names
-from howdah.control.resolve import FIRST_WAIT_S, LOOKUP_S, RETRY_S, Lookup, Names, look_up, resolve_all
+from howdah.control.resolve import FIRST_WAIT_S, LOOKUP_S, SHORTEST_TTL_S, Lookup, Names, look_up, resolve_all
 from howdah.dataplane.plan import Plan
 
 
@@ -90,10 +90,13 @@ class Publisher:
         self._publish(self.config, intake)
 
     async def watch_names(self) -> None:
-        """Look names up again every dns_max_ttl, unknown ones sooner; runs until cancelled."""
+        """Look names up again every dns_max_ttl, unknown ones every dns_nxdomain_ttl; runs until cancelled."""
         while True:
-            pause = max(self.config.settings.dns_max_ttl, 1.0)
-            await asyncio.sleep(pause if self._names.all_found else min(pause, RETRY_S))
+            settings = self.config.settings
+            pause = settings.dns_max_ttl
+            if not self._names.all_found:
+                pause = min(pause, settings.dns_nxdomain_ttl)
+            await asyncio.sleep(max(pause, SHORTEST_TTL_S))
             answers = await resolve_all(host_names(self.config), LOOKUP_S, self._lookup)
             self._asked_at = time.monotonic()
             wanted = set(host_names(self.config))  # a reload may have come meanwhile

@@ -126,9 +126,10 @@ def with_value(running: Config, name: str, value: str) -> Config:
         raise StartError(f"{name}: only a restart can change it; change it in the configuration, then restart howdah")
     settings = running.settings.model_copy(update={name: getattr(read, name)})
     config = running.model_copy(update={"settings": settings})
-    before = [finding.message for finding in findings(_tables(running)) if finding.fatal]
+    drop_in = running.pgbouncer
+    before = [finding.message for finding in findings(_tables(running)) if finding.stops(pgbouncer=drop_in)]
     for finding in findings(_tables(config)):
-        if finding.fatal and finding.message not in before:
+        if finding.stops(pgbouncer=drop_in) and finding.message not in before:
             raise StartError("; ".join(filter(None, (f"{name}: {finding.message}", finding.advice))))
     return config
 
@@ -140,7 +141,9 @@ def starts_only(name: str) -> bool:
 
 
 def _tables(config: Config) -> Tables:
-    return Tables.model_construct(howdah=config.settings, databases=config.databases, users=config.users)
+    return Tables.model_construct(
+        howdah=config.settings, databases=config.databases, users=config.users, peers=config.peers
+    )
 
 
 def until_restart(running: Config, wanted: Config) -> Config:
@@ -151,9 +154,8 @@ def until_restart(running: Config, wanted: Config) -> Config:
     """
     kept = changed_for_restart(running.settings, wanted.settings)
     settings = wanted.settings.model_copy(update={name: getattr(running.settings, name) for name in kept})
-    faults = [
-        finding for finding in findings(_tables(wanted.model_copy(update={"settings": settings}))) if finding.fatal
-    ]
+    tables = _tables(wanted.model_copy(update={"settings": settings}))
+    faults = [finding for finding in findings(tables) if finding.stops(pgbouncer=wanted.pgbouncer)]
     if faults:
         advice = f"restart howdah: {', '.join(kept)} cannot change before"
         raise ConfigError(

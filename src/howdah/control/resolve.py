@@ -13,8 +13,8 @@ from howdah.control.plan import Resolved
 
 #: How long the start waits for names; clients of those not found meanwhile are told why.
 FIRST_WAIT_S = 3.0
-#: A name that is not known may be that of a server just being started: ask again sooner than dns_max_ttl.
-RETRY_S = 2.0
+#: Nobody is asked more often, whatever dns_max_ttl and dns_nxdomain_ttl say.
+SHORTEST_TTL_S = 1.0
 #: A lookup without answer for so long is taken as failed.
 LOOKUP_S = 30.0
 

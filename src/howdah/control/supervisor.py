@@ -348,5 +348,6 @@ def _endpoints(config: Config) -> Endpoints:
         socket_mode=settings.unix_socket_mode,
         socket_group=settings.unix_socket_group,
         backlog=settings.listen_backlog,
+        shared=settings.so_reuseport,
         proxy_port=settings.proxy_protocol_port,
     )

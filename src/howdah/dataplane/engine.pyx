@@ -70,7 +70,9 @@ from howdah.dataplane.pool cimport (
     Pool,
     PooledServer,
     PoolTerms,
+    Pools,
     doubtful,
+    keep_addresses,
     pool_join,
     pool_quit,
     pool_terms,
@@ -213,16 +215,32 @@ cdef str first_pin(int pins):
 
 
 cdef bint same_servers(const Route *a, const Route *b) noexcept nogil:
-    """Would servers opened under `a` be what `b` asks for?"""
-    if a.endpoint_count != b.endpoint_count or a.startup_size != b.startup_size:
+    """Would servers opened under `a` be what `b` asks for, as long as their address is one of those of `b`?"""
+    if strcmp(a.host, b.host) != 0 or a.port != b.port or a.startup_size != b.startup_size:
         return False
-    for i in range(a.endpoint_count):
-        if strcmp(a.endpoints[i].text, b.endpoints[i].text) != 0:
-            return False
     for i in range(a.startup_size):
         if a.startup[i] != b.startup[i]:
             return False
     return True
+
+
+cdef bint same_addresses(const Route *a, const Route *b) noexcept nogil:
+    if a.endpoint_count != b.endpoint_count:
+        return False
+    for i in range(a.endpoint_count):
+        if strcmp(a.endpoints[i].text, b.endpoints[i].text) != 0:
+            return False
+    return True
+
+
+cdef void use_addresses(Pools *pools, Pool *pool, const Route *route) noexcept nogil:
+    """Servers at addresses that `route` does not have must go.  The caller holds the lock."""
+    cdef uint32_t *kept = <uint32_t *>calloc(max(route.endpoint_count, <uint32_t>1), sizeof(uint32_t))
+    cdef uint32_t count = 0 if kept == NULL else route.endpoint_count  # without memory all go, which is never wrong
+    for i in range(count):
+        kept[i] = route.endpoints[i].hash
+    keep_addresses(pools, pool, kept, count)
+    free(kept)
 
 
 cdef class Engine:
@@ -319,6 +337,8 @@ cdef class Engine:
         """Make `plan` the one new pools are made from, and apply it to those that exist."""
         cdef Pool *pool
         cdef Route *found
+        cdef Route *before
+        cdef bint anew, moved
         cdef PoolTerms terms
         self.plan = plan
         with nogil:
@@ -338,9 +358,13 @@ cdef class Engine:
                 if found == NULL or strcmp(terms.server_user, pool.server_user) != 0:
                     pool_terms(&self.shared.pools, pool, NULL, True)
                 else:
-                    pool_terms(&self.shared.pools, pool, &terms,
-                               replace_servers or pool.route == NULL or not same_servers(<Route *>pool.route, found)
-                               or strcmp(pool.server_database, terms.server_database) != 0)
+                    before = <Route *>pool.route
+                    anew = (replace_servers or before == NULL or not same_servers(before, found)
+                            or strcmp(pool.server_database, terms.server_database) != 0)
+                    moved = not anew and not same_addresses(before, found)
+                    pool_terms(&self.shared.pools, pool, &terms, anew)
+                    if moved:
+                        use_addresses(&self.shared.pools, pool, found)
                 if pool.refused:  # what was wrong may be right now
                     pool.refused = False
                     pool.retry_at_us = 0

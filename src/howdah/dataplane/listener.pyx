@@ -13,11 +13,14 @@ from howdah.cdefs.sockets cimport (
     AF_INET,
     AF_INET6,
     AF_UNIX,
+    IPPROTO_TCP,
     SOCK_CLOEXEC,
     SOCK_NONBLOCK,
+    TCP_DEFER_ACCEPT,
     accept4,
     close,
     ntohs,
+    setsockopt,
     sockaddr,
     sockaddr_in,
     sockaddr_in6,
@@ -38,6 +41,7 @@ from howdah.reasons import NUMBERS
 cdef enum:
     AT_ONCE = 8  # clients accepted in one go before others get a turn
     MOST_STRANGERS = 1000
+    DEFER_S = 45  # as long as PgBouncer lets the kernel wait for the first bytes
     PAUSE_US = 200000  # when there are no file descriptors left
 
 cdef unsigned char WORKER_FAILED = EventKind.WORKER_FAILED
@@ -102,8 +106,10 @@ cdef void welcome_client(Worker *w, int fd, const sockaddr_storage *address, bin
 
 cdef void tune_listeners(Worker *w) noexcept nogil:
     """Set the TCP options that accepted connections inherit (on Unix sockets they have no effect)."""
+    cdef int defer = DEFER_S if w.plan.tcp_defer_accept else 0
     for i in range(w.listener_count):
         tune(w.plan, w.listeners[i].fd)
+        setsockopt(w.listeners[i].fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &defer, sizeof(defer))
 
 
 cdef void watch_listeners(Worker *w, bint on) noexcept nogil:

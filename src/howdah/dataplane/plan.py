@@ -228,6 +228,7 @@ class DatabasePlan:
     pin_timeout_us: int = 0
     max_pinned: int = 100  # per cent of the pool's size; 100: no limit
     session_lint: bool = False
+    in_order: bool = False  # the next of `addresses` is used only when the one before fails
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +302,8 @@ class Settings:
     server_reset_query_always: bool = False
     server_check_query: str | None = None  # "" is a query, too; None: no check
     server_check_delay_us: int = 0  # 0: each is checked
+    tcp_socket_buffer: int = 0  # bytes, 0: system default
+    tcp_defer_accept: bool = False
 
 
 @dataclass(frozen=True, slots=True)

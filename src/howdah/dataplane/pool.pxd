@@ -58,6 +58,7 @@ cdef struct PooledServer:
     int32_t worker
     int32_t place
     uint32_t generation
+    uint32_t address  # a hash of where it is
     uint64_t opened_us
     uint64_t idle_since_us
     bint used  # has been linked since it was opened
@@ -191,6 +192,7 @@ cdef void pool_free(Pool *pool) noexcept nogil
 cdef void pool_terms(Pools *pools, Pool *pool, const PoolTerms *terms, bint replace_servers) noexcept nogil
 cdef TakeVerdict take(Pools *pools, Pool *pool, WaitingClient *client, uint64_t now_us,
                       PooledServer **doubtful_one) noexcept nogil
+cdef void keep_addresses(Pools *pools, Pool *pool, const uint32_t *kept, uint32_t count) noexcept nogil
 cdef bint superseded(const PooledServer *server) noexcept nogil
 cdef bint doubtful(const Pools *pools, const PooledServer *server, uint64_t now_us) noexcept nogil
 cdef void stop_waiting_for(Pools *pools, PooledServer *server) noexcept nogil

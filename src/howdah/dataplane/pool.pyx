@@ -317,6 +317,28 @@ cdef void pool_terms(Pools *pools, Pool *pool, const PoolTerms *terms, bint repl
         pool.route = NULL
 
 
+cdef void keep_addresses(Pools *pools, Pool *pool, const uint32_t *kept, uint32_t count) noexcept nogil:
+    """A host name stands for other addresses now: servers at those that are gone must go.  The caller holds the lock.
+
+    Idle ones leave at once, others when they are released.
+    """
+    cdef PooledServer *server = pool.servers
+    cdef bint found
+    while server != NULL:
+        found = False
+        for i in range(count):
+            found = found or kept[i] == server.address
+        if not found:
+            store_i32(<int32_t *>&server.generation, <int32_t>(pool.generation - 1))
+            if server.place == PLACE_IDLE:
+                move(server, PLACE_OUT)
+                server.next = pools.unwanted
+                pools.unwanted = server
+        server = server.all_next
+    pool.failing = pool.refused = False
+    pool.retry_at_us = 0
+
+
 # ---- servers: the idle list and the count --------------------------------------------------------------------------
 
 cdef int in_use(const Pool *pool) noexcept nogil:
@@ -414,7 +436,7 @@ cdef PooledServer *one_like(const Pools *pools, Pool *pool, int worker, const vo
 
 cdef bint superseded(const PooledServer *server) noexcept nogil:
     """Opened under terms that no longer hold.  May be asked without the lock."""
-    return load_i32(<int32_t *>&server.pool.generation) != <int32_t>server.generation
+    return load_i32(<int32_t *>&server.pool.generation) != load_i32(<int32_t *>&server.generation)
 
 
 cdef bint outdated(const PooledServer *server, uint64_t now_us) noexcept nogil:

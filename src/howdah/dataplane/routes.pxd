@@ -34,6 +34,7 @@ cdef struct Endpoint:
     const char *sockaddr
     uint32_t size
     const char *text
+    uint32_t hash  # of the text
     const char *host  # as configured
 
 # One entry of [databases].
@@ -44,6 +45,7 @@ cdef struct Route:
     uint16_t port
     Endpoint *endpoints
     uint32_t endpoint_count
+    bint in_order  # the next endpoint only when the one before fails, rather than each in turn
     const char *resolve_error
     const char *force_user  # NULL: the client's
     int pool_size
@@ -118,6 +120,8 @@ cdef struct CPlan:
     int tcp_keepintvl
     int tcp_keepcnt
     int tcp_user_timeout
+    int tcp_socket_buffer
+    bint tcp_defer_accept
     const char *server_reset_query
     bint log_connections
     bint log_disconnections

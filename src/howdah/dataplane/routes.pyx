@@ -84,7 +84,9 @@ cdef int fill_route(Memory memory, Route *route, object entry) except -1:
         endpoint.sockaddr = memory.octets(address.packed)
         endpoint.size = <uint32_t>len(address.packed)
         endpoint.text = memory.text(address.text)
+        endpoint.hash = text_hash(endpoint.text)
         endpoint.host = memory.text(address.host)
+    route.in_order = entry.in_order
     route.resolve_error = memory.text(entry.resolve_error)
     route.force_user = memory.text(entry.force_user)
     route.pool_size = entry.pool_size
@@ -152,6 +154,8 @@ cdef int fill_settings(Memory memory, CPlan *plan, object settings) except -1:
     plan.tcp_keepintvl = settings.tcp_keepintvl
     plan.tcp_keepcnt = settings.tcp_keepcnt
     plan.tcp_user_timeout = settings.tcp_user_timeout
+    plan.tcp_socket_buffer = settings.tcp_socket_buffer
+    plan.tcp_defer_accept = settings.tcp_defer_accept
     plan.server_reset_query = memory.text(settings.server_reset_query)
     plan.log_connections = settings.log_connections
     plan.log_disconnections = settings.log_disconnections

@@ -25,6 +25,8 @@ from howdah.cdefs.sockets cimport (
     IPPROTO_TCP,
     SO_ERROR,
     SO_KEEPALIVE,
+    SO_RCVBUF,
+    SO_SNDBUF,
     SOCK_CLOEXEC,
     SOCK_NONBLOCK,
     SOCK_STREAM,
@@ -191,12 +193,15 @@ cdef void tune(const CPlan *plan, int fd) noexcept nogil:
         set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, plan.tcp_keepintvl)
         set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, plan.tcp_keepcnt)
     set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, plan.tcp_user_timeout)
+    set_option(fd, SOL_SOCKET, SO_SNDBUF, plan.tcp_socket_buffer)
+    set_option(fd, SOL_SOCKET, SO_RCVBUF, plan.tcp_socket_buffer)
 
 
-cdef const Endpoint *next_endpoint(Pool *pool) noexcept nogil:
-    """The database's addresses in turn."""
+cdef const Endpoint *next_endpoint(Pool *pool, bint failed) noexcept nogil:
+    """The database's addresses in turn, or, with load_balance_hosts = disable, the one before until it fails."""
     cdef Route *found = <Route *>pool.route
-    pool.next_endpoint += 1
+    if failed or not found.in_order:
+        pool.next_endpoint += 1
     return &found.endpoints[pool.next_endpoint % found.endpoint_count]
 
 
@@ -248,8 +253,9 @@ cdef void begin_opening(Worker *w, Server *server) noexcept nogil:
     snprintf(problem, sizeof(problem), b"the database has been removed")
     pthread_mutex_lock(&w.shared.pools.lock)  # what the plan holds may be gone behind it
     if pool.route != NULL and (<Route *>pool.route).endpoint_count:
-        endpoint = next_endpoint(pool)
+        endpoint = next_endpoint(pool, pool.failing or server.attempts > 1)
         server.endpoint = strdup(endpoint.text)
+        server.pooled.address = endpoint.hash
         server.host = strdup(endpoint.host)
         server.sockaddr_size = endpoint.size
         memcpy(server.sockaddr, endpoint.sockaddr, min(<size_t>endpoint.size, sizeof(server.sockaddr)))

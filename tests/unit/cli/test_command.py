@@ -105,7 +105,6 @@ def test_every_fault_gets_its_line(tmp_path: Path) -> None:
     "target, says",
     [
         ("missing.toml", "missing.toml: no such file"),
-        ("pgbouncer.ini", "comes with a later version"),
         ("postgresql://bob:s3cret@db/app?sslmode=required", "server_tls_sslmode: must be one of disable, allow"),
         ("postgresql://bob:s3cret@db/app?sslmode=verify-ca&sslrootcert=no.pem", "no.pem: cannot be read: No such file"),
     ],

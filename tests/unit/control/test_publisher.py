@@ -41,7 +41,7 @@ async def _watch_until(publisher_: Publisher, done: Callable[[], bool]) -> None:
 
 
 def test_a_name_that_appears_later_is_published(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publisher, "RETRY_S", 0.001)
+    monkeypatch.setattr(publisher, "SHORTEST_TTL_S", 0.001)
     answers = [Resolved((), "no such name"), Resolved((), "no such name"), Resolved(("192.0.2.9",))]
     asked: list[str] = []
 
@@ -50,7 +50,7 @@ def test_a_name_that_appears_later_is_published(monkeypatch: pytest.MonkeyPatch)
         return answers[min(len(asked), len(answers)) - 1]
 
     async def story() -> None:
-        subject, engine = Publisher(_config(), NOTHING, logger(), lookup), Engine()
+        subject, engine = Publisher(_config(dns_nxdomain_ttl="1ms"), NOTHING, logger(), lookup), Engine()
         first = await subject.first_plan()
         assert (first.version, first.databases[0].addresses) == (1, ())
         assert "no such name" in first.databases[0].resolve_error

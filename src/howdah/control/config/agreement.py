@@ -11,6 +11,7 @@ from howdah.control.config.finding import Finding, in_howdah
 from howdah.control.config.locate import KeyPath
 from howdah.control.config.login_agreement import login_findings
 from howdah.control.config.names import CONSOLE
+from howdah.control.config.network_settings import LARGEST_PEER_ID
 from howdah.control.config.schema import DatabaseSettings, Tables
 from howdah.control.config.tls_agreement import tls_findings
 from howdah.control.sockaddr import unix_address
@@ -24,6 +25,7 @@ def findings(config: Tables) -> Iterator[Finding]:
     yield from _names(config)
     yield from login_findings(config)
     yield from tls_findings(config)
+    yield from _peers(config)
     for name, database in config.databases.items():
         yield from _database_sizes(config, name, database)
         yield from _place(config, name, database)
@@ -46,6 +48,7 @@ def _global_sizes(config: Tables) -> Iterator[Finding]:
             in_howdah("min_pool_size", "default_pool_size"),
             f"min_pool_size ({settings.min_pool_size}) is more than default_pool_size ({settings.default_pool_size})",
             "lower the one or raise the other",
+            tolerated=True,
         )
     if 0 < settings.max_db_connections < settings.default_pool_size:
         yield Finding(
@@ -70,6 +73,7 @@ def _database_sizes(config: Tables, name: str, database: DatabaseSettings) -> It
             [(*table, key) for key in ("min_pool_size", "pool_size") if key in own],
             f"min_pool_size ({least}) is more than the pool size ({pool_size})",
             "lower the one or raise the other",
+            tolerated=True,
         )
     if 0 < most < pool_size and own & {"max_db_connections", "pool_size"}:
         yield Finding(
@@ -93,6 +97,7 @@ def _reserve(config: Tables) -> Iterator[Finding]:
                 [key, timeout],
                 f"reserve_pool_size is {size}, but reserve_pool_timeout is 0: the reserve would never be used",
                 "set reserve_pool_timeout, such as 5s, or remove reserve_pool_size",
+                tolerated=True,
             )
     if sizes and 0 < settings.query_wait_timeout <= settings.reserve_pool_timeout:
         yield Finding(
@@ -118,6 +123,16 @@ def _names(config: Tables) -> Iterator[Finding]:
                 yield Finding([(table, name)], "a name must not be empty nor hold a NUL", "choose another name")
 
 
+def _peers(config: Tables) -> Iterator[Finding]:
+    for name, peer in config.peers.items():
+        if not (name.isascii() and name.isdecimal() and 1 <= int(name) <= LARGEST_PEER_ID):
+            yield Finding(
+                [("peers", name)], f"a peer's name is its number, from 1 to {LARGEST_PEER_ID}", "name it by its peer_id"
+            )
+        if len(peer.host) != 1:
+            yield Finding([("peers", name, "host"), ("peers", name)], "a peer has one host", "set host")
+
+
 def _place(config: Tables, name: str, database: DatabaseSettings) -> Iterator[Finding]:
     """Where the database is: somewhere, and not here."""
     settings = config.howdah
@@ -128,6 +143,7 @@ def _place(config: Tables, name: str, database: DatabaseSettings) -> Iterator[Fi
             [("databases", name), ("howdah", "unix_socket_dir")],
             "there is no host, and unix_socket_dir, which would stand in for it, is empty",
             "set host",
+            tolerated=True,
         )
         return
     for host in hosts:

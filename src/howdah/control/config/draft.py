@@ -31,6 +31,7 @@ class Draft:
     embedded: bool = False
     sample_database: str | None = None
     sample_user: str = ""
+    pgbouncer: bool = False  # read by PgBouncer's rules
 
     def put(self, table: str, key: str, value: object, *, where: str) -> None:
         """Set one global setting."""
@@ -58,14 +59,16 @@ class Draft:
 
     def finish(self) -> Config:
         """The configuration; ConfigError with all that is wrong, in the order of the file."""
-        tables, faults = _validate(self.tables)
-        problems = [*self._problems(faults), *self.notes]
+        tables, faults = self._validate()
+        problems = sorted([*self._problems(faults), *self.notes], key=self._line)
         if tables is None or any(problem.fatal for problem in problems):
             raise ConfigError([problem for problem in problems if problem.fatal])
         return Config(
             settings=tables.howdah,
             databases=tables.databases,
             users=tables.users,
+            peers=tables.peers,
+            pgbouncer=self.pgbouncer,
             source=self.source,
             path=self.path,
             embedded=self.embedded,
@@ -73,6 +76,32 @@ class Draft:
             sample_database=self.sample_database or _sample(tables),
             sample_user=self.sample_user,
         )
+
+    def _line(self, problem: Problem) -> float:
+        """What to sort by: problems of the file stand in its order, all others behind them as they came."""
+        file, _, line = problem.where.rpartition(":")
+        return int(line) if file == self.path and line.isdecimal() else math.inf
+
+    def _validate(self) -> tuple[Tables | None, list[Fault]]:
+        """The tables and what is wrong.  With some values at fault the others are still held against each other."""
+        try:
+            tables = Tables.model_validate(self.tables)
+        except ValidationError as error:
+            faults = [describe(details, pgbouncer=self.pgbouncer) for details in error.errors(include_url=False)]
+            return None, faults + list(self._agreement_of_the_rest([fault.keys[0] for fault in faults]))
+        return tables, [self._as_fault(finding) for finding in findings(tables)]
+
+    def _agreement_of_the_rest(self, at_fault: list[KeyPath]) -> Iterator[Fault]:
+        try:
+            tables = Tables.model_validate(_without(self.tables, (), set(at_fault)))
+        except ValidationError:
+            return
+        for finding in findings(tables):
+            if not any(key[: len(bad)] == bad or bad[: len(key)] == key for key in finding.keys for bad in at_fault):
+                yield self._as_fault(finding)
+
+    def _as_fault(self, finding: Finding) -> Fault:
+        return Fault(tuple(finding.keys), finding.message, finding.advice, finding.stops(pgbouncer=self.pgbouncer))
 
     def _problems(self, faults: Iterable[Fault]) -> list[Problem]:
         placed = [(*self._where(fault.keys), fault) for fault in faults]
@@ -96,36 +125,12 @@ class Draft:
         return math.inf, self.source, key
 
 
-def _validate(raw: dict[str, Any]) -> tuple[Tables | None, list[Fault]]:
-    """The tables and what is wrong.  With some values at fault the others are still held against each other."""
-    try:
-        tables = Tables.model_validate(raw)
-    except ValidationError as error:
-        faults = [describe(details) for details in error.errors(include_url=False)]
-        return None, faults + list(_agreement_of_the_rest(raw, [fault.keys[0] for fault in faults]))
-    return tables, [_as_fault(finding) for finding in findings(tables)]
-
-
-def _agreement_of_the_rest(raw: dict[str, Any], at_fault: list[KeyPath]) -> Iterator[Fault]:
-    try:
-        tables = Tables.model_validate(_without(raw, (), set(at_fault)))
-    except ValidationError:
-        return
-    for finding in findings(tables):
-        if not any(key[: len(bad)] == bad or bad[: len(key)] == key for key in finding.keys for bad in at_fault):
-            yield _as_fault(finding)
-
-
 def _without(raw: dict[str, Any], path: KeyPath, at_fault: set[KeyPath]) -> dict[str, Any]:
     return {
         key: _without(value, (*path, key), at_fault) if isinstance(value, dict) else value
         for key, value in raw.items()
         if (*path, key) not in at_fault
     }
-
-
-def _as_fault(finding: Finding) -> Fault:
-    return Fault(tuple(finding.keys), finding.message, finding.advice, finding.fatal)
 
 
 def _shown(key: KeyPath) -> str:

@@ -10,14 +10,17 @@ from pydantic_core import ErrorDetails
 
 from howdah.control.config.locate import KeyPath
 from howdah.control.config.pgbouncer import NOT_HERE
-from howdah.control.config.schema import DatabaseSettings, GlobalSettings, Tables, UserSettings
+from howdah.control.config.schema import DatabaseSettings, GlobalSettings, PeerSettings, Tables, UserSettings
 
 _TABLES: Mapping[str, type[BaseModel]] = {
     "howdah": GlobalSettings,
     "databases": DatabaseSettings,
     "users": UserSettings,
+    "peers": PeerSettings,
 }
-_HEADS = {"howdah": "[howdah]", "databases": "[databases.NAME]", "users": "[users.NAME]"}
+_HEADS = {"howdah": "[howdah]", "databases": "[databases.NAME]", "users": "[users.NAME]", "peers": "[peers.NAME]"}
+#: The same in a pgbouncer.ini.
+_SECTIONS = {"howdah": "[pgbouncer]", "databases": "[databases]", "users": "[users]", "peers": "[peers]"}
 #: Names from other places that people know, and ours for the same thing.
 _ALSO_KNOWN_AS = {
     "database": "dbname",
@@ -42,14 +45,14 @@ class Fault:
     fatal: bool = True
 
 
-def describe(details: ErrorDetails) -> Fault:
-    """The fault behind one of pydantic's errors."""
+def describe(details: ErrorDetails, *, pgbouncer: bool = False) -> Fault:
+    """The fault behind one of pydantic's errors; `pgbouncer`: in a file of PgBouncer's."""
     key: KeyPath = details["loc"]
     match details["type"]:
         case "value_error":
             return Fault((key,), *_split(str(details.get("ctx", {}).get("error", details["msg"]))))
         case "extra_forbidden":
-            return Fault((key,), *_unknown(key, details["input"]))
+            return Fault((key,), *_unknown(key, details["input"], _SECTIONS if pgbouncer else _HEADS))
         case "model_type" | "mapping_type" | "dict_type":
             return Fault((key,), "must be a table", f"write it as {_head(key)}")
         case "string_type":
@@ -68,7 +71,7 @@ def _head(key: KeyPath) -> str:
     return _HEADS.get(table, "[howdah]").replace("NAME", str(key[1]) if len(key) > 1 else "NAME")
 
 
-def _unknown(key: KeyPath, value: Any) -> tuple[str, str]:
+def _unknown(key: KeyPath, value: Any, heads: Mapping[str, str]) -> tuple[str, str]:
     """What to say of a key nobody knows."""
     name = str(key[-1])
     if len(key) == 1:
@@ -84,7 +87,8 @@ def _unknown(key: KeyPath, value: Any) -> tuple[str, str]:
     if close and (home is None or close[0] in name):
         return "unknown setting", f"did you mean {close[0]}?"
     if home is not None:
-        return f"unknown setting in {_head(key)}", f"it belongs into {_HEADS[home]}"
+        own = _head(key) if heads is _HEADS else heads[table]
+        return f"unknown setting in {own}", f"it belongs into {heads[home]}"
     return "unknown setting", "remove it, or see docs/reference/settings.md for the settings there are"
 
 

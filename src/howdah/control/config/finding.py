@@ -14,6 +14,12 @@ class Finding:
     message: str
     advice: str
     fatal: bool = True
+    #: PgBouncer starts with it, so that a file of PgBouncer's may have it: no more than a warning there.
+    tolerated: bool = False
+
+    def stops(self, *, pgbouncer: bool) -> bool:
+        """Whether it keeps a configuration from being used; `pgbouncer`: one that is read by PgBouncer's rules."""
+        return self.fatal and not (self.tolerated and pgbouncer)
 
 
 def in_howdah(*keys: str) -> list[KeyPath]:

@@ -15,6 +15,8 @@ from typing import Any
 from howdah.control.config import url
 from howdah.control.config.draft import Draft
 from howdah.control.config.errors import ConfigError, Problem, StartError
+from howdah.control.config.foreign import advice_for, is_pgbouncer, pooler_of
+from howdah.control.config.ini.tables import draft_of
 from howdah.control.config.locate import locate
 from howdah.control.config.schema import FILES, Config, GlobalSettings
 
@@ -42,18 +44,24 @@ class Request:
 
     target: str | None = None  # a URL, a file, or None to look around
     options: tuple[Option, ...] = ()
+    pgbouncer: bool = False  # the file is PgBouncer's, whatever its name
 
 
 def read(request: Request, environ: Mapping[str, str] | None = None) -> Config:
     """The configuration that was asked for.  StartError, mostly a ConfigError, says what is wrong with it."""
+    return draft(request, environ).finish()
+
+
+def draft(request: Request, environ: Mapping[str, str] | None = None) -> Draft:
+    """The same, not yet checked."""
     environ = os.environ if environ is None else environ
-    draft = _of_target(request.target, environ)
+    draft = _of_target(request, environ)
     _add_environment(draft, environ)
     for option in request.options:
         draft.put("howdah", option.name, option.value, where=option.shown)
     if draft.path is None:
         _choose_logins(draft)
-    return draft.finish()
+    return draft
 
 
 def _choose_logins(draft: Draft) -> None:
@@ -71,9 +79,12 @@ def _choose_logins(draft: Draft) -> None:
         draft.put_default("howdah", "admin_users", [user], where=draft.source)
 
 
-def _of_target(target: str | None, environ: Mapping[str, str]) -> Draft:
+def _of_target(request: Request, environ: Mapping[str, str]) -> Draft:
+    target = request.target
     if target is not None:
-        return _of_url(target, "the URL") if url.is_url(target) else _of_file(target, environ)
+        if url.is_url(target) and not request.pgbouncer:
+            return _of_url(target, "the URL")
+        return _of_file(target, environ, pgbouncer=request.pgbouncer)
     if Path(DEFAULT_FILE).exists():
         return _of_file(DEFAULT_FILE, environ)
     if address := environ.get(DATABASE_URL):
@@ -84,8 +95,15 @@ def _of_target(target: str | None, environ: Mapping[str, str]) -> Draft:
 # --- files
 
 
-def _of_file(path: str, environ: Mapping[str, str]) -> Draft:
-    text = _text_of(path)
+def _of_file(path: str, environ: Mapping[str, str], *, pgbouncer: bool = False) -> Draft:
+    raw = _bytes_of(path)
+    shown = raw.decode(errors="replace")
+    own = is_pgbouncer(path, shown)
+    if not own and Path(path).name != DEFAULT_FILE and (pooler := pooler_of(shown)):
+        raise StartError(f"{path}: {advice_for(pooler)}")
+    if own or pgbouncer:
+        return draft_of(path, lambda name: raw if name == path else Path(name).read_bytes())
+    text = _text_of(path, raw)
     draft = Draft(source=path, path=path, tables=_parse(path, text), lines=locate(text))
     _find_files_beside(draft, Path(path).parent)
     if not draft.tables.get("databases") and not isinstance(draft.tables.get("databases"), list):
@@ -102,14 +120,9 @@ def _find_files_beside(draft: Draft, folder: Path) -> None:
                 settings[name] = str(folder / settings[name])
 
 
-def _text_of(path: str) -> str:
-    if path.endswith(".ini"):
-        raise StartError(
-            f"{path}: reading a pgbouncer.ini comes with a later version; "
-            "write a howdah.toml instead: its settings have the same names"
-        )
+def _bytes_of(path: str) -> bytes:
     try:
-        raw = Path(path).read_bytes()
+        return Path(path).read_bytes()
     except FileNotFoundError:
         advice = "a connection is given as postgresql://user@host:port/database" if "=" in path else "check the name"
         raise StartError(f"{path}: no such file; {advice}") from None
@@ -117,6 +130,9 @@ def _text_of(path: str) -> str:
         raise StartError(f"{path}: is a directory; name the file in it, as {path.rstrip('/')}/{DEFAULT_FILE}") from None
     except (OSError, ValueError) as error:
         raise StartError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _text_of(path: str, raw: bytes) -> str:
     try:
         return raw.removeprefix(b"\xef\xbb\xbf").decode()
     except UnicodeDecodeError as error:

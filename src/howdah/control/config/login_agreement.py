@@ -50,6 +50,7 @@ def _secrets(config: Tables) -> Iterator[Finding]:
             f"clients are to log in by {settings.auth_type}, and nothing says what their passwords are",
             "set auth_file, or password in [users.NAME], or auth_user for auth_query; or, on a machine of your own, "
             'auth_type = "trust"',
+            tolerated=True,
         )
 
 
@@ -89,6 +90,7 @@ def _method(config: Tables) -> Iterator[Finding]:
             in_howdah("auth_hba_file", "auth_type"),
             f"the HBA file counts for nothing, because auth_type is {settings.auth_type}",
             'set auth_type = "hba", or remove auth_hba_file',
+            tolerated=True,
         )
     if settings.password_passthrough and settings.auth_type not in ("plain", "hba"):
         yield Finding(
@@ -114,6 +116,7 @@ def _any(config: Tables) -> Iterator[Finding]:
                 [("databases", name, "user"), ("howdah", "auth_type")],
                 "auth_type is any, which leaves open who a client is, and this database has no user to log in as",
                 "set user, or another auth_type",
+                tolerated=True,
             )
 
 
@@ -136,13 +139,17 @@ def _asked_by_nobody(table: KeyPath, query: str | None, dbname: str | None, aske
             [(*table, idle), (*table, "auth_user")],
             "nobody runs auth_query, because there is no auth_user",
             f"set auth_user, or remove {idle}",
+            tolerated=True,
         )
 
 
 def _asked_where(config: Tables, table: KeyPath, dbname: str | None) -> Iterator[Finding]:
     if dbname and dbname not in config.databases and ("*" not in config.databases or dbname == CONSOLE):
         yield Finding(
-            [(*table, "auth_dbname")], f"there is no database {dbname!r} in [databases]", "name one that is there"
+            [(*table, "auth_dbname")],
+            f"there is no database {dbname!r} in [databases]",
+            "name one that is there",
+            tolerated=True,
         )
 
 

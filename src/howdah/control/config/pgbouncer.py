@@ -1,4 +1,4 @@
-"""PgBouncer's settings that this version does not have, so that a reader of its manual gets a straight answer.
+"""PgBouncer's settings that this version does not have, or cannot give an effect: for a straight answer to its users.
 
 An entry leaves this list when the schema gets the setting; a test holds the two apart.
 """
@@ -6,17 +6,23 @@ An entry leaves this list when the schema gets the setting; a test holds the two
 from collections.abc import Mapping
 
 _GENERAL = """
-conffile dns_nxdomain_ttl dns_zone_check_period job_name log_pooler_errors log_stats logfile login_notify_message
-peer_id pidfile pkt_buf pool_idle_timeout resolv_conf sbuf_loopcnt service_name so_reuseport stats_period
-suspend_timeout syslog syslog_facility syslog_ident tcp_defer_accept tcp_socket_buffer track_extra_parameters user
-verbose
-"""
-_DATABASE = """
-load_balance_hosts
+conffile job_name log_pooler_errors log_stats logfile login_notify_message pidfile pool_idle_timeout service_name
+stats_period suspend_timeout syslog syslog_facility syslog_ident user verbose
 """
 
 NOT_HERE: Mapping[str, frozenset[str]] = {
     "howdah": frozenset(_GENERAL.split()),
-    "databases": frozenset(_DATABASE.split()),
+    "databases": frozenset(),
     "users": frozenset(),
+    "peers": frozenset(),
+}
+
+#: Why, in words that go on behind "this setting has no effect: ".
+WITHOUT_EFFECT: Mapping[str, str] = {
+    "dns_zone_check_period": "names are looked up again every dns_max_ttl, whatever their zone says",
+    "peer_id": "cancel requests are not yet passed on to peers",
+    "pkt_buf": "all connections of a worker share one buffer",
+    "resolv_conf": "names are looked up by the operating system, as its own files say",
+    "sbuf_loopcnt": "each connection is read once before it is the next one's turn",
+    "track_extra_parameters": "all settings follow their client",
 }

@@ -11,10 +11,11 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
-from howdah.control.config.addresses import listen_addresses, server_hosts
+from howdah.control.config.addresses import listen_addresses
 from howdah.control.config.errors import Problem
 from howdah.control.config.login_settings import LoginSettings
 from howdah.control.config.metrics_settings import MetricsSettings
+from howdah.control.config.network_settings import Hosts, LoadBalance, NetworkSettings, PeerSettings, Port
 from howdah.control.config.pin_rules import Rules
 from howdah.control.config.pooling_settings import PoolingSettings, PoolMode, PoolSize
 from howdah.control.config.table import Reload, Table, setting
@@ -23,12 +24,10 @@ from howdah.control.config.units import (
     FILE,
     Count,
     Kind,
-    Milliseconds,
     Percentage,
     Seconds,
     Switch,
     Text,
-    WholeSeconds,
     Words,
     between,
     count,
@@ -64,6 +63,7 @@ __all__ = [
     "Config",
     "DatabaseSettings",
     "GlobalSettings",
+    "PeerSettings",
     "Reload",
     "Table",
     "Tables",
@@ -71,13 +71,9 @@ __all__ = [
     "setting",
 ]
 
-Port = Annotated[int, BeforeValidator(count), AfterValidator(between(1, 65535)), Kind("port")]
 Name = Annotated[str, BeforeValidator(text), AfterValidator(_not_empty), Kind("string")]
 ListenAddresses = Annotated[
     tuple[str, ...], BeforeValidator(words), AfterValidator(listen_addresses), Kind("list of addresses")
-]
-Hosts = Annotated[
-    tuple[str, ...], BeforeValidator(words), AfterValidator(server_hosts), Kind("host, or a list of hosts")
 ]
 FileMode = Annotated[int, BeforeValidator(_octal), Kind("octal string")]
 LogLevel = Annotated[
@@ -139,16 +135,8 @@ class ServiceSettings(Table):
 
 
 class ProcessSettings(Table):
-    """Names, sockets and the process."""
+    """The process."""
 
-    dns_max_ttl: Seconds = setting(15.0, "How long the address of a database's host name is kept.")
-    tcp_keepalive: Switch = setting(True, "Whether TCP keepalive is on.")
-    tcp_keepidle: WholeSeconds = setting(0, "Idle time before the first keepalive probe. 0: the system's default.")
-    tcp_keepintvl: WholeSeconds = setting(0, "Time between keepalive probes. 0: the system's default.")
-    tcp_keepcnt: Count = setting(0, "Lost keepalive probes that end a connection. 0: the system's default.")
-    tcp_user_timeout: Milliseconds = setting(
-        0, "How long sent data may stay unacknowledged before the connection ends. 0: the system's default."
-    )
     workers: Annotated[int, BeforeValidator(count), AfterValidator(between(1, 64)), Kind("number")] = setting(
         usable_workers, "Worker threads.", restart=True, shown="usable cores, at most 4"
     )
@@ -173,7 +161,9 @@ class ProcessSettings(Table):
     )
 
 
-class GlobalSettings(TlsSettings, LoginSettings, MetricsSettings, ProcessSettings, PoolingSettings, ServiceSettings):
+class GlobalSettings(
+    TlsSettings, LoginSettings, MetricsSettings, ProcessSettings, NetworkSettings, PoolingSettings, ServiceSettings
+):
     """Table [howdah]."""
 
     #: Headings of the reference, each before the setting that it starts with.
@@ -207,6 +197,11 @@ class DatabaseSettings(Table):
         (),
         "Host name, IP address, Unix socket directory (`/...`) or abstract one (`@...`); several are used in turn. "
         "Empty: the Unix socket in `unix_socket_dir`.",
+    )
+    load_balance_hosts: LoadBalance = setting(
+        "round-robin",
+        "Which of several addresses a new server connection goes to: `round-robin` takes them in turn, `disable` goes "
+        "on to the next in their order only when one fails.",
     )
     port: Port = setting(5432, "Port of PostgreSQL, also for Unix sockets.")
     dbname: Name | None = setting(None, "Name of the database in PostgreSQL.", shown="the name the client asked for")
@@ -304,6 +299,7 @@ class Tables(Table):
     howdah: GlobalSettings = Field(default_factory=GlobalSettings)
     databases: Mapping[str, DatabaseSettings] = Field(default_factory=dict)
     users: Mapping[str, UserSettings] = Field(default_factory=dict)
+    peers: Mapping[str, PeerSettings] = Field(default_factory=dict)
 
 
 class Config(Table):
@@ -312,6 +308,9 @@ class Config(Table):
     settings: GlobalSettings = Field(default_factory=GlobalSettings)
     databases: Mapping[str, DatabaseSettings] = Field(default_factory=dict)
     users: Mapping[str, UserSettings] = Field(default_factory=dict)
+    peers: Mapping[str, PeerSettings] = Field(default_factory=dict)
+    #: Whether it was read from PgBouncer's own file, by its rules: see `finding.Finding.tolerated`.
+    pgbouncer: bool = False
     #: Where it came from, for people: "howdah.toml", "postgresql://app@db:5432/app" (never a password).
     source: str = "defaults"
     #: The path of the file; None when there is none.

@@ -190,7 +190,7 @@ def test_a_fault_is_shown_with_its_line(line: str, says: str) -> None:
         ("default_pool_size = 1", "databases.app.default_pool_size: unknown setting; did you mean pool_size?"),
         ("reserve_pool = 1", "databases.app.reserve_pool: unknown setting; did you mean reserve_pool_size?"),
         ("listen_port = 1", "databases.app.listen_port: unknown setting in [databases.app]; it belongs into [howdah]"),
-        ("load_balance_hosts = 'x'", "databases.app.load_balance_hosts: this setting of PgBouncer"),
+        ("load_balance_hosts = 'x'", "databases.app.load_balance_hosts: must be one of round-robin, disable, not 'x'"),
         ("password = 5", "databases.app.password: must be a string, in quotes"),
         ("user = ''", "databases.app.user: must not be empty"),
         ("port = 6432\nhost = 'localhost'", "databases.app.host: this is howdah's own port (6432)"),
@@ -279,7 +279,7 @@ def test_a_file_without_databases_says_so() -> None:
     [
         ("nowhere.toml", "nowhere.toml: no such file"),
         ("host=db dbname=app", "postgresql://user@host:port/database"),
-        ("pgbouncer.ini", "comes with a later version"),
+        ("pgbouncer.ini", "pgbouncer.ini: no such file; check the name"),
         (".", "is a directory"),
         ("a\0b", "cannot be read"),
     ],

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from howdah.control.config import units
-from tools.generate_docs import duration as shown_duration
+from howdah.control.config.toml import duration as shown_duration
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ STEPS = (
     | {"assignment", "turn", "linking", "preparing", "unnamed", "simple_query", "curing", "deferral", "descriptions"}
     | {"hearing", "listening", "channel_queries", "hub", "hub_channels"}
     | {"suspects", "refusing", "linting"},
-    {"listener", "worker", "snapshot"},
+    {"listener", "worker", "snapshot", "durations"},
     {"engine"},
 )
 RIBS = STEPS[1]

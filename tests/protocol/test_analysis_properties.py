@@ -74,6 +74,22 @@ def test_no_effect_is_missed(made: tuple[str, list[str]]) -> None:
     assert set(effects) <= probe.analyse(text.encode())["effects"]
 
 
+# Among which some matter wherever they stand, some look like them, and some are long or not ASCII.
+WORDS = (
+    "select update merge insert into as atomic begin case end join with returning on conflict table temp values "
+    "pg_settings pg_temp pg_temp_7 PG_TEMP pg p px pgsettings intO updatE ends a e x u é aé éa $1 1 , ( ) . ; = :: "
+    'lower now f nextval set_config \'a\' "pg_temp" "pg_settings" "P" from where order company_id abcdefghijklmnop '
+    "abcdefghijklmno abcdefghijklmn a_rather_long_name_of_something"
+).split()
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=40), st.sampled_from(BLANKS[1:]))
+def test_words_in_a_row_are_read_as_words_apart(words: list[str], blank: str) -> None:
+    """The most usual text, words with a space between them, is read in another way, with the same findings."""
+    plain, apart = (probe.analyse(between.join(words).encode()) for between in (" ", blank))
+    assert plain["effects"] == apart["effects"]
+
+
 @given(texts(), st.sampled_from(STRINGS))
 def test_what_is_hidden_has_no_effect(made: tuple[str, list[str]], string: str) -> None:
     """A text as a string's value, as a comment and as a name does nothing."""

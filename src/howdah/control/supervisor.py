@@ -37,6 +37,7 @@ from howdah.control.keeper import keep_running, with_embedded
 from howdah.control.listen import Endpoints, open_listeners
 from howdah.control.live import Screen
 from howdah.control.log import configure, logger
+from howdah.control.metrics.health import Health
 from howdah.control.publisher import Publisher
 from howdah.control.pulse import Pulse
 from howdah.control.reload import Reload
@@ -76,6 +77,7 @@ class _Supervisor:
         self._json = config.settings.log_format == "json"
         self._set_up_log(config)
         self._log = logger()
+        self._health = Health()
         self._stop_asked = asyncio.Event()
         self._stop_at_once = asyncio.Event()
         self._reload: Reload | None = None  # not before the first plan is in force
@@ -135,6 +137,7 @@ class _Supervisor:
         journal, averages = self._open_inbox(stack, reload)
         stack.callback(engine.stop)
         engine.start(plan)
+        self._open_site(stack)
         self._publisher.attach(engine, self._tell_logins)
         live = self._screen if self._screen.live and settings.live_line else None
         pulse = Pulse(engine, journal, averages, live, self._log)
@@ -143,10 +146,29 @@ class _Supervisor:
         shortfall = shortage(file_limit, settings.max_client_conn, settings.default_pool_size)
         self._warn(*map(str, (*self._config.warnings, *intake.warnings)), *listeners.warnings, shortfall)
         watch = Watch(self._publisher, self._ticket_key, self._log)
-        await self._spawn(stack, pulse.run(), self._publisher.watch_names(), watch.run(), reload.run())
+        await self._spawn(
+            stack, pulse.run(), self._publisher.watch_names(), watch.run(), reload.run(), self._health.run()
+        )
         self._reload = reload
         if self._reload_asked:
             reload.ask()
+
+    def _open_site(self, stack: AsyncExitStack) -> None:
+        """Metrics and health over HTTP, where they are asked for; until the engine stops, so during a drain, too."""
+        settings = self._config.settings
+        if not settings.http_port:
+            return
+        from howdah.control.metrics.families import Sample, sample
+        from howdah.control.metrics.site import Site
+
+        def take() -> Sample:
+            now = self._publisher.config.settings
+            return sample(self._engine, now.max_client_conn, by_user=now.metrics_by == "pool")
+
+        site = Site(settings.http_addr, settings.http_port, take, self._health)
+        stack.callback(site.close)
+        site.open()
+        self._log.info("metrics and health are served", at=", ".join(site.names))
 
     def _tell_logins(self) -> None:
         """Whom logins are to be asked of has changed with the plan."""
@@ -274,6 +296,7 @@ class _Supervisor:
     async def _drain(self) -> None:
         """Let running transactions end, for a while; new clients are turned away meanwhile."""
         settings = self._publisher.config.settings
+        self._health.stops("stopping: no new clients")
         self._engine.drain()
         # A moment for the workers to take their hands off the listening sockets; then the kernel refuses for us.
         await asyncio.sleep(_DRAIN_POLL_S)

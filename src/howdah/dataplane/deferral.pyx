@@ -12,7 +12,7 @@ from howdah.dataplane.buffers cimport block_drop, hold
 from howdah.dataplane.client cimport client_watch_deadline, set_ready
 from howdah.dataplane.parties cimport Client, Worker
 from howdah.dataplane.routes cimport TRANSACTION_MODE
-from howdah.dataplane.stats cimport Tally
+from howdah.dataplane.stats cimport Tally, observe
 from howdah.dataplane.turn cimport STEP_DROP, STEP_FORWARD, STEP_GONE, Step, answer
 from howdah.dataplane.unnamed cimport forget_unnamed
 from howdah.sql.transaction cimport (
@@ -89,9 +89,10 @@ cdef Step say(Worker *w, Client *client, const char *tag, uint8_t status) noexce
     cdef Writer message = writer(data, sizeof(data))
     cdef Tally *tally = &client.pool.tallies[w.index]
     relaxed_add_u64(&tally.queries, 1)
+    observe(&tally.query, 0)
     if status == IDLE:
         relaxed_add_u64(&tally.transactions, 1)
-        relaxed_add_u64(&tally.transaction_us, w.now_us - client.request_us)
+        observe(&tally.transaction, w.now_us - client.request_us)
     compose_command_complete(&message, tag)
     compose_ready(&message, status)
     return STEP_DROP if answer(w, client, data, message.used) else STEP_GONE

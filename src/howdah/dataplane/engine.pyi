@@ -7,6 +7,7 @@ from howdah.dataplane.plan import Plan, Secret, TlsPlan
 from howdah.dataplane.rows import (
     AuthVerdict,
     ClientRow,
+    DurationsRow,
     Event,
     LintRow,
     PinReasonRow,
@@ -78,6 +79,10 @@ class Engine:
     def pin_reasons(self) -> list[PinReasonRow]: ...
     def lint(self) -> list[LintRow]:
         """What `session_lint` has counted in this process."""
+
+    def durations(self) -> list[DurationsRow]: ...
+    def reasons(self) -> dict[str, int]:
+        """How often something was refused or closed since the start, by code of `howdah.reasons`."""
 
     def drain(self) -> None:
         """Stop accepting; clients that are idle outside a transaction are closed (57P01), others when theirs ends."""

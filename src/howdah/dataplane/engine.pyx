@@ -8,7 +8,7 @@ from libc.stdint cimport int32_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, strcmp
 
-from howdah.cdefs.atomics cimport load_i32
+from howdah.cdefs.atomics cimport load_i32, relaxed_load_u64
 from howdah.cdefs.clock cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_us
 from howdah.cdefs.openssl cimport SSL_SESSION_free
 from howdah.cdefs.epoll cimport EFD_CLOEXEC, EFD_NONBLOCK, eventfd
@@ -22,6 +22,7 @@ from howdah.cdefs.threads cimport (
 from howdah.dataplane.cancels cimport new_secret
 from howdah.dataplane.conn cimport CONN_LISTENER, Conn, conn_close, conn_init, conn_send
 from howdah.dataplane.credentials cimport lookups_clear, lookups_init, secret_new
+from howdah.dataplane.durations cimport durations_rows
 from howdah.dataplane.handshake cimport pool_terms_of
 from howdah.dataplane.linting cimport LINT, LINT_SORTS, MOST_LINTED, LintEntry, lint_entries
 from howdah.dataplane.mailbox cimport mail_new, mail_send, notes_fetch
@@ -628,7 +629,7 @@ cdef class Engine:
                 add_tallies(self.shared, pool, &sum)
                 name = text(pool.database)
                 part = (sum.server_assignments, sum.transactions, sum.queries, sum.received, sum.sent,
-                        sum.transaction_us, sum.query_us, sum.wait_us,
+                        sum.transaction.sum_us, sum.query.sum_us, sum.checkout.sum_us,
                         sum.client_parses, sum.server_parses, sum.binds, sum.logins)
                 before = by_database.get(name, (0,) * len(part))
                 by_database[name] = tuple(a + b for a, b in zip(before, part, strict=True))
@@ -636,6 +637,20 @@ cdef class Engine:
         finally:
             pthread_mutex_unlock(&self.shared.pools.lock)
         return [StatsRow(name, *numbers) for name, numbers in sorted(by_database.items())]
+
+    def durations(self):
+        return durations_rows(self.shared)
+
+    def reasons(self):
+        cdef uint64_t times
+        counted = {}
+        for number, reason in enumerate(REASONS):
+            times = 0
+            for i in range(self.shared.worker_count):
+                times += relaxed_load_u64(&self.shared.workers[i].told[<int>number])
+            if times and reason.code != "none":
+                counted[reason.code] = times
+        return counted
 
     def drain(self):
         self.mail_all(MAIL_DRAIN)

@@ -77,6 +77,7 @@ from howdah.dataplane.session_state cimport (
     settings_new,
 )
 from howdah.dataplane.tls cimport tls_describe, tls_server_name
+from howdah.dataplane.stats cimport Tally, observe
 from howdah.dataplane.welcome cimport keep_welcome, write_welcome
 from howdah.wire cimport tags
 from howdah.wire.bytes cimport Writer, writer
@@ -287,7 +288,7 @@ cdef bint let_in(Worker *w, Client *client) noexcept nogil:
         return False
     make_key(w, client, &message)
     compose_ready(&message, tags.IDLE)
-    relaxed_add_u64(&client.pool.tallies[w.index].logins, 1)
+    count_login(w, client)
     client_move(client, CLIENT_IDLE)
     login_free(client)
     client.request_us = w.now_us
@@ -301,6 +302,14 @@ cdef bint let_in(Worker *w, Client *client) noexcept nogil:
     if client.held != NULL or w.draining:
         set_ready(client)
     return True
+
+
+cdef void count_login(Worker *w, Client *client) noexcept nogil:
+    cdef Tally *tally = &client.pool.tallies[w.index]
+    relaxed_add_u64(&tally.logins, 1)
+    observe(&tally.login, w.now_us - client.connected_us)
+    if client.login.tls_us:
+        observe(&tally.tls, client.login.tls_us)
 
 
 cdef void tell_login(Worker *w, Client *client) noexcept nogil:

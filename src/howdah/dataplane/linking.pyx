@@ -4,7 +4,7 @@
 link's, `unlink` parts them.  Called by the modules of the relay.
 """
 
-from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from howdah.cdefs.atomics cimport load_i32, relaxed_add_u64
 from howdah.cdefs.epoll cimport EPOLLIN
@@ -49,6 +49,7 @@ from howdah.dataplane.sequences cimport pin_sequences
 from howdah.dataplane.server cimport at_rest, server_move
 from howdah.dataplane.server_login cimport open_server
 from howdah.dataplane.settling cimport settle_first
+from howdah.dataplane.stats cimport Tally, observe
 from howdah.dataplane.texts cimport Naming, naming_drop
 from howdah.dataplane.turn cimport (
     STEP_FORWARD,
@@ -138,7 +139,7 @@ cdef Step take_server(Worker *w, Client *client) noexcept nogil:
     if verdict == TAKE_GOT:
         server = <Server *>client.line.granted.owner
         client.line.granted = NULL
-        link(w, client, server)
+        link(w, client, server, 0)
         return STEP_FORWARD
     client_move(client, CLIENT_WAITING)
     if verdict == TAKE_REFUSED:
@@ -152,8 +153,9 @@ cdef Step take_server(Worker *w, Client *client) noexcept nogil:
     return STEP_WAIT if client.state == CLIENT_WAITING else STEP_GONE
 
 
-cdef void link(Worker *w, Client *client, Server *server) noexcept nogil:
-    """Join the two."""
+cdef void link(Worker *w, Client *client, Server *server, uint64_t waited_us) noexcept nogil:
+    """Join the two, after so long a wait for it."""
+    cdef Tally *tally = &client.pool.tallies[w.index]
     client_move(client, CLIENT_ACTIVE)
     server_move(server, SERVER_ACTIVE)
     client.server = server
@@ -163,7 +165,8 @@ cdef void link(Worker *w, Client *client, Server *server) noexcept nogil:
     server.front_size = 0
     server.forbidden = 0
     server.reset_wanted = w.plan.server_reset_query_always
-    relaxed_add_u64(&client.pool.tallies[w.index].server_assignments, 1)
+    relaxed_add_u64(&tally.server_assignments, 1)
+    observe(&tally.checkout, waited_us)
     if load_i32(&client.pool.mode) == SESSION_MODE:
         server.pins |= PIN_SESSION_MODE
 

@@ -8,11 +8,12 @@ from libc.stdint cimport uint8_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, strlen
 
+from howdah.cdefs.atomics cimport relaxed_add_u64
 from howdah.cdefs.clock cimport CLOCK_MONOTONIC, clock_us
 from howdah.cdefs.sockets cimport AF_INET, AF_INET6, inet_ntop, read, write
 from howdah.cdefs.threads cimport pthread_mutex_lock, pthread_mutex_unlock
 from howdah.dataplane.client cimport login_packet
-from howdah.dataplane.parties cimport Client, Mail, Note, Peer, Server, Shared, Worker
+from howdah.dataplane.parties cimport MOST_REASONS, Client, Mail, Note, Peer, Server, Shared, Worker
 from howdah.dataplane.pool cimport Pool
 from howdah.wire.startup cimport Startup
 
@@ -24,7 +25,6 @@ from howdah.reasons import REASONS, Level
 
 cdef enum:
     MOST_NOTES = 65536
-    MOST_REASONS = 256
 
 cdef uint8_t CLIENT_CLOSED = EventKind.CLIENT_CLOSED
 cdef bint[MOST_REASONS] loud  # reasons that are told whatever the plan says
@@ -144,6 +144,7 @@ cdef void tell_client(Worker *w, uint8_t kind, Client *client, int reason, const
     """An event about a client; ordinary ends are told only when they are to be logged, which a storm would feel."""
     cdef Note *note
     cdef Startup packet
+    relaxed_add_u64(&w.told[reason], 1)
     if kind == CLIENT_CLOSED and not loud[reason] and not w.plan.log_disconnections:
         return
     packet.database = packet.user = b""
@@ -166,6 +167,7 @@ cdef void tell_server(Worker *w, uint8_t kind, Server *server, int reason, const
     """An event about a server."""
     cdef Pool *pool = server.pooled.pool
     cdef Note *note = note_new(w, kind, reason, pool.database, pool.server_user, detail, size)
+    relaxed_add_u64(&w.told[reason], 1)
     if note != NULL:
         note.id = server.id
         note.age_us = w.now_us - server.connected_us
@@ -176,6 +178,7 @@ cdef void tell_server(Worker *w, uint8_t kind, Server *server, int reason, const
 
 cdef void tell_worker(Worker *w, uint8_t kind, int reason, const char *detail) noexcept nogil:
     """An event about the worker itself."""
+    relaxed_add_u64(&w.told[reason], 1)
     note_send(w.shared, note_new(w, kind, reason, b"", b"", detail, strlen(detail)))
 
 

@@ -248,6 +248,7 @@ cdef void begin_tls(Worker *w, Client *client, size_t behind) noexcept nogil:
 
 cdef bint accept_tls(Worker *w, Client *client) noexcept nogil:
     """A ticket takes a twelfth of a TLS login's time, and most drivers make no use of one: none is given in a storm."""
+    client.request_us = w.now_us
     return conn_accept_tls(&client.conn, w.plan.client_context, w.logging_in < FEW_LOGINS)
 
 
@@ -317,6 +318,8 @@ cdef bint begin_login(Worker *w, Client *client, const Startup *packet, const ui
     add_i32(&w.shared.login_count, 1)
     client.login = login
     login.packet_size = packet.size
+    if conn_secure(&client.conn):
+        login.tls_us = w.now_us - client.request_us
     return (hold(&w.slab, &login.kept, data, packet.size)
             and hold(&w.slab, &client.held, data + packet.size, size - packet.size))
 

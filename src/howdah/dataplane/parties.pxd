@@ -27,6 +27,7 @@ cpdef enum:
     MOST_WORKERS = 64
     SECRET_SIZE = 32
     CHUNK = 64  # clients allocated together
+    MOST_REASONS = 256  # rows of howdah.reasons
     SHOWN_TEXT = 240  # bytes of a statement as operators see it, with its NUL
 
 cpdef enum ClientState:
@@ -185,6 +186,7 @@ cdef struct Login:
     uint8_t[32] client_key
     uint8_t[64] final  # server-final-message, which goes out in front of AuthenticationOk
     uint8_t final_size
+    uint64_t tls_us  # how long the handshake took; 0: there was none
 
 # One NotificationResponse on its way to all that hear it.  Made by `ears`, counted by whoever holds it, freed with the
 # last `notification_drop`.  Immutable.
@@ -450,6 +452,7 @@ cdef struct Worker:
     uint64_t now_us  # when this turn began
     Slab slab
     Wheel wheel
+    uint64_t[MOST_REASONS] told  # by reason: how often something was refused or closed; read by anybody
     uint8_t *buffer  # what was held back, then READ_SIZE bytes newly read
     uint8_t *stage  # see `turn`; STAGE_SIZE bytes
     size_t staged_size

@@ -97,7 +97,7 @@ from howdah.dataplane.session_state cimport settings_value
 from howdah.dataplane.settling cimport settling_goes_on
 from howdah.dataplane.simple_query cimport all_dropped, one_dropped, query_begins
 from howdah.dataplane.sql_prepared cimport prepare_failed
-from howdah.dataplane.stats cimport PIN_KINDS, Tally
+from howdah.dataplane.stats cimport PIN_KINDS, Tally, observe
 from howdah.dataplane.texts cimport Naming, naming_drop, naming_hold, naming_name, outdated
 from howdah.dataplane.turn cimport (
     STEP_DROP,
@@ -250,9 +250,9 @@ cdef void relay_granted(Worker *w, Client *client) noexcept nogil:
     cdef Server *server = <Server *>client.line.granted.owner
     client.line.granted = NULL
     client.owed = False
-    relaxed_add_u64(&client.pool.tallies[w.index].wait_us, w.now_us - client.line.since_us)
+    observe(&client.pool.tallies[w.index].wait, w.now_us - client.line.since_us)
     adopt(w, server)
-    link(w, client, server)
+    link(w, client, server, w.now_us - client.line.since_us)
     watch_client(w, client)
     relay_held(w, client)
 
@@ -685,10 +685,10 @@ cdef void count_query(Worker *w, Server *server) noexcept nogil:
     cdef Client *client = server.client
     cdef Tally *tally = &client.pool.tallies[w.index]
     relaxed_add_u64(&tally.queries, 1)
-    relaxed_add_u64(&tally.query_us, w.now_us - client.query_us)
+    observe(&tally.query, w.now_us - client.query_us)
     if server.status == tags.IDLE:
         relaxed_add_u64(&tally.transactions, 1)
-        relaxed_add_u64(&tally.transaction_us, w.now_us - client.request_us)
+        observe(&tally.transaction, w.now_us - client.request_us)
 
 
 cdef Step parameter_changed(Worker *w, Server *server, const uint8_t *body, size_t size, Step visible) noexcept nogil:

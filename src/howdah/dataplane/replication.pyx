@@ -14,12 +14,12 @@ from libc.stdint cimport uint8_t
 from howdah.cdefs.atomics cimport relaxed_add_u64
 from howdah.dataplane.client cimport client_move, client_watch_deadline, login_free, set_ready
 from howdah.dataplane.conn cimport SEND_ERROR, conn_send
-from howdah.dataplane.handshake cimport make_key, tell_login
+from howdah.dataplane.handshake cimport count_login, make_key, tell_login
 from howdah.dataplane.parties cimport CLIENT_ACTIVE, SERVER_ACTIVE, Client, Server, Worker
 from howdah.dataplane.pool cimport TAKE_OPEN, TAKE_WAIT, TakeVerdict, take_room
 from howdah.dataplane.recycle cimport client_lost, watch_client
 from howdah.dataplane.server_login cimport open_dedicated
-from howdah.dataplane.stats cimport Tally
+from howdah.dataplane.stats cimport Tally, observe
 from howdah.wire cimport tags
 from howdah.wire.bytes cimport Writer, writer
 from howdah.wire.compose cimport (
@@ -66,9 +66,9 @@ cdef void let_in(Worker *w, Client *client) noexcept nogil:
     write_parameters(&message, server)
     make_key(w, client, &message)
     compose_ready(&message, tags.IDLE)
-    relaxed_add_u64(&tally.logins, 1)
+    count_login(w, client)
     relaxed_add_u64(&tally.server_assignments, 1)
-    relaxed_add_u64(&tally.wait_us, w.now_us - client.line.since_us)
+    observe(&tally.checkout, w.now_us - client.line.since_us)
     client_move(client, CLIENT_ACTIVE)
     login_free(client)
     client.request_us = client.query_us = server.request_us = w.now_us

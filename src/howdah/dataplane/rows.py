@@ -163,6 +163,20 @@ class PinReasonRow(NamedTuple):
     ended_us: int  # how long those lasted that have ended
 
 
+class DurationsRow(NamedTuple):
+    """How often something took how long, since start, for one pool."""
+
+    database: str
+    user: str
+    kind: str  # login, tls, wait, checkout, query or transaction
+    counts: tuple[int, ...]  # `BOUNDS_US` has the bounds; one more than these, for what took longer
+    sum_us: int
+
+
+#: Upper bounds of the buckets of a histogram, in microseconds; `stats.pxd` has the same.
+BOUNDS_US = tuple(64 << i for i in range(21))
+
+
 class LintRow(NamedTuple):
     """Texts that rely on their session, counted."""
 

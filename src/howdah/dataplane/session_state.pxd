@@ -17,6 +17,8 @@ cdef struct Settings:
     uint32_t hash
     uint32_t count
     uint32_t size
+    bint has_identity  # role or session_authorization
+    bint has_encoding  # client_encoding
     # name and value strings, sorted by name, follow the struct
 
 # Names and values on their way to become a Settings; lives on the caller's stack and points to the caller's strings.

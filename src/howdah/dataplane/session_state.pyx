@@ -160,6 +160,9 @@ cdef Settings *intern(const Draft *draft, Settings *plain) noexcept nogil:
             found.count = draft.count
             found.size = size
             memcpy(<char *>settings_data(found), data, size)
+            found.has_identity = (settings_value(found, "role") != NULL
+                                  or settings_value(found, "session_authorization") != NULL)
+            found.has_encoding = settings_value(found, "client_encoding") != NULL
             found.next = table[h % TABLE_SIZE]
             table[h % TABLE_SIZE] = found
     if found != NULL:
@@ -237,17 +240,21 @@ cdef void write_text(Writer *w, const char *text) noexcept nogil:
 cdef void write_literal(Writer *w, const char *text) noexcept nogil:
     """An E'' literal of ASCII alone: whatever client_encoding is in force, no byte of `text` can end it."""
     cdef const char *digits = b"0123456789abcdef"
-    cdef uint8_t byte
+    cdef size_t plain = 0  # bytes before this one that stand for themselves
+    cdef uint8_t byte = text[0]
     write_bytes(w, b"E'", 2)
-    while text[0]:
-        byte = text[0]
+    while byte:
         if byte >= 127 or byte < 32 or byte == c"'" or byte == c"\\":
+            write_bytes(w, text, plain)
             write_bytes(w, b"\\x", 2)
             write_u8(w, digits[byte >> 4])
             write_u8(w, digits[byte & 15])
+            text += plain + 1
+            plain = 0
         else:
-            write_u8(w, byte)
-        text += 1
+            plain += 1
+        byte = text[plain]
+    write_bytes(w, text, plain)
     write_u8(w, c"'")
 
 
@@ -293,8 +300,10 @@ cdef uint32_t compose_change(Writer *w, const Settings *now, const Settings *wan
     fail, too.  The rows have no columns, so that the answer is short, and always as long (see `settling`); PostgreSQL
     leaves no volatile function out (src/backend/optimizer/path/allpaths.c, remove_unused_subquery_outputs).
     """
-    cdef bint identity = differs(now, wanted, "session_authorization") or differs(now, wanted, "role")
-    cdef bint encoding = differs(now, wanted, "client_encoding") and has_wide(wanted)
+    cdef bint identity = ((now.has_identity or wanted.has_identity)
+                          and (differs(now, wanted, "session_authorization") or differs(now, wanted, "role")))
+    cdef bint encoding = ((now.has_encoding or wanted.has_encoding)
+                          and differs(now, wanted, "client_encoding") and has_wide(wanted))
     cdef bint first = True
     cdef size_t start = w.used
     cdef size_t mark = begin_message(w, tags.QUERY)
@@ -342,15 +351,29 @@ cdef void take_identity(Writer *w, const Settings *wanted, bint *first) noexcept
 
 cdef void write_changes(Writer *w, const Settings *now, const Settings *wanted, bint *first) noexcept nogil:
     cdef const char *at = settings_data(now)
+    cdef const char *hint = settings_data(wanted)
     cdef const char *value
+    cdef const char *other
     for _ in range(now.count):
         value = at + strlen(at) + 1
-        if settings_value(wanted, at) == NULL and not is_identity(at):
+        if value_beside(wanted, at, &hint) == NULL and not is_identity(at):
             write_assignment(w, at, NULL, first)
         at = value + strlen(value) + 1
     at = settings_data(wanted)
+    hint = settings_data(now)
     for _ in range(wanted.count):
         value = at + strlen(at) + 1
-        if differs(now, wanted, at) and not is_identity(at):
+        other = value_beside(now, at, &hint)
+        if (other == NULL or strcmp(value, other) != 0) and not is_identity(at):
             write_assignment(w, at, value, first)
         at = value + strlen(value) + 1
+
+
+cdef const char *value_beside(const Settings *settings, const char *name, const char **hint) noexcept nogil:
+    """`settings_value`, found at once where sets with the same names are gone through side by side."""
+    cdef const char *value
+    if hint[0] == settings_data(settings) + settings.size or strcmp(hint[0], name) != 0:
+        return settings_value(settings, name)
+    value = hint[0] + strlen(name) + 1
+    hint[0] = value + strlen(value) + 1
+    return value

@@ -1,6 +1,6 @@
 """Counters: how a pool's numbers are kept apart by worker and added up for display.
 
-Called by `relay` and `handshake` (counting, with `relaxed_add_u64`) and `engine` (adding up).
+Called by `relay` and `handshake` (counting, with `relaxed_add_u64` and `observe`) and `engine` (adding up).
 """
 
 from libc.stdint cimport uint64_t

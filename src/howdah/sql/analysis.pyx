@@ -33,6 +33,8 @@ from howdah.sql.effects cimport (
     uses_name,
 )
 from howdah.sql.lexer cimport (
+    BEGINS,
+    MARKS,
     TOKEN_BROKEN,
     TOKEN_END,
     TOKEN_OTHER,
@@ -105,7 +107,7 @@ from howdah.sql.words cimport (
     keyword_of,
     word_of,
 )
-from howdah.wire.bytes cimport Reader, left, peek_u8, reader
+from howdah.wire.bytes cimport Reader, left, peek_u8, read_bytes, reader, short_identifier
 
 cdef enum:
     ALL_DISCARDED = (EFFECT_DISCARD | EFFECT_DEALLOCATE | EFFECT_SETTINGS | EFFECT_ROLE | EFFECT_TEMP | EFFECT_CURSOR
@@ -354,13 +356,15 @@ cdef void pass_rest(Scan *s) noexcept nogil:
     cdef Token token  # in registers: only the copies in `s` are looked at elsewhere
     cdef Token last = s.token
     while True:
+        if not s.begins_with and not is_symbol(&last, c"."):
+            pass_plain_words(s, &last)
         read_token(&s.lexer, &token)
         if token.kind == TOKEN_WORD or token.kind == TOKEN_QUOTED:
             if last.kind != TOKEN_SYMBOL or last.text[0] != c".":
                 s.before = last.text
                 s.head = token.text
                 s.dots = 0
-            if may_matter(token) or (s.begins_with and s.depth == 0):
+            if may_matter(&token) or (s.begins_with and s.depth == 0):
                 s.last = last
                 s.token = token
                 matter(s)
@@ -382,14 +386,36 @@ cdef void pass_rest(Scan *s) noexcept nogil:
     s.token = token
 
 
-cdef inline bint may_matter(Token token) noexcept nogil:
+cdef inline void pass_plain_words(Scan *s, Token *last) noexcept nogil:
+    """Past words with a space in front of each that cannot matter, of which a text has the most: several at a step.
+
+    Does nothing that the loop in `pass_rest` would not do; what it is in doubt about is left to that.
+    """
+    cdef Reader *rest = &s.lexer.rest
+    cdef Token word
+    word.kind = TOKEN_WORD
+    while peek_u8(rest, 0) == c" " and MARKS[peek_u8(rest, 1)] & BEGINS:
+        word.text = rest.at + 1
+        word.size = short_identifier(rest, 1)
+        if word.size < 2 or word.text[word.size - 1] >= 128 or may_matter(&word):
+            return
+        s.before = last.text
+        s.head = word.text
+        s.dots = 0
+        last[0] = word
+        read_bytes(rest, word.size + 1)
+
+
+cdef inline bint may_matter(const Token *token) noexcept nogil:
     """May it be one of the words that matter wherever they stand?  A cheap question that leaves few for `word_of`."""
     cdef bint quoted = token.kind == TOKEN_QUOTED
     cdef Reader text
     if not quoted and not SIZES[token.text[0] & 31] >> (token.size & 31) & 1:
         return False
     text = reader(token.text, token.size)
-    return peek_u8(&text, quoted) | 32 != c"p" or peek_u8(&text, quoted + 1) | 32 == c"g"
+    if peek_u8(&text, quoted) | 32 != c"p":
+        return not quoted
+    return peek_u8(&text, quoted + 1) | 32 == c"g"
 
 
 cdef void matter(Scan *s) noexcept nogil:

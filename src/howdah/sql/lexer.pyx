@@ -246,11 +246,13 @@ cdef Token prefixed_token(Lexer *text, const uint8_t *start) noexcept nogil:
 cdef Token special_token(Lexer *text) noexcept nogil:
     """The next token, in front of which there may be a comment, or which is more than a word, a number or a symbol."""
     cdef const uint8_t *start = text.rest.at
-    if not pass_blank(&text.rest):
-        return token_since(text, start, TOKEN_BROKEN)
-    if text.rest.at != start:
-        return next_token(text)
-    return token_since(text, start, pass_special(text, peek_u8(&text.rest, 0)))
+    cdef uint8_t c = peek_u8(&text.rest, 0)
+    if c == c"-" or c == c"/":
+        if not pass_blank(&text.rest):
+            return token_since(text, start, TOKEN_BROKEN)
+        if text.rest.at != start:
+            return next_token(text)
+    return token_since(text, start, pass_special(text, c))
 
 
 cdef Token next_token(Lexer *text) noexcept nogil:

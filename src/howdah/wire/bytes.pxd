@@ -5,8 +5,11 @@ or NULL, so a caller may do several reads and look at `ok` once.  A `Writer` nev
 way.  Both are values on the caller's stack; neither owns the memory it points to.
 """
 
+from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memchr, memcpy, strlen
+
+from howdah.cdefs.identifier_run cimport identifier_run
 
 cdef struct Reader:
     const uint8_t *at
@@ -52,6 +55,17 @@ cdef inline void pass_while(Reader *r, const uint16_t *marks, uint16_t wanted) n
     while at < end and marks[at[0]] & wanted:
         at += 1
     r.at = at
+
+
+cdef inline uint32_t short_identifier(const Reader *r, size_t ahead) noexcept nogil:
+    """Of the bytes from `ahead` on, how many could go on with an identifier;
+    0 where 16 or more could, or the end is near.
+    """
+    cdef uint32_t run
+    if r.end - r.at < <ptrdiff_t>(ahead + 16):
+        return 0
+    run = identifier_run(r.at + ahead)
+    return run if run < 16 else 0
 
 
 cdef inline uint16_t read_u16(Reader *r) noexcept nogil:

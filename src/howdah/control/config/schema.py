@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from howdah.control.config.addresses import listen_addresses
 from howdah.control.config.errors import Problem
 from howdah.control.config.login_settings import LoginSettings
+from howdah.control.config.metrics_settings import MetricsSettings
 from howdah.control.config.network_settings import Hosts, LoadBalance, NetworkSettings, PeerSettings, Port
 from howdah.control.config.pin_rules import Rules
 from howdah.control.config.pooling_settings import PoolingSettings, PoolMode, PoolSize
@@ -155,7 +156,15 @@ class ProcessSettings(Table):
     )
 
 
-class GlobalSettings(TlsSettings, LoginSettings, ProcessSettings, NetworkSettings, PoolingSettings, ServiceSettings):
+class GlobalSettings(
+    TlsSettings,
+    LoginSettings,
+    MetricsSettings,
+    ProcessSettings,
+    NetworkSettings,
+    PoolingSettings,
+    ServiceSettings,
+):
     """Table [howdah]."""
 
     #: Headings of the reference, each before the setting that it starts with.
@@ -167,6 +176,7 @@ class GlobalSettings(TlsSettings, LoginSettings, ProcessSettings, NetworkSetting
         "server_idle_timeout": "Servers",
         "dns_max_ttl": "Names and sockets",
         "workers": "The process",
+        "http_port": "Monitoring",
         "embedded_data_dir": "The embedded PostgreSQL",
         "auth_type": "Who may log in",
         "login_rate_per_address": "Storms of logins, and load balancers",

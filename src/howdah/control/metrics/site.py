@@ -1,0 +1,126 @@
+"""The HTTP listener: /metrics, /healthz, /readyz.
+
+It has a thread and an event loop of its own, so that a long scrape delays no login that the control plane answers, and
+so that it goes on answering while clients are drained.  starlette and uvicorn are imported here and nowhere else: who
+does not ask for a listener does not pay for them.
+"""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+
+import uvicorn
+from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, CollectorRegistry, ProcessCollector
+from prometheus_client.core import Metric
+from prometheus_client.exposition import choose_encoder
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from howdah.control.config import StartError
+from howdah.control.metrics.families import Sample, families
+from howdah.control.metrics.health import Answer, Health
+
+_BACKLOG = 64
+#: Scrapes and probes at a time; more are told 503.
+_MOST_AT_ONCE = 64
+_GRACE_S = 1
+_LARGEST_HEAD_BYTES = 16384
+
+
+class _Collector:
+    def __init__(self, take: Callable[[], Sample]) -> None:
+        self._take = take
+
+    def collect(self) -> Iterator[Metric]:
+        return families(self._take())
+
+
+class Site:
+    """Answers on `addresses` from `open` to `close`."""
+
+    def __init__(self, addresses: Sequence[str], port: int, take: Callable[[], Sample], health: Health) -> None:
+        self._sockets = _bind(addresses, port)
+        self._registry = CollectorRegistry()
+        self._registry.register(_Collector(take))
+        ProcessCollector(registry=self._registry)
+        self._registry.register(PLATFORM_COLLECTOR)
+        self._registry.register(GC_COLLECTOR)
+        self._health = health
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                Starlette(routes=self._routes()),
+                log_config=None, access_log=False, lifespan="off", ws="none", http="h11", loop="asyncio",
+                server_header=False, limit_concurrency=_MOST_AT_ONCE, timeout_graceful_shutdown=_GRACE_S,
+                h11_max_incomplete_event_size=_LARGEST_HEAD_BYTES,
+            )
+        )  # fmt: skip
+        self._thread = threading.Thread(target=self._server.run, args=(self._sockets,), name="http", daemon=True)
+
+    @property
+    def names(self) -> list[str]:
+        """As URLs."""
+        urls = []
+        for each in self._sockets:
+            host, port = each.getsockname()[:2]
+            urls.append(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+        return urls
+
+    def open(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.should_exit = True
+        if self._thread.is_alive():
+            self._thread.join(_GRACE_S + 1)
+        for each in self._sockets:
+            each.close()
+
+    def _routes(self) -> list[Route]:
+        # Plain functions: starlette runs them on a thread, and a probe is not kept waiting by a scrape.
+        return [
+            Route("/metrics", self._metrics),
+            Route("/healthz", lambda _: _told(self._health.alive())),
+            Route("/readyz", lambda _: _told(self._health.ready())),
+            Route("/", lambda _: PlainTextResponse("howdah: /metrics, /healthz, /readyz\n")),
+        ]
+
+    def _metrics(self, request: Request) -> Response:
+        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        return Response(encode(self._registry), headers={"content-type": content_type})
+
+
+def _told(answer: Answer) -> Response:
+    return PlainTextResponse(answer.text + "\n", status_code=200 if answer.good else 503)
+
+
+def _bind(addresses: Sequence[str], port: int) -> list[socket.socket]:
+    bound: list[socket.socket] = []
+    for address in addresses:
+        try:
+            for family, kind, _, _, place in socket.getaddrinfo(
+                None if address == "*" else address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            ):
+                bound.append(_listening(socket.socket(family, kind), place))
+        except OSError as error:
+            for each in bound:
+                each.close()
+            raise StartError(
+                f"cannot listen for HTTP on {address}:{port}: {error.strerror or error}; "
+                "choose another http_port, or set http_addr to an address of this machine"
+            ) from None
+    return bound
+
+
+def _listening(made: socket.socket, place: tuple[object, ...]) -> socket.socket:
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if made.family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.bind(place)
+        made.listen(_BACKLOG)
+    except OSError:
+        made.close()
+        raise
+    return made

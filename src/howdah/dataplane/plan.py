@@ -301,7 +301,10 @@ class Settings:
     server_reset_query_always: bool = False
     server_check_query: str | None = None  # "" is a query, too; None: no check
     server_check_delay_us: int = 0  # 0: each is checked
-    drop_in: bool = False  # clients and the log are told things in PgBouncer's words; the same for the engine's whole life
+    log_pooler_errors: bool = True
+    drop_in: bool = (
+        False  # clients and the log are told things in PgBouncer's words; the same for the engine's whole life
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -263,7 +263,7 @@ class _Supervisor:
         )
         journal: EventLog = Journal(self._log, lambda: publisher.plan.settings)
         if self._config.drop_in:
-            journal = PgBouncerJournal(self._log, lambda: publisher.config.settings)
+            journal = PgBouncerJournal(self._log, lambda: publisher.config)
         inbox = Inbox(self._engine, Desk(self._engine, Commands(facts), use), self._logins, journal)
         inbox.open()
         stack.callback(lambda: journal.summarize(time.monotonic(), final=True))

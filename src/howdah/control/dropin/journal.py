@@ -6,7 +6,8 @@ refused) has one of ours behind the same names.
 
 from collections.abc import Callable, Iterator
 
-from howdah.control.config.schema import GlobalSettings
+from howdah.control.config.names import CONSOLE
+from howdah.control.config.schema import Config, GlobalSettings
 from howdah.control.log import FilteringBoundLogger
 from howdah.dataplane.rows import Event, EventKind
 from howdah.reasons import BY_CODE, Reason
@@ -30,12 +31,12 @@ _NO_DATABASE = ("no_such_database", "max_client_conn", "max_db_client_connection
 class PgBouncerJournal:
     """Writes events to the log."""
 
-    def __init__(self, log: FilteringBoundLogger, settings: Callable[[], GlobalSettings]) -> None:
+    def __init__(self, log: FilteringBoundLogger, config: Callable[[], Config]) -> None:
         self._log = log
-        self._settings = settings
+        self._config = config
 
     def write(self, event: Event, _: float) -> None:
-        for level, text in lines_of(event, self._settings()):
+        for level, text in lines_of(event, self._config()):
             # "%" in names of strangers is no format: structlog formats only when given arguments.
             getattr(self._log, level)(text, at_us=event.at_us)
 
@@ -43,12 +44,15 @@ class PgBouncerJournal:
         """No line has been held back."""
 
 
-def lines_of(event: Event, settings: GlobalSettings) -> Iterator[Line]:
+def lines_of(event: Event, config: Config) -> Iterator[Line]:
     """The lines that tell of `event`; none, where they are not asked for."""
+    settings = config.settings
     reason = BY_CODE.get(event.reason, BY_CODE["none"])
     kind = event.kind
     if kind == EventKind.CLIENT_ATTEMPT:
-        yield "info", f"{_client(event, settings)} login attempt: {_attempt(event)}"
+        known = {CONSOLE, *config.databases}
+        shown = event if event.database in known or "*" in known else event._replace(database="")
+        yield "info", f"{_client(shown, settings)} login attempt: {_attempt(event)}"
     elif kind == EventKind.CLIENT_CLOSED:
         yield from _client_closed(event, reason, settings)
     elif kind == EventKind.SERVER_CONNECTED and settings.log_connections:
@@ -76,6 +80,8 @@ def _client_closed(event: Event, reason: Reason, settings: GlobalSettings) -> It
     who, why = _client(event, settings), _client_end(event, reason)
     if reason.code == "no_such_database" and settings.log_connections:
         yield "info", f"{who} login failed: db={_detail(event)} user={event.user}"
+    if reason.code == "scram_failed":
+        yield "error", f"{who} password authentication failed"
     if settings.log_disconnections:
         yield "info", _closing(who, why, event)
     if reason.sqlstate and settings.log_pooler_errors:

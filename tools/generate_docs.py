@@ -213,8 +213,8 @@ REASONS_HEAD = f"""\
 
 Whenever howdah refuses or closes something, it says why by one of these codes: in the log (field `reason`), and to
 the client by the SQLSTATE and message given here. `howdah-pgbouncer` uses PgBouncer's SQLSTATE, 08P01, and no hint for
-whatever PgBouncer refuses, too; its message is given where it is another one. `%s` stands for what the case knows. *Retryable*: the same request
-may well succeed a moment later.
+whatever PgBouncer refuses, too; its message is given where it is another one. `%s` stands for what the case knows.
+*Retryable*: the same request may well succeed a moment later.
 """
 
 

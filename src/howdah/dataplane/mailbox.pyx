@@ -50,7 +50,7 @@ cdef bint[MOST_REASONS] loud  # reasons that are told whatever the plan says
 
 
 def choose_loud(drop_in):
-    """What the log is told of: what is wrong, and in PgBouncer's place whatever the client is.  Before any worker runs."""
+    """What the log is told of: what is wrong, and as PgBouncer whatever clients are.  Before any worker runs."""
     for number, reason in enumerate(REASONS):
         loud[number] = reason.level in (Level.WARNING, Level.ERROR) or (drop_in and reason.sqlstate != "")
 

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ def _dead_process() -> int:
 
 
 #: Numbers that no other living process has.
-STALE = {"of the dead": _dead_process, "our own": os.getpid, "too large": lambda: 10**30}
+STALE: dict[str, Callable[[], int]] = {"of the dead": _dead_process, "our own": os.getpid, "too large": lambda: 10**30}
 
 
 def test_it_holds_our_number_and_goes_with_us(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_verbose_writes_debug_lines(drop_in: DropIn) -> None:
     drop_in.run()
     with drop_in.client() as client:
         client.query("CREATE TEMP TABLE t (n int)")
-    assert drop_in.wait_for_line("server pinned to client")[0] == "DEBUG"
+        assert drop_in.wait_for_line("server pinned to client")[0] == "DEBUG"
 
 
 def test_the_pid_file_is_there_while_it_runs(drop_in: DropIn) -> None:

@@ -75,6 +75,17 @@ def test_a_client_at_the_unix_socket(either: DropIn) -> None:
     assert re.fullmatch(rf"C-0x[0-9a-f]+: app/alice@unix\(\d+\):{either.port} closing because: .*", text)
 
 
+def test_a_console_session(either: DropIn) -> None:
+    either.run_with(admin_users="alice")
+    with either.client(database="pgbouncer") as console:
+        assert console.query("SHOW VERSION").rows
+    either.wait_for_line("client close request")
+    assert about_clients(either) == [
+        attempt(who="pgbouncer/alice", database="pgbouncer"),
+        ("LOG", "C-0x: pgbouncer/alice@127.0.0.1:PORT closing because: client close request (age=Ns)"),
+    ]
+
+
 def test_no_such_database(either: DropIn) -> None:
     either.run()
     assert refused(either, database="shop") == ("08P01", "no such database: shop")

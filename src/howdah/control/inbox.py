@@ -77,6 +77,8 @@ class Inbox:
     def _hand_on(self, event: Event, now: float) -> None:
         if event.kind in _CONSOLE:
             self._desk.handle(event)
+            if event.kind != EventKind.CONSOLE_DATA:
+                self._journal.write(event, now)
         elif event.kind in _LOGINS:
             self._logins.handle(event)
         else:

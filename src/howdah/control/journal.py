@@ -60,6 +60,8 @@ class Journal:
         self._asked: Flood[_Key] = Flood(MOST_ASKED)
 
     def write(self, event: Event, now: float) -> None:
+        if event.kind not in _SUBJECT:
+            return  # of the console
         reason = BY_CODE.get(event.reason, BY_CODE["none"])
         level = _level(event, reason)
         asked = level not in _ABNORMAL and event.kind in (*_LOGINS, *_ENDS)

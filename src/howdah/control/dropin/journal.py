@@ -34,8 +34,16 @@ class PgBouncerJournal:
     def __init__(self, log: FilteringBoundLogger, config: Callable[[], Config]) -> None:
         self._log = log
         self._config = config
+        self._consoles: dict[int, Event] = {}  # by client; what tells of an end does not say whose
 
     def write(self, event: Event, _: float) -> None:
+        if event.kind == EventKind.CONSOLE_OPEN:
+            self._consoles[event.id] = event
+        elif event.kind == EventKind.CONSOLE_CLOSED:
+            if (opened := self._consoles.pop(event.id, None)) is None:
+                return
+            names = {"database": opened.database, "user": opened.user}
+            event = event._replace(kind=EventKind.CLIENT_CLOSED, **names)
         for level, text in lines_of(event, self._config()):
             # "%" in names of strangers is no format: structlog formats only when given arguments.
             getattr(self._log, level)(text, at_us=event.at_us)

@@ -21,7 +21,7 @@ def _command(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def _open_files(pid: int) -> set[str]:
-    return {str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir()}
+    return {os.path.realpath(path) for path in Path(f"/proc/{pid}/fd").iterdir()}
 
 
 def test_usage_errors_end_with_status_1_and_a_hint() -> None:

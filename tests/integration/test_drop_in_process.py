@@ -50,7 +50,8 @@ def test_it_says_what_it_does_from_start_to_end(drop_in: DropIn) -> None:
     drop_in.finish()
     texts = [text for _, text in drop_in.lines]
     order = ["kernel file descriptor limit: ", f"listening on {drop_in.host}:{drop_in.port}",
-             f"listening on unix:{drop_in.socket_path}", "process up: howdah ", "got SIGTERM, shutting down"]  # fmt: skip  # noqa: E501
+             f"listening on unix:{drop_in.socket_path}", "process up: howdah ", "got SIGTERM, shutting down",
+             "client connections dropped, exiting"]  # fmt: skip
     found = [next(at for at, text in enumerate(texts) if text.startswith(start)) for start in order]
     assert found == sorted(found)
     assert drop_in.journal.read_text() in drop_in.log.read_text()  # the terminal shows the same

@@ -32,12 +32,14 @@ class Stop:
         self._log = log
         self.asked = asyncio.Event()
         self._at_once = asyncio.Event()
+        self.waited_for = WaitFor.NOTHING
 
     @property
     def stopping(self) -> bool:
         return self.asked.is_set()
 
     def shutdown(self, wait_for: WaitFor) -> None:
+        self.waited_for = wait_for
         if wait_for == WaitFor.NOTHING:
             self._at_once.set()
         self.asked.set()

@@ -119,7 +119,7 @@ class _Supervisor:
                     self._notifier.stopping()
                     timeout = self._publisher.config.settings.shutdown_timeout
                     await self._stop.drain(self._engine, self._listeners, timeout)
-            self._log.info("howdah has stopped")
+            self._log.info(signals.last_words(self._stop.waited_for) if self._config.drop_in else "howdah has stopped")
         except StartError as failure:
             if not self._config.drop_in:
                 raise

@@ -41,6 +41,15 @@ _WAITS = {signal.SIGTERM: WaitFor.CLIENTS, signal.SIGINT: WaitFor.SERVERS}
 NUMBERS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
 
+def last_words(waited_for: WaitFor) -> str:
+    """Of the log."""
+    ended = {
+        WaitFor.CLIENTS: "client connections dropped, exiting",
+        WaitFor.SERVERS: "server connections dropped, exiting",
+    }
+    return ended.get(waited_for, "howdah has stopped")
+
+
 class Signals:
     def __init__(self, operations: Operations, reload: Callable[[], None], log: FilteringBoundLogger) -> None:
         self._operations = operations

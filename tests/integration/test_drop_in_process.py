@@ -20,6 +20,9 @@ def _command(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(program, capture_output=True, text=True, check=False)
 
 
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
+
+
 def _open_files(pid: int) -> set[str]:
     return {os.path.realpath(path) for path in Path(f"/proc/{pid}/fd").iterdir()}
 
@@ -161,6 +164,7 @@ def test_a_daemon_that_cannot_start_says_why(drop_in: DropIn) -> None:
 
 
 @pytest.mark.root
+@needs_root
 def test_root_needs_a_user_to_become(drop_in: DropIn) -> None:
     del drop_in.settings["user"]
     assert drop_in.fails_to_start() == 1
@@ -168,6 +172,7 @@ def test_root_needs_a_user_to_become(drop_in: DropIn) -> None:
 
 
 @pytest.mark.root
+@needs_root
 def test_the_user_is_taken_on_with_its_groups_by_all_threads(drop_in: DropIn) -> None:
     drop_in.run()
     drop_in.wait_for_line("process up")
@@ -181,6 +186,7 @@ def test_the_user_is_taken_on_with_its_groups_by_all_threads(drop_in: DropIn) ->
 
 
 @pytest.mark.root
+@needs_root
 def test_a_switch_names_the_user_too(drop_in: DropIn) -> None:
     user = str(drop_in.settings.pop("user"))
     drop_in.switches = ("--user", user)
@@ -196,6 +202,7 @@ def test_a_user_that_is_not_there_stops_the_start(drop_in: DropIn) -> None:
 
 
 @pytest.mark.root
+@needs_root
 def test_what_that_user_may_not_read_is_told_at_the_start(drop_in: DropIn) -> None:
     drop_in.users_file.chmod(0o600)
     assert drop_in.fails_to_start() == 1

@@ -1,10 +1,13 @@
 """howdah under systemd: what it tells the manager, and sockets that the manager hands over."""
 
+import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +15,8 @@ from tests.kit.client import Client
 from tests.kit.fix_pooler import alive
 from tests.kit.pooler import Pooler, environment, toml
 from tests.kit.postgres import Postgres
+
+UNITS = Path(__file__).parents[2] / "deploy" / "systemd"
 
 #: What systemd does between fork and exec: its sockets from number 3 on, and the number of the process.
 _LAUNCH = """
@@ -109,3 +114,14 @@ def test_clients_that_come_during_a_restart_wait_for_the_next_process(managed: M
         managed.start()
         client.log_in(user="alice", database="app")
         assert client.query("SELECT 1").value == "1"
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+def test_systemd_understands_our_units(tmp_path: Path) -> None:
+    for unit in UNITS.iterdir():
+        # The programs may not be installed where the units look for them.
+        (tmp_path / unit.name).write_text(re.sub(r"/usr/bin/howdah[-a-z]*", "/bin/true", unit.read_text()))
+    files = sorted(tmp_path.iterdir())
+    assert [file.name for file in files] == ["howdah.service", "howdah.socket", "pgbouncer.service"]
+    done = subprocess.run(["systemd-analyze", "verify", *files], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -8,9 +8,10 @@ import re
 import pytest
 
 from tests.kit import wire
+from tests.kit.certs import Certificates
 from tests.kit.client import Client, Refused
 from tests.kit.drop_in import DropIn, Line
-from tests.kit.postgres import Postgres
+from tests.kit.postgres import REPLICATOR, Postgres
 
 #: PgBouncer acts on time-outs three times a second; a whole second is too short for both.
 SECOND = 1
@@ -73,6 +74,24 @@ def test_a_client_at_the_unix_socket(either: DropIn) -> None:
         client.log_in(user="alice", database="app")
     _, text = either.wait_for_line("client close request")
     assert re.fullmatch(rf"C-0x[0-9a-f]+: app/alice@unix\(\d+\):{either.port} closing because: .*", text)
+
+
+@pytest.mark.parametrize("asked, shown", [("true", "yes"), ("database", "database")])
+def test_a_replication_login(either: DropIn, asked: str, shown: str) -> None:
+    either.run()
+    with either.stranger() as client:
+        client.log_in(user=REPLICATOR, database="app", replication=asked)
+    _, text = either.wait_for_line("login attempt")
+    assert text.endswith(f" login attempt: db=app user={REPLICATOR} tls=no replication={shown}")
+
+
+def test_a_tls_login(either: DropIn, certificates: Certificates) -> None:
+    either.offer_tls(certificates.server)
+    either.run()
+    with either.connect(sslmode="require"):
+        pass
+    _, text = either.wait_for_line("login attempt")
+    assert re.search(r" tls=TLSv1\.\d/\w+ replication=no$", text)
 
 
 def test_a_console_session(either: DropIn) -> None:

@@ -7,6 +7,7 @@ Both are a `Pooler`: started by `run_with`, ended and checked by `finish`.  What
 import os
 import pwd
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import psutil
 
+from tests.kit.certs import Pair
 from tests.kit.deadline import wait_until
 from tests.kit.pooler import Pooler, environment, toml
 from tests.kit.postgres import Postgres
@@ -37,7 +39,7 @@ class DropIn(Pooler):
         self.users_file = self.folder / "users.txt"
         self.settings |= {"logfile": str(self.journal), "pidfile": str(self.pid_file)}
         self.settings["auth_file"] = str(self.users_file)
-        self.users_file.write_text('"alice" "pw"\n"bob" "pw"\n')
+        self.users_file.write_text('"alice" "pw"\n"bob" "pw"\n"rep" "pw"\n')
         if postgres.identity:
             self.settings["user"] = _name_of(postgres.identity["user"])
             os.chown(self.folder, postgres.identity["user"], postgres.identity["group"])
@@ -68,6 +70,17 @@ class DropIn(Pooler):
 
     def reload_with(self, **settings: object) -> None:
         raise NotImplementedError("its log does not say when a reload is over")
+
+    def offer_tls(self, pair: Pair) -> None:
+        """With copies that the user whom it becomes can read."""
+        for kind, file in (("cert", pair.certificate), ("key", pair.key)):
+            copy = self.folder / f"client_tls.{kind}"
+            shutil.copy(file, copy)
+            copy.chmod(0o600)
+            if identity := self.postgres.identity:
+                os.chown(copy, identity["user"], identity["group"])
+            self.settings[f"client_tls_{kind}_file"] = str(copy)
+        self.settings["client_tls_sslmode"] = "allow"
 
     # in the background
 

@@ -35,18 +35,32 @@ class PgBouncerJournal:
         self._log = log
         self._config = config
         self._consoles: dict[int, Event] = {}  # by client; what tells of an end does not say whose
+        self._connected: set[int] = set()  # servers; one may connect again, without TLS or to another address
 
     def write(self, event: Event, _: float) -> None:
+        known = self._follow(event)
+        if known is None:
+            return
+        for level, text in lines_of(known, self._config()):
+            # "%" in names of strangers is no format: structlog formats only when given arguments.
+            getattr(self._log, level)(text, at_us=event.at_us)
+
+    def _follow(self, event: Event) -> Event | None:
+        """The event with all that is known; None: there is nothing to say."""
         if event.kind == EventKind.CONSOLE_OPEN:
             self._consoles[event.id] = event
         elif event.kind == EventKind.CONSOLE_CLOSED:
-            if (opened := self._consoles.pop(event.id, None)) is None:
-                return
-            names = {"database": opened.database, "user": opened.user}
-            event = event._replace(kind=EventKind.CLIENT_CLOSED, **names)
-        for level, text in lines_of(event, self._config()):
-            # "%" in names of strangers is no format: structlog formats only when given arguments.
-            getattr(self._log, level)(text, at_us=event.at_us)
+            opened = self._consoles.pop(event.id, None)
+            return opened and event._replace(
+                kind=EventKind.CLIENT_CLOSED, database=opened.database, user=opened.user
+            )  # fmt: skip
+        elif event.kind == EventKind.SERVER_CONNECTED:
+            if event.id in self._connected:
+                return None
+            self._connected.add(event.id)
+        elif event.kind in (EventKind.SERVER_CLOSED, EventKind.SERVER_REFUSED):
+            self._connected.discard(event.id)
+        return event
 
     def summarize(self, now: float, *, final: bool = False) -> None:
         """No line has been held back."""
@@ -137,7 +151,7 @@ def _closing(who: str, why: str, event: Event) -> str:
 
 
 def _client_end(event: Event, reason: Reason) -> str:
-    if reason.code == "server_login_failed":
+    if reason.code in ("server_login_failed", "settings_refused"):
         return _detail(event)  # the client gets PostgreSQL's own words
     return _filled(reason.pgbouncer or reason.message or "client close request", event)
 

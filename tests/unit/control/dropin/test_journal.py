@@ -1,11 +1,13 @@
 """Events to lines in PgBouncer's words; the shapes are those of lines that PgBouncer 1.24 wrote."""
 
+from io import StringIO
 from typing import Any
 
 import pytest
 
 from howdah.control.config.schema import Config, DatabaseSettings, GlobalSettings
-from howdah.control.dropin.journal import lines_of
+from howdah.control.dropin.journal import PgBouncerJournal, lines_of
+from howdah.control.log import configure, logger
 from howdah.dataplane.rows import Event, EventKind
 
 CHATTY = {"log_connections": True, "log_disconnections": True}
@@ -103,6 +105,33 @@ def test_the_life_of_a_server(kind: EventKind, reason: str, detail: bytes, expec
 def test_a_server_at_a_unix_socket() -> None:
     ((_, text),) = _lines(EventKind.SERVER_CONNECTED, address="unix:/run/postgresql/.s.PGSQL.5433")
     assert text == "S-0x7: app/alice@unix:5433 new connection to server"
+
+
+def _written(*events: Event) -> list[str]:
+    stream = StringIO()
+    configure(level="info", json=False, stream=stream, colors=False, drop_in=True)
+    config = Config(settings=GlobalSettings.model_validate(CHATTY))
+    journal = PgBouncerJournal(logger(), lambda: config)
+    for event in events:
+        journal.write(event, 0.0)
+    return [line.partition(" LOG ")[2] for line in stream.getvalue().splitlines()]
+
+
+def test_a_server_that_connects_once_more_has_one_line() -> None:
+    connected = Event(EventKind.SERVER_CONNECTED, 0, 0, 7, "", "app", "alice", "127.0.0.1:5432", 0, b"")
+    closed = connected._replace(kind=EventKind.SERVER_CLOSED, reason="server_lifetime")
+    assert _written(connected, connected, closed, connected) == [
+        f"{SERVER} new connection to server",
+        f"{SERVER} closing because: server lifetime over (age=0s)",
+        f"{SERVER} new connection to server",
+    ]
+
+
+def test_a_console_session_is_known_at_its_end() -> None:
+    opened = Event(EventKind.CONSOLE_OPEN, 0, 0, 3, "", "pgbouncer", "alice", "127.0.0.1:4000", 0, b"")
+    closed = opened._replace(kind=EventKind.CONSOLE_CLOSED, database="", user="", reason="client_terminate")
+    line = "C-0x3: pgbouncer/alice@127.0.0.1:4000 closing because: client close request (age=0s)"
+    assert _written(opened, closed, closed) == [line]
 
 
 def test_a_login_that_postgresql_refused() -> None:

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(shutil.which("pgbadger") is None, reason="pgBadg
 def _report(pooler: DropIn) -> dict[str, Any]:
     out = pooler.folder / "report.json"
     # (Its own "pgbouncer" is the shape of long ago, without brackets around the process id.)
-    shape = ["--format", "pgbouncer3", "--extension", "json", "--outfile", out]
+    shape = ["--format", "pgbouncer3", "--extension", "json", "--outfile", str(out)]
     subprocess.run(["pgbadger", "--quiet", "--pid-dir", pooler.folder, *shape, pooler.journal], check=True)
     report: dict[str, Any] = json.loads(out.read_text())
     return report

@@ -98,6 +98,8 @@ def test_a_console_session(either: DropIn) -> None:
     either.run_with(admin_users="alice")
     with either.client(database="pgbouncer") as console:
         assert console.query("SHOW VERSION").rows
+        assert console.query("RELOAD").command_tags == ["RELOAD"]
+        assert ("LOG", "RELOAD command issued") in either.lines
     either.wait_for_line("client close request")
     assert about_clients(either) == [
         attempt(who="pgbouncer/alice", database="pgbouncer"),

@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from howdah.control.aside import aside
 from howdah.control.auth.context import auth_context
@@ -55,6 +55,8 @@ from howdah.dataplane.engine import Engine
 
 if TYPE_CHECKING:  # imported only where it is started
     from howdah.control.embedded import EmbeddedPostgres
+
+T = TypeVar("T")
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 
@@ -258,7 +260,7 @@ class _Supervisor:
             settings=lambda: setting_rows(publisher.config.settings),
             averages=averages,
             use=use,
-            reload=reload.ask,
+            reload=partial(self._issued, "RELOAD", reload.ask),
             may_change=lambda user, local: may_change(publisher.config.settings, user, local),
         )
         journal: EventLog = Journal(self._log, lambda: publisher.plan.settings)
@@ -269,6 +271,12 @@ class _Supervisor:
         stack.callback(lambda: journal.summarize(time.monotonic(), final=True))
         stack.callback(inbox.close)
         return journal, averages
+
+    def _issued(self, command: str, perform: Callable[[], T]) -> T:
+        """Do what the console was told to; PgBouncer's log says so first."""
+        if self._config.drop_in:
+            self._log.info(f"{command} command issued")
+        return perform()
 
     @staticmethod
     async def _spawn(stack: AsyncExitStack, *work: Coroutine[Any, Any, None]) -> None:

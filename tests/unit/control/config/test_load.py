@@ -175,6 +175,8 @@ def test_a_file_with_a_byte_order_mark_and_crlf_is_read() -> None:
         ("min_pool_size = 30", "min_pool_size: min_pool_size (30) is more than default_pool_size (20)"),
         ("max_client_conn = { }", "max_client_conn: must be a whole number"),
         ("pool_size = 5", "pool_size: unknown setting; did you mean default_pool_size?"),
+        ("verbose = 4", "verbose: must be between 0 and 3, not 4"),
+        ("syslog_facility = 'local8'", "syslog_facility: must be one of auth, authpriv, cron, daemon"),
         ("log_level = 'trace'", "log_level: must be one of debug, info, warning, error, not 'trace'"),
     ],
 )

@@ -32,7 +32,7 @@ class Stop:
         self._log = log
         self.asked = asyncio.Event()
         self._at_once = asyncio.Event()
-        self.waited_for = WaitFor.NOTHING
+        self.waited_for = WaitFor.NOBODY
 
     @property
     def stopping(self) -> bool:
@@ -40,7 +40,7 @@ class Stop:
 
     def shutdown(self, wait_for: WaitFor) -> None:
         self.waited_for = wait_for
-        if wait_for == WaitFor.NOTHING:
+        if wait_for == WaitFor.NOBODY:
             self._at_once.set()
         self.asked.set()
 

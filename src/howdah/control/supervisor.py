@@ -340,7 +340,7 @@ class _Supervisor:
         elif number == signal.SIGHUP:
             self._asked_to_reload()
         elif number == signal.SIGQUIT:
-            self._stop.shutdown(signals.WaitFor.NOTHING)
+            self._stop.shutdown(signals.WaitFor.NOBODY)
         else:
             self._stop.again(number.name)
 

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from howdah.control.config.addresses import is_loopback
 from howdah.control.config.finding import Finding, in_howdah
 from howdah.control.config.locate import KeyPath
-from howdah.control.config.log_settings import WITHOUT_EFFECT
 from howdah.control.config.login_agreement import login_findings
 from howdah.control.config.names import CONSOLE
 from howdah.control.config.schema import DatabaseSettings, Tables
@@ -23,7 +22,6 @@ def findings(config: Tables) -> Iterator[Finding]:
     yield from _global_sizes(config)
     yield from _reserve(config)
     yield from _names(config)
-    yield from _without_effect(config)
     yield from login_findings(config)
     yield from tls_findings(config)
     for name, database in config.databases.items():
@@ -39,12 +37,6 @@ def _listening(config: Tables) -> Iterator[Finding]:
             "nothing to listen on: listen_addr and unix_socket_dir are both empty",
             'set one of them, such as listen_addr = "127.0.0.1"',
         )
-
-
-def _without_effect(config: Tables) -> Iterator[Finding]:
-    """PgBouncer's settings that are taken so that its files can be."""
-    for name in sorted(config.howdah.model_fields_set & WITHOUT_EFFECT):
-        yield Finding(in_howdah(name), "this setting of PgBouncer has no effect here", "remove it", fatal=False)
 
 
 def _global_sizes(config: Tables) -> Iterator[Finding]:

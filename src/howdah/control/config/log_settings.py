@@ -12,9 +12,6 @@ FACILITIES = (
     "user uucp"
 ).split()
 
-#: What PgBouncer has and howdah only takes.
-WITHOUT_EFFECT = frozenset(("conffile", "job_name", "service_name"))
-
 Facility = Annotated[str, BeforeValidator(one_of(*FACILITIES)), Kind(f"one of {', '.join(FACILITIES)}")]
 Verbosity = Annotated[int, BeforeValidator(count), AfterValidator(between(0, 3)), Kind("0 to 3")]
 LogLevel = Annotated[

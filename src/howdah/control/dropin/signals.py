@@ -23,7 +23,7 @@ class WaitFor(Enum):
 
     CLIENTS = "all clients disconnect"
     SERVERS = "all servers connections to be released"
-    NOTHING = ""
+    NOBODY = ""
 
 
 class Operations(Protocol):
@@ -76,12 +76,12 @@ class Signals:
         self._operations.resume()
 
     def _shut_down(self, number: signal.Signals) -> None:
-        wait_for = _WAITS.get(number, WaitFor.NOTHING)
-        if wait_for == WaitFor.NOTHING:
+        wait_for = _WAITS.get(number, WaitFor.NOBODY)
+        if wait_for == WaitFor.NOBODY:
             self._log.info(f"got {number.name}, fast exit")
         elif self._operations.stopping:
             self._log.info(f"got {number.name} while shutting down, fast exit")
-            wait_for = WaitFor.NOTHING
+            wait_for = WaitFor.NOBODY
         else:
             self._log.info(f"got {number.name}, shutting down, waiting for {wait_for.value}")
         self._operations.shutdown(wait_for)

@@ -178,7 +178,6 @@ def test_contradictions(settings: dict[str, Any], key: str, says: str) -> None:
         (TLS, "howdah.client_tls_cert_file"),
         ({**TLS, "client_tls_sslmode": "require", "client_tls_dheparams": "legacy"}, "howdah.client_tls_dheparams"),
         ({"server_tls_ca_file": "ca", "server_tls_sslmode": "require"}, "howdah.server_tls_ca_file"),
-        ({"job_name": "x"}, "howdah.job_name"),
     ],
 )
 def test_what_is_odd_but_may_be_meant(settings: dict[str, Any], key: str) -> None:

@@ -44,7 +44,7 @@ class Pooler:
         (signal.SIGHUP, "reload", "got SIGHUP, re-reading config"),
         (signal.SIGTERM, "CLIENTS", "got SIGTERM, shutting down, waiting for all clients disconnect"),
         (signal.SIGINT, "SERVERS", "got SIGINT, shutting down, waiting for all servers connections to be released"),
-        (signal.SIGQUIT, "NOTHING", "got SIGQUIT, fast exit"),
+        (signal.SIGQUIT, "NOBODY", "got SIGQUIT, fast exit"),
         (signal.SIGUSR1, "pause", "got SIGUSR1, pausing all activity"),
         (signal.SIGUSR2, "resume", "got SIGUSR2, continuing from PAUSE"),
     ],
@@ -62,7 +62,7 @@ def test_the_second_time_is_at_once(first: signal.Signals, second: signal.Signal
     pooler = Pooler()
     pooler.signals.came(first)
     pooler.signals.came(second)
-    assert pooler.asked[-1] == ("NOTHING", f"got {second.name} while shutting down, fast exit")
+    assert pooler.asked[-1] == ("NOBODY", f"got {second.name} while shutting down, fast exit")
 
 
 def test_nothing_is_resumed_on_the_way_out() -> None:

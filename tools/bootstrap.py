@@ -91,6 +91,10 @@ def has_slapd() -> bool:
     return Path("/usr/sbin/slapd").exists()  # not on everybody's PATH
 
 
+def has_pgbadger() -> bool:
+    return shutil.which("pgbadger") is not None
+
+
 Need = tuple[Callable[[], bool], tuple[str, ...]]
 #: What must be there, and the Debian packages that bring it.
 BUILD_NEEDS: list[Need] = [
@@ -107,6 +111,7 @@ FUZZ_NEEDS: list[Need] = [
 TEST_NEEDS: list[Need] = [
     (has_postgres_with_tls, ("postgresql",)),
     (has_slapd, ("slapd",)),
+    (has_pgbadger, ("pgbadger",)),
 ]
 
 

@@ -197,8 +197,9 @@ REASONS_HEAD = f"""\
 # Reasons
 
 Whenever howdah refuses or closes something, it says why by one of these codes: in the log (field `reason`), and to
-the client by the SQLSTATE and message given here. `%s` stands for what the case knows. *Retryable*: the same request
-may well succeed a moment later.
+the client by the SQLSTATE and message given here. `howdah-pgbouncer` uses PgBouncer's SQLSTATE, 08P01, and no hint for
+whatever PgBouncer refuses, too; its message is given where it is another one. `%s` stands for what the case knows.
+*Retryable*: the same request may well succeed a moment later.
 """
 
 
@@ -215,6 +216,10 @@ def reason_section(reason: Reason) -> Iterator[str]:
         if reason.hint:
             yield ""
             yield f"Hint: {reason.hint}"
+        told = reason.told(drop_in=True)
+        if told.message != reason.message:
+            yield ""
+            yield f"From `howdah-pgbouncer`: `{reason.severity}` `{told.sqlstate}`: {told.message}"
     yield ""
 
 

@@ -75,6 +75,16 @@ def test_a_second_signal_waits_for_nobody(pooler: Pooler, second: signal.Signals
     pooler.check_nothing_is_left()
 
 
+def test_sigquit_waits_for_nobody(pooler: Pooler) -> None:
+    pooler.run()
+    with pooler.client() as busy:
+        busy.begin()
+        pooler.signal(signal.SIGQUIT)
+        assert is_told_of_the_shutdown(busy)
+    assert pooler.wait_for_exit(within=5) == 0
+    pooler.check_nothing_is_left()
+
+
 def test_waiting_clients_are_told_too(pooler: Pooler) -> None:
     pooler.run_with(default_pool_size=1)
     with pooler.client() as busy, pooler.client() as waiting:

@@ -2,14 +2,18 @@
 
 import contextlib
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import pytest
 
+from bench.pgbouncer import installed
 from tests.kit.client import Client, close_all
+from tests.kit.drop_in import DropIn, PgBouncer
 from tests.kit.paranoid import PARANOID
 from tests.kit.pooler import Pooler
 from tests.kit.postgres import Postgres
+
+Kept = TypeVar("Kept", bound=Pooler)
 
 #: Poolers alive now: their logs are shown when a test fails.
 _alive: list[Pooler] = []
@@ -36,10 +40,29 @@ def alive(pooler: Pooler) -> Iterator[None]:
 
 
 def _pooler(postgres: Postgres) -> Iterator[Pooler]:
-    pooler = Pooler(postgres)
+    yield from _kept(Pooler(postgres))
+
+
+def _kept(pooler: Kept) -> Iterator[Kept]:
     with alive(pooler):
         yield pooler
         pooler.remove()
+
+
+@pytest.fixture
+def drop_in(postgres: Postgres) -> Iterator[DropIn]:
+    """howdah-pgbouncer, to be started by the test."""
+    postgres.count_from_now()
+    yield from _kept(DropIn(postgres))
+
+
+@pytest.fixture(params=["howdah", "pgbouncer"])
+def either(request: pytest.FixtureRequest, postgres: Postgres) -> Iterator[DropIn]:
+    """howdah-pgbouncer, then PgBouncer itself: the same test must pass on both."""
+    program = installed()
+    if request.param == "pgbouncer" and program is None:
+        pytest.skip("PgBouncer 1.24 or newer is not installed (`make bench` builds one)")
+    yield from _kept(DropIn(postgres) if program is None or request.param == "howdah" else PgBouncer(postgres, program))
 
 
 @pytest.fixture(autouse=True)

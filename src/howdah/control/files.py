@@ -11,10 +11,15 @@ def raise_file_limit() -> int:
     return hard
 
 
+def expected(clients: int, servers: int) -> int:
+    """How many the settings allow to be open at once."""
+    own = 100  # listening sockets, epoll, the log, lookups
+    return clients + servers + own
+
+
 def shortage(limit: int, clients: int, servers: int) -> str:
     """A sentence when the limit cannot hold the connections that the settings allow, else ""."""
-    own = 100  # listening sockets, epoll, the log, lookups
-    needed = clients + servers + own
+    needed = expected(clients, servers)
     if limit == resource.RLIM_INFINITY or needed <= limit:
         return ""
     return (

@@ -9,7 +9,7 @@ from collections import deque
 from typing import Protocol
 
 from howdah.control.console.desk import Desk
-from howdah.control.journal import Journal
+from howdah.control.journal import EventLog
 from howdah.control.log import logger
 from howdah.dataplane.rows import Event, EventKind
 
@@ -33,7 +33,7 @@ class Logins(Protocol):
 
 
 class Inbox:
-    def __init__(self, source: Source, desk: Desk, logins: Logins, journal: Journal) -> None:
+    def __init__(self, source: Source, desk: Desk, logins: Logins, journal: EventLog) -> None:
         self._source = source
         self._desk = desk
         self._logins = logins
@@ -77,6 +77,8 @@ class Inbox:
     def _hand_on(self, event: Event, now: float) -> None:
         if event.kind in _CONSOLE:
             self._desk.handle(event)
+            if event.kind != EventKind.CONSOLE_DATA:
+                self._journal.write(event, now)
         elif event.kind in _LOGINS:
             self._logins.handle(event)
         else:

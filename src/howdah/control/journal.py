@@ -5,7 +5,7 @@ always.  Repetitions are held back by `flood`.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from howdah.control.flood import Flood
 from howdah.control.log import FilteringBoundLogger
@@ -29,11 +29,20 @@ _SUBJECT = {
     EventKind.PIN: "server pinned to client",
     EventKind.PIN_WARNED: "server pinned to client",
     EventKind.STATEMENT_REFUSED: "statement refused",
+    EventKind.RESERVE_TAKEN: "server of the reserve opened for client",
     EventKind.WORKER_FAILED: "worker_failed",
 }
 _LOGINS = (EventKind.CLIENT_LOGIN, EventKind.SERVER_LOGIN)
 _ENDS = (EventKind.CLIENT_CLOSED, EventKind.SERVER_CLOSED)
 _PINS = (EventKind.PIN, EventKind.PIN_WARNED)
+
+
+class EventLog(Protocol):
+    """What events are written to."""
+
+    def write(self, event: Event, now: float) -> None: ...
+    def summarize(self, now: float, *, final: bool = False) -> None:
+        """Say how many lines were held back; called every second and at the end."""
 
 
 class _Key(NamedTuple):
@@ -42,7 +51,7 @@ class _Key(NamedTuple):
 
 
 class Journal:
-    """Writes events to the log."""
+    """Writes events to the log, for people and for programs that read fields."""
 
     def __init__(self, log: FilteringBoundLogger, settings: Callable[[], Settings]) -> None:
         self._log = log
@@ -51,21 +60,26 @@ class Journal:
         self._asked: Flood[_Key] = Flood(MOST_ASKED)
 
     def write(self, event: Event, now: float) -> None:
+        if event.kind not in _SUBJECT:
+            return  # of the console
         reason = BY_CODE.get(event.reason, BY_CODE["none"])
         level = _level(event, reason)
         asked = level not in _ABNORMAL and event.kind in (*_LOGINS, *_ENDS)
-        if asked and not self._wanted(event.kind):
+        if not self._wanted(event, reason, asked=asked):
             return
         flood = self._asked if asked else self._unasked
         if flood.admits(_Key(event.kind, event.reason), now):
             self._line(level, _text(event, reason), _fields(event, reason))
 
-    def _wanted(self, kind: EventKind) -> bool:
+    def _wanted(self, event: Event, reason: Reason, *, asked: bool) -> bool:
         settings = self._settings()
-        return settings.log_connections if kind in _LOGINS else settings.log_disconnections
+        if asked:
+            return settings.log_connections if event.kind in _LOGINS else settings.log_disconnections
+        if event.kind == EventKind.CLIENT_CLOSED and reason.sqlstate:
+            return settings.log_pooler_errors or settings.log_disconnections
+        return True
 
     def summarize(self, now: float, *, final: bool = False) -> None:
-        """Say how many lines were held back; called every second and at the end."""
         for flood in (self._unasked, self._asked):
             for key, lines, seconds in flood.summaries(now, final=final):
                 reason = BY_CODE.get(key.reason, BY_CODE["none"])
@@ -81,7 +95,7 @@ class Journal:
 def _level(event: Event, reason: Reason) -> Level:
     if event.kind == EventKind.WORKER_FAILED:
         return Level.ERROR
-    if event.kind == EventKind.PIN_WARNED:
+    if event.kind in (EventKind.PIN_WARNED, EventKind.RESERVE_TAKEN):
         return Level.WARNING
     return Level.INFO if event.kind in _LOGINS else reason.level
 

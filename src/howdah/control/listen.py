@@ -11,6 +11,7 @@ import grp
 import os
 import socket
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,12 +44,13 @@ class Listeners:
     tcp: list[list[socket.socket]] = field(default_factory=list)  # by address, then by worker
     proxied: list[list[socket.socket]] = field(default_factory=list)  # the same, for load balancers
     unix: list["UnixListener"] = field(default_factory=list)
+    handed: list[socket.socket] = field(default_factory=list)  # by systemd, whose they stay; all workers share them
     warnings: list[str] = field(default_factory=list)
 
     @property
     def by_worker(self) -> list[list[int]]:
         """What `Engine` takes: the fds of each worker."""
-        shared = [listener.socket.fileno() for listener in self.unix]
+        shared = [listener.socket.fileno() for listener in self.unix] + [sock.fileno() for sock in self.handed]
         groups = self.tcp + self.proxied
         return [[group[worker].fileno() for group in groups] + shared for worker in range(self.workers)]
 
@@ -60,14 +62,21 @@ class Listeners:
     @property
     def tcp_addresses(self) -> list[tuple[str, int]]:
         """Host and port of each TCP listener, as bound."""
-        return _addresses(self.tcp)
+        handed = [sock.getsockname()[:2] for sock in self.handed if sock.family != socket.AF_UNIX]
+        return _addresses(self.tcp) + handed
 
     @property
     def names(self) -> list[str]:
         """For people: "127.0.0.1:6432", "[::1]:6432", "127.0.0.1:6433 (PROXY)", "/tmp/.s.PGSQL.6432"."""
         tcp = [_name(*address) for address in self.tcp_addresses]
         proxied = [f"{_name(*address)} (PROXY)" for address in _addresses(self.proxied)]
-        return tcp + proxied + [listener.name for listener in self.unix]
+        handed = [_path_of(sock) for sock in self.handed if sock.family == socket.AF_UNIX]
+        return tcp + proxied + [listener.name for listener in self.unix] + handed
+
+    def give_to(self, uid: int, gid: int) -> None:
+        """The files of Unix sockets: who we are to become must be able to remove them."""
+        for listener in self.unix:
+            listener.give_to(uid, gid)
 
     def sockets(self) -> list[tuple[int, str, int]]:
         """Fd, address and port of each; "unix" is the address of a Unix socket, whose port its name ends with."""
@@ -76,19 +85,23 @@ class Listeners:
         return [(sock.fileno(), *sock.getsockname()[:2]) for sock in tcp] + unix
 
     def refuse(self) -> None:
-        """Turn newcomers away at once; the sockets stay open until `close`, so no fd number is used anew."""
+        """Turn newcomers away at once; the sockets stay open until `close`, so no fd number is used anew.
+
+        Those that systemd handed us stay as they are: whoever comes waits there for the next process.
+        """
         for sock in self._sockets():
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        for sock in self._sockets():
+        for sock in (*self._sockets(), *self.handed):
             sock.close()
         for listener in self.unix:
             listener.remove()
         self.tcp.clear()
         self.proxied.clear()
         self.unix.clear()
+        self.handed.clear()
 
     def _sockets(self) -> list[socket.socket]:
         tcp = [sock for group in self.tcp + self.proxied for sock in group]
@@ -103,9 +116,16 @@ def _name(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def open_listeners(endpoints: Endpoints, workers: int) -> Listeners:
-    """All of them, or StartError and none."""
-    listeners = Listeners(workers)
+def _path_of(sock: socket.socket) -> str:
+    name = sock.getsockname()
+    return "@" + name[1:].decode(errors="replace") if isinstance(name, bytes) else str(name)
+
+
+def open_listeners(endpoints: Endpoints, workers: int, handed: Sequence[socket.socket] = ()) -> Listeners:
+    """All of them, or StartError and none.  Where some are handed to us, they are all there is."""
+    listeners = Listeners(workers, handed=list(handed))
+    if handed:
+        return listeners
     try:
         for address in endpoints.addresses:
             _open_tcp(listeners, listeners.tcp, address, endpoints.port, endpoints)
@@ -220,7 +240,14 @@ class UnixListener:
     name: str  # the path; abstract ones with "@" in front
     path: Path | None = None
     inode: int = 0
+    grouped: bool = False  # its group has been chosen
     lock: "SocketLock | None" = None
+
+    def give_to(self, uid: int, gid: int) -> None:
+        if self.path is not None:
+            os.chown(self.path, uid, -1 if self.grouped else gid)
+        if self.lock is not None:
+            self.lock.give_to(uid, gid)
 
     def remove(self) -> None:
         """Remove the socket file, unless somebody has put another in its place, and give the lock back."""
@@ -274,6 +301,7 @@ def _bind_file(listener: UnixListener, path: Path, endpoints: Endpoints) -> None
     listener.path, listener.inode = path, _inode(path)
     if endpoints.socket_group:
         _change_group(path, endpoints.socket_group)
+        listener.grouped = True
 
 
 def _check_directory(directory: Path) -> None:
@@ -389,6 +417,9 @@ class SocketLock:
         self._claimed = True
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+
+    def give_to(self, uid: int, gid: int) -> None:
+        os.fchown(self._fd, uid, gid)
 
     def release(self) -> None:
         if self._claimed:

@@ -1,4 +1,4 @@
-"""The log: structlog, lines for people on a terminal or JSON objects for machines, to stderr.
+"""The log: structlog, lines for people on a terminal, JSON objects for machines, or lines as PgBouncer writes them.
 
 structlog's import pulls in rich (and with it Pygments, ssl and more) for coloured tracebacks: 80 to 130 ms and 5 MiB
 that a pooler has no use for.  A `None` in `sys.modules` makes `import rich` fail with ImportError, which structlog
@@ -20,6 +20,8 @@ finally:
 
 from structlog.typing import FilteringBoundLogger, Processor  # noqa: E402
 
+from howdah.control.dropin import lines  # noqa: E402
+
 __all__ = ["FilteringBoundLogger", "Stream", "configure", "logger"]
 
 
@@ -30,10 +32,16 @@ class Stream(Protocol):
     def flush(self) -> None: ...
 
 
-def configure(*, level: str, json: bool, stream: Stream, colors: bool) -> None:
-    """Set up the process's log; loggers made before keep what they had."""
+def configure(
+    *, level: str, json: bool, stream: Stream, colors: bool, drop_in: bool = False, also: Processor | None = None
+) -> None:
+    """Set up the process's log; loggers made before keep what they had.
+
+    `drop_in`: in PgBouncer's shape.  `also` sees each line's event before it is made into text.
+    """
+    shape = _for_pgbouncers_readers() if drop_in else _for_machines() if json else _for_people(colors)
     structlog.configure(
-        processors=_for_machines() if json else _for_people(colors),
+        processors=[structlog.processors.add_log_level, *((also,) if also else ()), *shape],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(cast("TextIO", stream)),  # it needs no more of it
         cache_logger_on_first_use=False,
@@ -46,7 +54,6 @@ def logger() -> FilteringBoundLogger:
 
 def _for_machines() -> list[Processor]:
     return [
-        structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
         structlog.processors.format_exc_info,
         _leading,
@@ -56,13 +63,16 @@ def _for_machines() -> list[Processor]:
 
 def _for_people(colors: bool) -> list[Processor]:
     return [
-        structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
         _printable,
         structlog.dev.ConsoleRenderer(
             colors=colors, pad_event_to=40, sort_keys=False, exception_formatter=structlog.dev.plain_traceback
         ),
     ]
+
+
+def _for_pgbouncers_readers() -> list[Processor]:
+    return [structlog.processors.format_exc_info, lines.render]
 
 
 def _leading(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -55,7 +55,7 @@ def build_plan(config: Config, intake: Intake, resolved: Mapping[str, Resolved],
     """The plan of `config`.  A database whose names are not in `resolved` gets a `resolve_error`, no addresses."""
     return Plan(
         version=version,
-        settings=_settings(config.settings),
+        settings=replace(_settings(config.settings), drop_in=config.drop_in),
         databases=tuple(
             _database(name, database, config.settings, resolved) for name, database in config.databases.items()
         ),
@@ -94,6 +94,7 @@ def _settings(settings: GlobalSettings) -> Settings:
         server_reset_query=settings.server_reset_query.strip(),
         log_connections=settings.log_connections,
         log_disconnections=settings.log_disconnections,
+        log_pooler_errors=settings.log_pooler_errors,
         ignore_startup_parameters=settings.ignore_startup_parameters,
         console_users=tuple(dict.fromkeys(settings.admin_users + settings.stats_users)),
         console_for_all=_console_for_all(settings),

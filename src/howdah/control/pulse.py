@@ -1,18 +1,21 @@
-"""What happens once a second: the live line, the averages of SHOW STATS, summaries of held-back log lines."""
+"""What happens once a second: the live line, the averages of SHOW STATS, summaries of held-back log lines.
+
+Samples for averages are a whole number of seconds apart: stats_period, rounded up.
+"""
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Protocol
 
+from howdah.control.config.schema import GlobalSettings
 from howdah.control.console.averages import Averages
-from howdah.control.journal import Journal
+from howdah.control.journal import EventLog
 from howdah.control.live import Screen, compose
 from howdah.control.log import FilteringBoundLogger
+from howdah.control.stats_log import StatsLog
 from howdah.dataplane.engine import Totals
 from howdah.dataplane.rows import StatsRow
-
-#: SHOW STATS averages over this many seconds, PgBouncer's default of stats_period.
-STATS_PERIOD_S = 60.0
 
 
 class Measured(Protocol):
@@ -24,12 +27,21 @@ class Measured(Protocol):
 
 class Pulse:
     def __init__(
-        self, engine: Measured, journal: Journal, averages: Averages, screen: Screen | None, log: FilteringBoundLogger
+        self,
+        engine: Measured,
+        journal: EventLog,
+        averages: Averages,
+        stats_log: StatsLog,
+        settings: Callable[[], GlobalSettings],
+        screen: Screen | None,
+        log: FilteringBoundLogger,
     ) -> None:
         """`screen` is None when no live line is wanted."""
         self._engine = engine
         self._journal = journal
         self._averages = averages
+        self._stats_log = stats_log
+        self._settings = settings
         self._screen = screen
         self._log = log
         self._totals = engine.totals()
@@ -48,8 +60,11 @@ class Pulse:
         if self._screen is not None and now > self._at:
             self._screen.show(compose(totals, self._totals, now - self._at))
         self._tell_lost(totals, now)
-        if now - self._sampled_at >= STATS_PERIOD_S:
-            self._averages.sample(now, self._engine.stats())
+        settings = self._settings()
+        if now - self._sampled_at >= settings.stats_period:
+            rows = self._engine.stats()
+            self._averages.sample(now, rows)
+            self._stats_log.sample(now, rows, wanted=settings.log_stats)
             self._sampled_at = now
         self._totals, self._at = totals, now
 

@@ -5,7 +5,6 @@ names, engine.  The stop takes down in the opposite order whatever had come up, 
 """
 
 import asyncio
-import contextlib
 import gc
 import os
 import signal
@@ -13,9 +12,10 @@ import sys
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from functools import partial
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from howdah.control.aside import aside
 from howdah.control.auth.context import auth_context
@@ -28,19 +28,28 @@ from howdah.control.console.desk import Desk
 from howdah.control.console.rights import may_change
 from howdah.control.console.setting_rows import setting_rows
 from howdah.control.console.show import ConsoleUse, Facts
-from howdah.control.files import raise_file_limit, shortage
+from howdah.control.dropin import signals
+from howdah.control.dropin.announce import announce_listeners, announce_start
+from howdah.control.dropin.journal import PgBouncerJournal
+from howdah.control.files import expected, raise_file_limit, shortage
 from howdah.control.greeting import Door, Greeting, connection_string, describe_upstream, seconds_since_start
 from howdah.control.inbox import Inbox
-from howdah.control.intake import take_in
-from howdah.control.journal import Journal
+from howdah.control.intake import Intake, take_in
+from howdah.control.journal import EventLog, Journal
 from howdah.control.keeper import keep_running, with_embedded
-from howdah.control.listen import Endpoints, open_listeners
+from howdah.control.listen import Endpoints, Listeners, open_listeners
 from howdah.control.live import Screen
 from howdah.control.log import configure, logger
 from howdah.control.metrics.health import Health
+from howdah.control.output import Output
+from howdah.control.process.identity import find_identity
+from howdah.control.process.pidfile import PidFile
+from howdah.control.process.systemd import Notifier, handed_sockets
 from howdah.control.publisher import Publisher
 from howdah.control.pulse import Pulse
 from howdah.control.reload import Reload
+from howdah.control.stats_log import StatsLog
+from howdah.control.stop import Stop
 from howdah.control.tls_files import TICKET_KEY_BYTES
 from howdah.control.watch import Watch
 from howdah.dataplane.engine import Engine
@@ -48,14 +57,23 @@ from howdah.dataplane.engine import Engine
 if TYPE_CHECKING:  # imported only where it is started
     from howdah.control.embedded import EmbeddedPostgres
 
-_DRAIN_POLL_S = 0.02
+T = TypeVar("T")
+
 #: The console's rows about thousands of clients are no garbage, and looking through them again and again takes a
 #: quarter of the time of an answer.
 _ALLOCATIONS_BETWEEN_COLLECTIONS = 20_000
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 
 
-def run(config: Config, reread: Callable[[], Config] | None = None) -> int:
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How the process was started."""
+
+    quiet: bool = False  # nothing on the terminal, whatever goes to the file
+    up: Callable[[], None] = lambda: None  # to be called when it is up
+
+
+def run(config: Config, reread: Callable[[], Config] | None = None, launch: Launch | None = None) -> int:
     """Run until told to stop; the exit status.  Raises StartError when it cannot start.
 
     `reread` gives the configuration as it is now, from the same sources; called on SIGHUP, it may raise StartError.
@@ -63,26 +81,33 @@ def run(config: Config, reread: Callable[[], Config] | None = None) -> int:
     cannot turn a clean end into a killed process.
     """
     try:
-        return asyncio.run(_Supervisor(config, reread).run())
+        return asyncio.run(_Supervisor(config, reread, launch or Launch()).run())
     finally:
-        for number in _SIGNALS:
+        for number in _numbers(config):
             signal.signal(number, signal.SIG_IGN)
 
 
+def _numbers(config: Config) -> Sequence[signal.Signals]:
+    return signals.NUMBERS if config.drop_in else _SIGNALS
+
+
 class _Supervisor:
-    def __init__(self, config: Config, reread: Callable[[], Config] | None) -> None:
+    def __init__(self, config: Config, reread: Callable[[], Config] | None, launch: Launch) -> None:
         self._config = config
         self._reread = reread
+        self._launch = launch
         #: What session tickets are sealed with: kept over reloads, never written anywhere.
         self._ticket_key = os.urandom(TICKET_KEY_BYTES)
         self._embedded: EmbeddedPostgres | None = None
         self._screen = Screen(sys.stderr)
+        self._output = Output(self._screen, quiet=launch.quiet)
         self._json = config.settings.log_format == "json"
         self._set_up_log(config)
         self._log = logger()
         self._health = Health()
-        self._stop_asked = asyncio.Event()
-        self._stop_at_once = asyncio.Event()
+        self._stop = Stop(self._log)
+        self._signals = signals.Signals(self._stop, self._asked_to_reload, self._log)
+        self._notifier = Notifier(os.environ)
         self._reload: Reload | None = None  # not before the first plan is in force
         self._reload_asked = False
         self._login_problems: Sequence[str] = ()
@@ -91,27 +116,56 @@ class _Supervisor:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._unexpected)
         # Not the loop's own handlers: it would take them off before the process has ended.
-        for number in _SIGNALS:
+        for number in _numbers(self._config):
             signal.signal(number, partial(self._on_signal, loop))
-        async with AsyncExitStack() as stack:
-            stack.callback(self._screen.show, "")
-            if await self._unless_stopped(self._start(stack)):
-                await self._stop_asked.wait()
-                await self._drain()
-        self._log.info("howdah has stopped")
+        try:
+            async with AsyncExitStack() as stack:
+                stack.callback(self._screen.show, "")
+                if await self._unless_stopped(self._start(stack)):
+                    await self._stop.asked.wait()
+                    self._notifier.stopping()
+                    self._health.stops("stopping: no new clients")
+                    timeout = self._publisher.config.settings.shutdown_timeout
+                    await self._stop.drain(self._engine, self._listeners, timeout)
+            self._log.info(signals.last_words(self._stop.waited_for) if self._config.drop_in else "howdah has stopped")
+        except StartError as failure:
+            if not self._config.drop_in:
+                raise
+            self._log.critical(str(failure))  # where PgBouncer says it: in the log
+            return 1
+        finally:
+            self._output.close()
         return 0
 
     def _set_up_log(self, config: Config) -> None:
         """At the start, and for another log_level; the format stays what it was."""
-        colors = self._screen.live and not os.environ.get("NO_COLOR")
-        configure(level=config.settings.log_level, json=self._json, stream=self._screen, colors=colors)
+        settings = config.settings
+        configure(
+            level="debug" if settings.verbose else settings.log_level,
+            json=self._json,
+            stream=self._output,
+            colors=self._screen.live and not settings.logfile and not os.environ.get("NO_COLOR"),
+            drop_in=config.drop_in,
+            also=self._output.to_system_log,
+        )
+
+    def _open_log(self, config: Config) -> None:
+        """Anew: the file may have been moved away, or another be wanted."""
+        try:
+            self._output.open(config.settings)
+        except StartError as failure:
+            self._log.warning(f"{failure}; going on with the one before")
+
+    def _accept(self, config: Config) -> None:
+        self._set_up_log(config)
+        self._open_log(config)
 
     # --- start
 
     async def _unless_stopped(self, start: Coroutine[Any, Any, None]) -> bool:
         """Run the start; a signal meanwhile cancels it.  Whether it came to its end."""
         starting = asyncio.ensure_future(start)
-        stop = asyncio.ensure_future(self._stop_asked.wait())
+        stop = asyncio.ensure_future(self._stop.asked.wait())
         await asyncio.wait((starting, stop), return_when=asyncio.FIRST_COMPLETED)
         stop.cancel()
         if not starting.done():
@@ -124,38 +178,68 @@ class _Supervisor:
 
     async def _start(self, stack: AsyncExitStack) -> None:
         """Bring up each part, and leave with `stack` how to take it down."""
+        settings = self._config.settings
+        identity = find_identity(settings.user)
+        self._output.open(settings, identity)
+        pid_file = PidFile(settings.pidfile)
+        self._tell(pid_file.claim())
         file_limit = raise_file_limit()
         upstream = await self._start_embedded(stack) if self._config.embedded else ""
-        intake = await aside("read files", partial(take_in, self._config, self._ticket_key))
+        intake = await self._take_in()
         settings = self._config.settings
-        listeners = self._listeners = open_listeners(_endpoints(self._config), settings.workers)
+        listeners = self._listeners = self._open_listeners()
         stack.callback(listeners.close)
+        pid_file.write(identity)
+        stack.callback(pid_file.remove)
+        if identity is not None:
+            listeners.give_to(identity.uid, identity.gid)
+            identity.become()
+            intake = await self._take_in()  # what that user may not read would fail at the first reload
         self._publisher = Publisher(self._config, intake, self._log)
         plan = await self._publisher.first_plan()
         engine = self._engine = Engine(listeners.by_worker, listeners.proxied_fds)
         logins = self._logins = AuthDesk(engine, self._log)
         self._tell_logins()
         stack.push_async_callback(logins.close)
-        reload = Reload(self._publisher, self._read_again, self._ticket_key, self._set_up_log, self._log)
+        reload = Reload(self._publisher, self._read_again, self._ticket_key, self._accept, self._log)
         journal, averages = self._open_inbox(stack, reload)
         stack.callback(engine.stop)
         engine.start(plan)
         self._open_site(stack)
         self._publisher.attach(engine, self._tell_logins)
         live = self._screen if self._screen.live and settings.live_line else None
-        pulse = Pulse(engine, journal, averages, live, self._log)
+        stats_log = StatsLog(self._log, time.monotonic(), drop_in=self._config.drop_in)
+        current = lambda: self._publisher.config.settings  # noqa: E731  # as it is after a reload
+        pulse = Pulse(engine, journal, averages, stats_log, current, live, self._log)
         gc.freeze()  # what is there now stays: no collection, and not the stop, has to look through it
         gc.set_threshold(_ALLOCATIONS_BETWEEN_COLLECTIONS)
         self._greet(upstream or describe_upstream(plan))
         shortfall = shortage(file_limit, settings.max_client_conn, settings.default_pool_size)
         self._warn(*map(str, (*self._config.warnings, *intake.warnings)), *listeners.warnings, shortfall)
         watch = Watch(self._publisher, self._ticket_key, self._log)
-        await self._spawn(
-            stack, pulse.run(), self._publisher.watch_names(), watch.run(), reload.run(), self._health.run()
-        )
+        watchdog = self._notifier.keep_watchdog(engine.totals)
+        names, health = self._publisher.watch_names(), self._health.run()
+        await self._spawn(stack, pulse.run(), names, watch.run(), reload.run(), watchdog, health)
         self._reload = reload
+        self._launch.up()
+        self._notifier.ready()
         if self._reload_asked:
-            reload.ask()
+            self._asked_to_reload()
+
+    async def _take_in(self) -> Intake:
+        return await aside("read files", partial(take_in, self._config, self._ticket_key))
+
+    def _open_listeners(self) -> Listeners:
+        settings = self._config.settings
+        listeners = open_listeners(_endpoints(self._config), settings.workers, handed_sockets(os.environ))
+        if self._config.drop_in:
+            needed = expected(settings.max_client_conn, settings.default_pool_size)
+            announce_listeners(self._log, listeners.names, settings, needed)
+        return listeners
+
+    def _tell(self, text: str) -> None:
+        if text:
+            self._log.info(text)
 
     def _open_site(self, stack: AsyncExitStack) -> None:
         """Metrics and health over HTTP, where they are asked for; until the engine stops, so during a drain, too."""
@@ -193,7 +277,7 @@ class _Supervisor:
         self._config = with_embedded(self._config, server)
         return f"embedded PostgreSQL {server.version}, its data in {server.home}"
 
-    def _open_inbox(self, stack: AsyncExitStack, reload: Reload) -> tuple[Journal, Averages]:
+    def _open_inbox(self, stack: AsyncExitStack, reload: Reload) -> tuple[EventLog, Averages]:
         use, averages = ConsoleUse(), Averages(time.monotonic())
         publisher = self._publisher
         facts = Facts(
@@ -203,18 +287,26 @@ class _Supervisor:
             averages=averages,
             use=use,
             config=lambda: publisher.config,
-            reload=reload.ask,
+            reload=partial(self._issued, "RELOAD", reload.ask),
             change=lambda name, value: asyncio.ensure_future(reload.change(name, value)),
             listeners=self._listeners.sockets,
             host_names=publisher.host_names,
             may_change=lambda user, local: may_change(publisher.config.settings, user, local),
         )
-        journal = Journal(self._log, lambda: publisher.plan.settings)
+        journal: EventLog = Journal(self._log, lambda: publisher.plan.settings)
+        if self._config.drop_in:
+            journal = PgBouncerJournal(self._log, lambda: publisher.config)
         inbox = Inbox(self._engine, Desk(self._engine, Commands(facts), use), self._logins, journal)
         inbox.open()
         stack.callback(lambda: journal.summarize(time.monotonic(), final=True))
         stack.callback(inbox.close)
         return journal, averages
+
+    def _issued(self, command: str, perform: Callable[[], T]) -> T:
+        """Do what the console was told to; PgBouncer's log says so first."""
+        if self._config.drop_in:
+            self._log.info(f"{command} command issued")
+        return perform()
 
     @staticmethod
     async def _spawn(stack: AsyncExitStack, *work: Coroutine[Any, Any, None]) -> None:
@@ -226,6 +318,9 @@ class _Supervisor:
 
     def _greet(self, upstream: str) -> None:
         settings, embedded = self._config.settings, self._embedded
+        if self._config.drop_in:
+            announce_start(self._log)
+            return
         doors = [Door(host, port) for host, port in self._listeners.tcp_addresses]
         if settings.unix_socket_dir:
             doors.append(Door(settings.unix_socket_dir, settings.listen_port))
@@ -270,10 +365,14 @@ class _Supervisor:
             loop.call_soon_threadsafe(self._signalled, signal.Signals(number))
 
     def _signalled(self, number: signal.Signals) -> None:
-        if number == signal.SIGHUP:
+        if self._config.drop_in:
+            self._signals.came(number)
+        elif number == signal.SIGHUP:
             self._asked_to_reload()
+        elif number == signal.SIGQUIT:
+            self._stop.shutdown(signals.WaitFor.NOBODY)
         else:
-            self._asked_to_stop(number)
+            self._stop.again(number.name)
 
     # --- reload
 
@@ -281,7 +380,9 @@ class _Supervisor:
         """During the start it is remembered: the configuration has been read, and may have changed since."""
         self._reload_asked = True
         if self._reload is not None:
-            self._reload.ask()
+            self._open_log(self._publisher.config)  # whatever becomes of the reload: logrotate waits for it
+            self._notifier.reloading()
+            self._reload.ask().add_done_callback(lambda _: self._notifier.ready())
 
     def _read_again(self) -> Config:
         if self._reread is None:
@@ -292,35 +393,6 @@ class _Supervisor:
                 raise StartError("it names no database any more; the embedded PostgreSQL needs a restart")
             return with_embedded(config, self._embedded)
         return config
-
-    # --- stop
-
-    def _asked_to_stop(self, number: signal.Signals) -> None:
-        if self._stop_asked.is_set():
-            self._log.warning(f"{number.name} again: stopping at once")
-            self._stop_at_once.set()
-        self._stop_asked.set()
-
-    async def _drain(self) -> None:
-        """Let running transactions end, for a while; new clients are turned away meanwhile."""
-        settings = self._publisher.config.settings
-        self._health.stops("stopping: no new clients")
-        self._engine.drain()
-        # A moment for the workers to take their hands off the listening sockets; then the kernel refuses for us.
-        await asyncio.sleep(_DRAIN_POLL_S)
-        self._listeners.refuse()
-        deadline = time.monotonic() + settings.shutdown_timeout
-        if clients := self._engine.totals().clients:
-            self._log.info(
-                f"stopping: up to {settings.shutdown_timeout:g} s for running transactions; Ctrl-C or SIGTERM: at once",
-                clients=clients,
-            )
-        while self._engine.totals().clients and time.monotonic() < deadline:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stop_at_once.wait(), _DRAIN_POLL_S)
-                return
-        if clients := self._engine.totals().clients:
-            self._log.warning("shutdown_timeout is over: ending what still runs", clients=clients)
 
     def _unexpected(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """A fault of ours in the control plane: told, and queries go on."""

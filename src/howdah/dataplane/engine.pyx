@@ -105,6 +105,7 @@ from typing import NamedTuple
 
 # A door: what the control plane may use of these two.
 from howdah.dataplane.certificates import CertificateFacts, TlsError, read_certificates  # no-cython-lint
+from howdah.dataplane.mailbox import choose_loud
 from howdah.dataplane.plan import PoolMode
 from howdah.dataplane.rows import (
     AuthVerdict,
@@ -121,6 +122,7 @@ from howdah.dataplane.rows import (
 )
 from howdah.dataplane.tls import check_tls  # no-cython-lint
 from howdah.reasons import REASONS
+from howdah.wire.compose import choose_texts
 from howdah.wire.startup import Replication
 
 MAX_WORKERS = MOST_WORKERS
@@ -321,6 +323,8 @@ cdef class Engine:
 
     def start(self, plan):
         self.server_tls = plan.server_tls
+        choose_texts(plan.settings.drop_in)
+        choose_loud(plan.settings.drop_in)
         self.use(plan_new(plan), False)
         for i in range(self.shared.worker_count):
             self.shared.workers[i].plan = self.plan

@@ -21,7 +21,7 @@ from howdah.dataplane.client cimport (
     set_ready,
 )
 from howdah.dataplane.conn cimport SEND_ERROR, conn_send
-from howdah.dataplane.mailbox cimport tell_client
+from howdah.dataplane.mailbox cimport tell_client, tell_reserve
 from howdah.dataplane.parties cimport (
     CLIENT_CONSOLE,
     CLIENT_IDLE,
@@ -106,6 +106,7 @@ cdef extern from "<strings.h>" nogil:
 cdef extern from "<stdio.h>" nogil:
     int snprintf(char *to, size_t size, const char *format, ...) noexcept
 
+cdef uint8_t EVENT_CLIENT_ATTEMPT = EventKind.CLIENT_ATTEMPT
 cdef uint8_t EVENT_CLIENT_LOGIN = EventKind.CLIENT_LOGIN
 cdef uint8_t EVENT_CONSOLE_OPEN = EventKind.CONSOLE_OPEN
 cdef int NONE = NUMBERS["none"]
@@ -295,8 +296,7 @@ cdef bint let_in(Worker *w, Client *client) noexcept nogil:
     if not message.ok or conn_send(&w.slab, &client.conn, data, message.used) == SEND_ERROR:
         client_lost(w, client)
         return True
-    if w.plan.log_connections:
-        tell_login(w, client)
+    tell_login(w, client)
     watch_client(w, client)
     client_watch_deadline(client)
     if client.held != NULL or w.draining:
@@ -312,7 +312,19 @@ cdef void count_login(Worker *w, Client *client) noexcept nogil:
         observe(&tally.tls, client.login.tls_us)
 
 
+cdef void tell_attempt(Worker *w, Client *client) noexcept nogil:
+    """PgBouncer logs who wants in, whatever becomes of it,"""
+    if w.plan.log_connections and w.plan.drop_in:
+        tell_of(w, EVENT_CLIENT_ATTEMPT, client)
+
+
 cdef void tell_login(Worker *w, Client *client) noexcept nogil:
+    """and we log who is."""
+    if w.plan.log_connections and not w.plan.drop_in:
+        tell_of(w, EVENT_CLIENT_LOGIN, client)
+
+
+cdef void tell_of(Worker *w, uint8_t kind, Client *client) noexcept nogil:
     """With the TLS in use, the server name asked for, and the kind of replication, as three strings."""
     cdef char[400] detail
     cdef const char *name = b""
@@ -327,7 +339,7 @@ cdef void tell_login(Worker *w, Client *client) noexcept nogil:
     size += strlen(detail + size) + 1
     snprintf(detail + size, 16, b"%s", replication_name(client.replication))
     size += strlen(detail + size) + 1
-    tell_client(w, EVENT_CLIENT_LOGIN, client, NONE, detail, size)
+    tell_client(w, kind, client, NONE, detail, size)
 
 
 cdef void make_key(Worker *w, Client *client, Writer *message) noexcept nogil:
@@ -374,6 +386,7 @@ cdef void login_granted(Worker *w, Client *client) noexcept nogil:
     cdef Server *server = <Server *>client.line.granted.owner
     client.line.granted = NULL
     client.owed = False
+    tell_reserve(w, client)
     adopt(w, server)
     client_move(client, CLIENT_LOGIN_ACTIVE)
     server_move(server, SERVER_ACTIVE)

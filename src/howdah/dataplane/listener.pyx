@@ -5,13 +5,10 @@ bounded number, so that a storm of new clients leaves time for those who are in.
 """
 
 from libc.errno cimport EAGAIN, ECONNABORTED, EINTR, EINVAL, errno
-from libc.string cimport memcpy
 
 from howdah.cdefs.atomics cimport load_i32
 from howdah.cdefs.epoll cimport EPOLLEXCLUSIVE, EPOLLIN
 from howdah.cdefs.sockets cimport (
-    AF_INET,
-    AF_INET6,
     AF_UNIX,
     IPPROTO_TCP,
     SOCK_CLOEXEC,
@@ -19,19 +16,16 @@ from howdah.cdefs.sockets cimport (
     TCP_DEFER_ACCEPT,
     accept4,
     close,
-    ntohs,
     setsockopt,
     sockaddr,
-    sockaddr_in,
-    sockaddr_in6,
     sockaddr_storage,
     socklen_t,
 )
 from howdah.dataplane.client cimport client_new, client_watch_deadline
 from howdah.dataplane.conn cimport Conn, conn_unwatch, conn_watch
-from howdah.dataplane.mailbox cimport tell_worker
+from howdah.dataplane.mailbox cimport fill_peer, tell_worker
 from howdah.dataplane.opening cimport client_startup
-from howdah.dataplane.parties cimport Client, Peer, Worker
+from howdah.dataplane.parties cimport Client, Worker
 from howdah.dataplane.recycle cimport client_refuse
 from howdah.dataplane.server_login cimport tune
 
@@ -50,19 +44,6 @@ cdef int ACCEPT_FAILED = NUMBERS["accept_failed"]
 
 cdef extern from "<string.h>" nogil:
     char *strerror(int error) noexcept
-
-
-cdef void fill_peer(Peer *peer, const sockaddr_storage *address) noexcept nogil:
-    cdef const sockaddr_in *v4 = <const sockaddr_in *>address
-    cdef const sockaddr_in6 *v6 = <const sockaddr_in6 *>address
-    peer.family = <unsigned char>address.ss_family
-    peer.port = 0
-    if address.ss_family == AF_INET:
-        peer.port = ntohs(v4.sin_port)
-        memcpy(peer.address, &v4.sin_addr, 4)
-    elif address.ss_family == AF_INET6:
-        peer.port = ntohs(v6.sin6_port)
-        memcpy(peer.address, &v6.sin6_addr, 16)
 
 
 cdef void accept_clients(Worker *w, Conn *listening) noexcept nogil:

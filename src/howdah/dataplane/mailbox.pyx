@@ -10,7 +10,25 @@ from libc.string cimport memcpy, strlen
 
 from howdah.cdefs.atomics cimport relaxed_add_u64
 from howdah.cdefs.clock cimport CLOCK_MONOTONIC, clock_us
-from howdah.cdefs.sockets cimport AF_INET, AF_INET6, inet_ntop, read, write
+from howdah.cdefs.sockets cimport (
+    AF_INET,
+    AF_INET6,
+    AF_UNIX,
+    SO_PEERCRED,
+    SOL_SOCKET,
+    getsockname,
+    getsockopt,
+    inet_ntop,
+    ntohs,
+    read,
+    sockaddr,
+    sockaddr_in,
+    sockaddr_in6,
+    sockaddr_storage,
+    socklen_t,
+    ucred,
+    write,
+)
 from howdah.cdefs.threads cimport pthread_mutex_lock, pthread_mutex_unlock
 from howdah.dataplane.client cimport login_packet
 from howdah.dataplane.parties cimport MOST_REASONS, Client, Mail, Note, Peer, Server, Shared, Worker
@@ -27,15 +45,17 @@ cdef enum:
     MOST_NOTES = 65536
 
 cdef uint8_t CLIENT_CLOSED = EventKind.CLIENT_CLOSED
+cdef uint8_t RESERVE_TAKEN = EventKind.RESERVE_TAKEN
 cdef bint[MOST_REASONS] loud  # reasons that are told whatever the plan says
 
 
-def load_levels():
+def choose_loud(drop_in):
+    """What the log is told of: what is wrong, and as PgBouncer whatever clients are.  Before any worker runs."""
     for number, reason in enumerate(REASONS):
-        loud[number] = reason.level in (Level.WARNING, Level.ERROR)
+        loud[number] = reason.level in (Level.WARNING, Level.ERROR) or (drop_in and reason.sqlstate != "")
 
 
-load_levels()
+choose_loud(False)
 
 
 cdef Mail *mail_new(uint8_t kind) noexcept nogil:
@@ -139,6 +159,39 @@ cdef void print_peer(const Peer *peer, char *to, size_t size) noexcept nogil:
         snprintf(to, size, b"unix")
 
 
+cdef void print_process(int fd, char *to, size_t size) noexcept nogil:
+    """PgBouncer's name for who is behind a Unix socket."""
+    cdef ucred peer
+    cdef socklen_t length = sizeof(peer)
+    if getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0:
+        snprintf(to, size, b"unix(%d)", <int>peer.pid)
+
+
+cdef void own_address(int fd, char *to, size_t size) noexcept nogil:
+    """Our end of a connection; nothing, where that has no address."""
+    cdef sockaddr_storage address
+    cdef socklen_t length = sizeof(address)
+    cdef Peer own
+    to[0] = 0
+    if getsockname(fd, <sockaddr *>&address, &length) != 0 or address.ss_family == AF_UNIX:
+        return
+    fill_peer(&own, &address)
+    print_peer(&own, to, size)
+
+
+cdef void fill_peer(Peer *peer, const sockaddr_storage *address) noexcept nogil:
+    cdef const sockaddr_in *v4 = <const sockaddr_in *>address
+    cdef const sockaddr_in6 *v6 = <const sockaddr_in6 *>address
+    peer.family = <unsigned char>address.ss_family
+    peer.port = 0
+    if address.ss_family == AF_INET:
+        peer.port = ntohs(v4.sin_port)
+        memcpy(peer.address, &v4.sin_addr, 4)
+    elif address.ss_family == AF_INET6:
+        peer.port = ntohs(v6.sin6_port)
+        memcpy(peer.address, &v6.sin6_addr, 16)
+
+
 cdef void tell_client(Worker *w, uint8_t kind, Client *client, int reason, const void *detail,
                       size_t size) noexcept nogil:
     """An event about a client; ordinary ends are told only when they are to be logged, which a storm would feel."""
@@ -159,7 +212,16 @@ cdef void tell_client(Worker *w, uint8_t kind, Client *client, int reason, const
         note.slot = client.slot
         note.age_us = w.now_us - client.connected_us
         print_peer(&client.peer, note.address, sizeof(note.address))
+        if w.plan.drop_in and client.peer.family == AF_UNIX:
+            print_process(client.conn.fd, note.address, sizeof(note.address))
     note_send(w.shared, note)
+
+
+cdef void tell_reserve(Worker *w, Client *client) noexcept nogil:
+    """Of a client that has been granted a server: was one of the reserve opened for its sake?"""
+    if client.line.reserved:
+        client.line.reserved = False
+        tell_client(w, RESERVE_TAKEN, client, 0, NULL, 0)
 
 
 cdef void tell_server(Worker *w, uint8_t kind, Server *server, int reason, const void *detail,

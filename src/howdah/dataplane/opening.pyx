@@ -29,6 +29,7 @@ from howdah.dataplane.conn cimport (
     conn_send,
     conn_watch,
 )
+from howdah.dataplane.handshake cimport tell_attempt
 from howdah.dataplane.mailbox cimport mail_new, mail_send
 from howdah.dataplane.parties cimport (
     CLIENT_CANCEL,
@@ -306,6 +307,7 @@ cdef void take_up(Worker *w, Client *client, Startup *packet, const uint8_t *dat
     elif not count_client(w, client, packet):
         client_refuse(w, client, TOO_MANY, b"")
     elif in_time(w, client, packet):
+        tell_attempt(w, client)
         ask_for_proof(w, client, packet)
 
 

@@ -304,6 +304,9 @@ class Settings:
     server_check_delay_us: int = 0  # 0: each is checked
     tcp_socket_buffer: int = 0  # bytes, 0: system default
     tcp_defer_accept: bool = False
+    log_pooler_errors: bool = True
+    #: Clients and the log are told things in PgBouncer's words; the same for the engine's whole life.
+    drop_in: bool = False
 
 
 @dataclass(frozen=True, slots=True)

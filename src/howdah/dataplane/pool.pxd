@@ -77,6 +77,7 @@ cdef struct WaitingClient:
     int worker
     bint in_line
     uint64_t since_us
+    bint reserved  # a server of the reserve was opened because this one had waited so long
     const void *session  # what it wants: a server that was left with that is preferred
     PooledServer *granted
     int moved_from  # the worker that watches `granted` (or the one to check) still, after TAKE_GOT and TAKE_CHECK

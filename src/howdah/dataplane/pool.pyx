@@ -537,6 +537,8 @@ cdef bint reserve_one(Pools *pools, Pool *pool, uint64_t now_us) noexcept nogil:
         return False
     if at_limit(pool.database_limit) or at_limit(pool.user_limit):
         return False
+    if pool.size and in_use(pool) >= pool.size:
+        pool.first.reserved = True
     pool.opening += 1
     pool.database_limit.count += 1
     pool.user_limit.count += 1
@@ -562,6 +564,7 @@ cdef void count_waiting(Pools *pools, int by) noexcept nogil:
 
 cdef void join_line(Pools *pools, Pool *pool, WaitingClient *client, uint64_t now_us) noexcept nogil:
     client.since_us = now_us
+    client.reserved = False
     client.in_line = True
     client.next = NULL
     client.prev = pool.last

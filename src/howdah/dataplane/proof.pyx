@@ -164,6 +164,7 @@ cdef int MESSAGE_LENGTH = NUMBERS["message_length"]
 cdef int MALFORMED = NUMBERS["message_malformed"]
 cdef int OUT_OF_MEMORY = NUMBERS["out_of_memory"]
 cdef int PASSWORD_FAILED = NUMBERS["password_failed"]
+cdef int SCRAM_FAILED = NUMBERS["scram_failed"]
 cdef int PASSWORD_MESSAGE = NUMBERS["password_message"]
 cdef int REFUSED = NUMBERS["auth_refused"]
 cdef int REJECTED = NUMBERS["auth_rejected"]
@@ -480,8 +481,9 @@ cdef void not_passed(Worker *w, Client *client) noexcept nogil:
 
 cdef void refuse_password(Worker *w, Client *client) noexcept nogil:
     cdef Startup packet
+    cdef bint scram = client.login.step in (PROOF_SASL_LATE, PROOF_SASL_FINAL)
     login_packet(client.login, &packet)
-    client_refuse(w, client, PASSWORD_FAILED, packet.user)
+    client_refuse(w, client, SCRAM_FAILED if w.plan.drop_in and scram else PASSWORD_FAILED, packet.user)
 
 
 # ---- passwords -----------------------------------------------------------------------------------------------------

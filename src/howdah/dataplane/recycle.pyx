@@ -462,7 +462,7 @@ cdef void quit_pool(Worker *w, Client *client) noexcept nogil:
 cdef void client_leave(Worker *w, Client *client, int reason, const char *detail) noexcept nogil:
     """The client is gone, or is sent away without another word."""
     cdef bint pending = grant_pending(w, client)
-    if client.server != NULL and not client.replication and (
+    if client.server != NULL and not client.replication and not w.plan.drop_in and (
             client.server.status != IDLE or not all_replied(&client.server.replies)):
         reason = ABANDONED
     let_go(w, client)

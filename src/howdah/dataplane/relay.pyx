@@ -32,7 +32,7 @@ from howdah.dataplane.descriptions cimport compose_outdated, describes, descript
 from howdah.dataplane.hearing cimport own_server_tells
 from howdah.dataplane.linking cimport forward_with, link, link_over, unlink
 from howdah.dataplane.listening cimport listening_answered, listening_failed, transaction_ended
-from howdah.dataplane.mailbox cimport tell_client
+from howdah.dataplane.mailbox cimport tell_client, tell_reserve
 from howdah.dataplane.noting cimport note_effects, setting_reported, undone
 from howdah.dataplane.parties cimport (
     CLIENT_LOGIN_ACTIVE,
@@ -251,6 +251,7 @@ cdef void relay_granted(Worker *w, Client *client) noexcept nogil:
     client.line.granted = NULL
     client.owed = False
     observe(&client.pool.tallies[w.index].wait, w.now_us - client.line.since_us)
+    tell_reserve(w, client)
     adopt(w, server)
     link(w, client, server, w.now_us - client.line.since_us)
     watch_client(w, client)

@@ -75,8 +75,7 @@ cdef void let_in(Worker *w, Client *client) noexcept nogil:
     if not message.ok or conn_send(&w.slab, &client.conn, data, message.used) == SEND_ERROR:
         client_lost(w, client)
         return
-    if w.plan.log_connections:
-        tell_login(w, client)
+    tell_login(w, client)
     watch_client(w, client)
     if client.held != NULL or w.draining:
         set_ready(client)

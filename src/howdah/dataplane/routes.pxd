@@ -153,6 +153,7 @@ cdef struct CPlan:
     bint server_reset_query_always
     const char *server_check_query  # NULL: no check
     uint64_t server_check_delay_us
+    bint drop_in  # told in PgBouncer's words
     Networks *proxies
     Access *access
     uint8_t client_tls  # a TlsUse

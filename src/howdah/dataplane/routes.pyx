@@ -186,6 +186,7 @@ cdef int fill_settings(Memory memory, CPlan *plan, object settings) except -1:
     plan.server_reset_query_always = settings.server_reset_query_always
     plan.server_check_query = memory.text(settings.server_check_query)
     plan.server_check_delay_us = settings.server_check_delay_us
+    plan.drop_in = settings.drop_in
     plan.proxies = networks_new(settings.proxy_networks)
     return 0
 

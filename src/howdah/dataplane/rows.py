@@ -10,7 +10,9 @@ from typing import NamedTuple
 class EventKind(IntEnum):
     """What an `Event` tells."""
 
-    CLIENT_LOGIN = 1  # a client logged in (only with log_connections); detail: its TLS and the name it asked for
+    CLIENT_LOGIN = (
+        1  # a client logged in (only with log_connections); detail: its TLS, the name it asked for, its replication
+    )
     CLIENT_CLOSED = 2  # a client is gone; reason says why, age_us how long it was here
     SERVER_LOGIN = 3  # a server connection is ready
     SERVER_CLOSED = 4  # a server connection is gone
@@ -25,6 +27,11 @@ class EventKind(IntEnum):
     SERVER_QUERY_FAILED = 13  # a query of ours did, which the server outlives; reason says which, detail why
     PIN_WARNED = 14  # as PIN, where it is not welcome
     STATEMENT_REFUSED = 15  # it was not run; reason says why, detail because of what, a NUL, and its text
+    CLIENT_ATTEMPT = (
+        16  # a client wants to log in (only with log_connections, in PgBouncer's place); detail as CLIENT_LOGIN
+    )
+    SERVER_CONNECTED = 17  # a server is connected to, before its login (only in PgBouncer's place); detail: from where
+    RESERVE_TAKEN = 18  # a client had waited so long that a server of the reserve was opened for it
 
 
 class AuthAsk(IntEnum):

@@ -64,7 +64,7 @@ from howdah.dataplane.conn cimport (
     conn_watch,
 )
 from howdah.dataplane.credentials cimport Secret, secret_hold, secret_md5
-from howdah.dataplane.mailbox cimport mail_send, tell_server
+from howdah.dataplane.mailbox cimport mail_send, own_address, tell_server
 from howdah.dataplane.parties cimport (
     ENTRY_CONNECT_QUERY,
     ENTRY_HANDSHAKE,
@@ -160,6 +160,7 @@ cdef enum:
 cdef extern from "<stdio.h>" nogil:
     int snprintf(char *to, size_t size, const char *format, ...) noexcept
 
+cdef uint8_t EVENT_SERVER_CONNECTED = EventKind.SERVER_CONNECTED
 cdef uint8_t EVENT_SERVER_LOGIN = EventKind.SERVER_LOGIN
 cdef uint8_t EVENT_SERVER_QUERY_FAILED = EventKind.SERVER_QUERY_FAILED
 cdef uint8_t EVENT_SERVER_REFUSED = EventKind.SERVER_REFUSED
@@ -443,6 +444,7 @@ cdef void connected(Worker *w, Server *server) noexcept nogil:
     """Connected or not; then TLS, or who we are."""
     cdef uint8_t[16] data
     cdef Writer message = writer(data, sizeof(data))
+    cdef char[80] own
     cdef int error = 0
     cdef socklen_t size = sizeof(error)
     getsockopt(server.conn.fd, SOL_SOCKET, SO_ERROR, &error, &size)
@@ -450,6 +452,9 @@ cdef void connected(Worker *w, Server *server) noexcept nogil:
         unreachable(w, server, error)
         return
     server_move(server, SERVER_LOGIN)
+    if w.plan.drop_in:
+        own_address(server.conn.fd, own, sizeof(own))
+        tell_server(w, EVENT_SERVER_CONNECTED, server, NONE, own, strlen(own))
     if not server.entry.tls:
         say_who_we_are(w, server)
     elif w.plan.server_tls_direct:

@@ -1,7 +1,7 @@
 """Messages that howdah itself sends, to clients and to servers.
 
 Writes into the caller's buffer and nothing else.  The texts of errors come from `howdah.reasons`, copied into a C
-table when the module is imported.  Called by `handshake`, `relay`, `recycle`, `canceller` and `listener`.
+table by `choose_texts`.  Called by `handshake`, `relay`, `recycle`, `canceller` and `listener`.
 """
 
 from libc.stdint cimport uint8_t, uint32_t
@@ -46,15 +46,17 @@ cdef const char *kept(str text):
     return encoded
 
 
-def load_reasons():
+def choose_texts(drop_in):
+    """Which of the table's texts clients get: ours, or PgBouncer's where it has one.  Before any worker runs."""
     for number, reason in enumerate(REASONS):
+        told = reason.told(drop_in)
         errors[number].severity = kept(reason.severity)
-        errors[number].sqlstate = kept(reason.sqlstate)
-        errors[number].message = kept(reason.message)
-        errors[number].hint = kept(reason.hint)
+        errors[number].sqlstate = kept(told.sqlstate)
+        errors[number].message = kept(told.message)
+        errors[number].hint = kept(told.hint)
 
 
-load_reasons()
+choose_texts(False)
 
 
 cdef void write_field(Writer *w, uint8_t code, const char *text) noexcept nogil:

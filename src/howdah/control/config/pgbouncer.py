@@ -6,8 +6,7 @@ An entry leaves this list when the schema gets the setting; a test holds the two
 from collections.abc import Mapping
 
 _GENERAL = """
-conffile job_name log_pooler_errors log_stats logfile login_notify_message pidfile pool_idle_timeout service_name
-stats_period suspend_timeout syslog syslog_facility syslog_ident user verbose
+login_notify_message pool_idle_timeout suspend_timeout
 """
 
 NOT_HERE: Mapping[str, frozenset[str]] = {
@@ -19,10 +18,13 @@ NOT_HERE: Mapping[str, frozenset[str]] = {
 
 #: Why, in words that go on behind "this setting has no effect: ".
 WITHOUT_EFFECT: Mapping[str, str] = {
+    "conffile": "the file is the one that howdah was started with",
     "dns_zone_check_period": "names are looked up again every dns_max_ttl, whatever their zone says",
+    "job_name": "it is for Windows",
     "peer_id": "cancel requests are not yet passed on to peers",
     "pkt_buf": "all connections of a worker share one buffer",
     "resolv_conf": "names are looked up by the operating system, as its own files say",
     "sbuf_loopcnt": "each connection is read once before it is the next one's turn",
+    "service_name": "it is for Windows",
     "track_extra_parameters": "all settings follow their client",
 }

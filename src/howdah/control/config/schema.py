@@ -7,12 +7,13 @@ What several settings must agree on is in `agreement`, not here.
 
 import os
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from howdah.control.config.addresses import listen_addresses
 from howdah.control.config.errors import Problem
+from howdah.control.config.log_settings import LogSettings, SystemSettings
 from howdah.control.config.login_settings import LoginSettings
 from howdah.control.config.metrics_settings import MetricsSettings
 from howdah.control.config.network_settings import Hosts, LoadBalance, NetworkSettings, PeerSettings, Port
@@ -31,7 +32,6 @@ from howdah.control.config.units import (
     Words,
     between,
     count,
-    one_of,
     text,
     words,
 )
@@ -76,12 +76,6 @@ ListenAddresses = Annotated[
     tuple[str, ...], BeforeValidator(words), AfterValidator(listen_addresses), Kind("list of addresses")
 ]
 FileMode = Annotated[int, BeforeValidator(_octal), Kind("octal string")]
-LogLevel = Annotated[
-    Literal["debug", "info", "warning", "error"],
-    BeforeValidator(one_of("debug", "info", "warning", "error")),
-    Kind("one of debug, info, warning, error"),
-]
-LogFormat = Annotated[Literal["text", "json"], BeforeValidator(one_of("text", "json")), Kind("one of text, json")]
 
 
 class ServiceSettings(Table):
@@ -143,12 +137,6 @@ class ProcessSettings(Table):
     shutdown_timeout: Seconds = setting(
         30.0, "How long running transactions may take to finish after SIGTERM. 0: they are not waited for."
     )
-    log_level: LogLevel = setting("info", "Least severe log lines to write.")
-    log_format: LogFormat = setting("text", "Log lines for people, or one JSON object a line.", restart=True)
-    log_connections: Switch = setting(False, "Log each client that logs in. PgBouncer's default is on.")
-    log_disconnections: Switch = setting(
-        False, "Log each client that leaves, with the reason. PgBouncer's default is on."
-    )
     live_line: Switch = setting(
         True, "On a terminal, show a line with the numbers of clients, servers and transactions.", restart=True
     )
@@ -162,7 +150,15 @@ class ProcessSettings(Table):
 
 
 class GlobalSettings(
-    TlsSettings, LoginSettings, MetricsSettings, ProcessSettings, NetworkSettings, PoolingSettings, ServiceSettings
+    TlsSettings,
+    LoginSettings,
+    SystemSettings,
+    LogSettings,
+    MetricsSettings,
+    ProcessSettings,
+    NetworkSettings,
+    PoolingSettings,
+    ServiceSettings,
 ):
     """Table [howdah]."""
 
@@ -176,6 +172,8 @@ class GlobalSettings(
         "dns_max_ttl": "Names and sockets",
         "workers": "The process",
         "http_port": "Monitoring",
+        "log_level": "The log",
+        "pidfile": "The process in the system",
         "embedded_data_dir": "The embedded PostgreSQL",
         "auth_type": "Who may log in",
         "login_rate_per_address": "Storms of logins, and load balancers",
@@ -315,6 +313,8 @@ class Config(Table):
     source: str = "defaults"
     #: The path of the file; None when there is none.
     path: str | None = None
+    #: In PgBouncer's place: the log and what clients are told are in its words.
+    drop_in: bool = False
     #: No databases were named: start the embedded PostgreSQL and use `with_databases`.
     embedded: bool = False
     #: What is odd but not wrong, to be logged at start.

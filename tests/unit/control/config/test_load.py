@@ -167,7 +167,7 @@ def test_a_file_with_a_byte_order_mark_and_crlf_is_read() -> None:
         ("unix_socket_mode = 770", 'unix_socket_mode: must be octal digits in quotes, such as "0770"'),
         ('unix_socket_mode = "0778"', "unix_socket_mode: must be octal"),
         ('unix_socket_mode = "1777"', "unix_socket_mode: '1777' has more than permission bits"),
-        ("stats_period = 5", "stats_period: this setting of PgBouncer is not in this version of howdah; remove it"),
+        ("resolv_conf = 5", "resolv_conf: this setting of PgBouncer is not in this version of howdah; remove it"),
         ("dbname = 'x'", "dbname: unknown setting in [howdah]; it belongs into [databases.NAME]"),
         ("port = 5432", "port: unknown setting; did you mean listen_port?"),
         ("max_connections = 5", "max_connections: unknown setting; did you mean max_client_conn?"),
@@ -175,6 +175,8 @@ def test_a_file_with_a_byte_order_mark_and_crlf_is_read() -> None:
         ("min_pool_size = 30", "min_pool_size: min_pool_size (30) is more than default_pool_size (20)"),
         ("max_client_conn = { }", "max_client_conn: must be a whole number"),
         ("pool_size = 5", "pool_size: unknown setting; did you mean default_pool_size?"),
+        ("verbose = 4", "verbose: must be between 0 and 3, not 4"),
+        ("syslog_facility = 'local8'", "syslog_facility: must be one of auth, authpriv, cron, daemon"),
         ("log_level = 'trace'", "log_level: must be one of debug, info, warning, error, not 'trace'"),
     ],
 )

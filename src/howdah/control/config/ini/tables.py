@@ -31,6 +31,8 @@ DEFAULTS: Mapping[str, Any] = {
     "auth_type": "md5",
     "log_connections": True,
     "log_disconnections": True,
+    "log_stats": True,
+    "syslog_ident": "pgbouncer",
     # PgBouncer asks nobody whether trust is meant for the network, too.
     "allow_trust_from_network": True,
 }

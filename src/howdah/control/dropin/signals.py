@@ -1,0 +1,87 @@
+"""Signals with PgBouncer's meanings.
+
+    HUP   reload, and open the log file anew
+    TERM  SHUTDOWN WAIT_FOR_CLIENTS; the second time at once
+    INT   SHUTDOWN WAIT_FOR_SERVERS; the second time at once
+    QUIT  SHUTDOWN at once
+    USR1  PAUSE
+    USR2  RESUME
+
+What they bring about is said first and done then.
+"""
+
+import signal
+from collections.abc import Callable
+from enum import Enum
+from typing import Protocol
+
+from howdah.control.log import FilteringBoundLogger
+
+
+class WaitFor(Enum):
+    """What a shutdown waits for."""
+
+    CLIENTS = "all clients disconnect"
+    SERVERS = "all servers connections to be released"
+    NOBODY = ""
+
+
+class Operations(Protocol):
+    """What signals ask of the pooler."""
+
+    @property
+    def stopping(self) -> bool: ...
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+    def shutdown(self, wait_for: WaitFor) -> None: ...
+
+
+_WAITS = {signal.SIGTERM: WaitFor.CLIENTS, signal.SIGINT: WaitFor.SERVERS}
+#: All that have a meaning.
+NUMBERS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+
+
+def last_words(waited_for: WaitFor) -> str:
+    """Of the log."""
+    ended = {
+        WaitFor.CLIENTS: "client connections dropped, exiting",
+        WaitFor.SERVERS: "server connections dropped, exiting",
+    }
+    return ended.get(waited_for, "howdah has stopped")
+
+
+class Signals:
+    def __init__(self, operations: Operations, reload: Callable[[], None], log: FilteringBoundLogger) -> None:
+        self._operations = operations
+        self._reload = reload
+        self._log = log
+
+    def came(self, number: signal.Signals) -> None:
+        if number == signal.SIGHUP:
+            self._log.info("got SIGHUP, re-reading config")
+            self._reload()
+        elif number == signal.SIGUSR1:
+            self._log.info("got SIGUSR1, pausing all activity")
+            self._operations.pause()
+        elif number == signal.SIGUSR2:
+            self._continue()
+        else:
+            self._shut_down(number)
+
+    def _continue(self) -> None:
+        if self._operations.stopping:
+            self._log.info("got SIGUSR2 while shutting down, ignoring")
+            return
+        self._log.info("got SIGUSR2, continuing from PAUSE")
+        self._operations.resume()
+
+    def _shut_down(self, number: signal.Signals) -> None:
+        wait_for = _WAITS.get(number, WaitFor.NOBODY)
+        if wait_for == WaitFor.NOBODY:
+            self._log.info(f"got {number.name}, fast exit")
+        elif self._operations.stopping:
+            self._log.info(f"got {number.name} while shutting down, fast exit")
+            wait_for = WaitFor.NOBODY
+        else:
+            self._log.info(f"got {number.name}, shutting down, waiting for {wait_for.value}")
+        self._operations.shutdown(wait_for)

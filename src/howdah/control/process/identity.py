@@ -1,0 +1,40 @@
+"""Which user of the operating system to be: found before the start, become when all that needs root is done."""
+
+import os
+import pwd
+from dataclasses import dataclass
+
+from howdah.control.config.errors import StartError
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A user of the operating system."""
+
+    name: str
+    uid: int
+    gid: int
+
+    def become(self) -> None:
+        """For good: its groups, then its group, then itself; all threads change with the one that calls."""
+        try:
+            os.initgroups(self.name, self.gid)
+            os.setgid(self.gid)
+            os.setuid(self.uid)
+        except OSError as failure:
+            raise StartError(f"failed to assume identity of user '{self.name}': {failure.strerror}") from None
+
+
+def find_identity(name: str) -> Identity | None:
+    """The user to become; None: we are to stay who we are.  StartError where that cannot be."""
+    if not name:
+        return None
+    try:
+        entry = pwd.getpwnam(name)
+    except KeyError:
+        raise StartError(f"could not find user '{name}' to switch to") from None
+    if entry.pw_uid == os.geteuid() != 0:
+        return None
+    if os.geteuid() != 0:
+        raise StartError(f"failed to assume identity of user '{name}': only root can; we are uid {os.geteuid()}")
+    return Identity(entry.pw_name, entry.pw_uid, entry.pw_gid)

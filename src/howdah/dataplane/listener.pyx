@@ -17,6 +17,7 @@ from howdah.cdefs.sockets cimport (
     SOCK_NONBLOCK,
     accept4,
     close,
+    getsockname,
     ntohs,
     sockaddr,
     sockaddr_in,
@@ -61,7 +62,8 @@ cdef void fill_peer(Peer *peer, const sockaddr_storage *address) noexcept nogil:
         memcpy(peer.address, &v6.sin6_addr, 16)
 
 
-cdef void accept_clients(Worker *w, Conn *listening) noexcept nogil:
+cdef bint accept_clients(Worker *w, Conn *listening) noexcept nogil:
+    """Some of those who wait; False: there are no more, or they must wait."""
     cdef sockaddr_storage address
     cdef socklen_t size
     cdef int fd
@@ -72,17 +74,18 @@ cdef void accept_clients(Worker *w, Conn *listening) noexcept nogil:
         if fd >= 0:
             welcome_client(w, fd, &address, listening.proxied)
         elif errno == EAGAIN:
-            return
+            return False
         elif errno == EINVAL:
-            watch_listeners(w, False)  # shut down: nobody is to come any more
-            return
+            conn_unwatch(w.login_fd, listening)  # shut down: nobody is to come any more
+            return False
         elif errno != EINTR and errno != ECONNABORTED:
             # Out of file descriptors or memory: those in line stay in the backlog until some are free again.
             tell_worker(w, WORKER_FAILED, ACCEPT_FAILED, strerror(errno))
             watch_listeners(w, False)
             w.accept_paused = True
             w.accept_again_us = w.now_us + PAUSE_US
-            return
+            return False
+    return True
 
 
 cdef void welcome_client(Worker *w, int fd, const sockaddr_storage *address, bint proxied) noexcept nogil:
@@ -106,9 +109,17 @@ cdef void tune_listeners(Worker *w) noexcept nogil:
         tune(w.plan, w.listeners[i].fd)
 
 
+cdef bint is_local(const Conn *listening) noexcept nogil:
+    """Is it a Unix socket?"""
+    cdef sockaddr_storage address
+    cdef socklen_t size = sizeof(address)
+    return getsockname(listening.fd, <sockaddr *>&address, &size) == 0 and address.ss_family == AF_UNIX
+
+
 cdef void watch_listeners(Worker *w, bint on) noexcept nogil:
+    """While nobody is to come any more, `on` is for those over Unix sockets alone: for the console."""
     for i in range(w.listener_count):
-        if on:
+        if on and (not w.closed or is_local(&w.listeners[i])):
             conn_watch(w.login_fd, &w.listeners[i], EPOLLIN | EPOLLEXCLUSIVE)
         else:
             conn_unwatch(w.login_fd, &w.listeners[i])

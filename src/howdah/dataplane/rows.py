@@ -25,6 +25,7 @@ class EventKind(IntEnum):
     SERVER_QUERY_FAILED = 13  # a query of ours did, which the server outlives; reason says which, detail why
     PIN_WARNED = 14  # as PIN, where it is not welcome
     STATEMENT_REFUSED = 15  # it was not run; reason says why, detail because of what, a NUL, and its text
+    CONSOLE_CANCEL = 16  # what that client waits for is to be cancelled
 
 
 class AuthAsk(IntEnum):
@@ -161,6 +162,22 @@ class PinReasonRow(NamedTuple):
     begun: int
     ended: int
     ended_us: int  # how long those lasted that have ended
+
+
+class DatabaseState(NamedTuple):
+    """What an operator has said of one database."""
+
+    name: str
+    paused: bool
+    disabled: bool
+
+
+class States(NamedTuple):
+    """What operators have said; databases that nothing was said of are left out."""
+
+    paused: bool  # all databases
+    suspended: bool
+    databases: tuple[DatabaseState, ...]
 
 
 class LintRow(NamedTuple):

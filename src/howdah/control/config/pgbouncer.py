@@ -6,9 +6,9 @@ An entry leaves this list when the schema gets the setting; a test holds the two
 from collections.abc import Mapping
 
 _GENERAL = """
-conffile dns_nxdomain_ttl dns_zone_check_period job_name log_pooler_errors log_stats logfile login_notify_message
-peer_id pidfile pkt_buf pool_idle_timeout resolv_conf sbuf_loopcnt service_name so_reuseport stats_period
-suspend_timeout syslog syslog_facility syslog_ident tcp_defer_accept tcp_socket_buffer track_extra_parameters user
+conffile dns_nxdomain_ttl dns_zone_check_period job_name log_pooler_errors log_stats logfile
+peer_id pidfile pkt_buf resolv_conf sbuf_loopcnt service_name so_reuseport stats_period
+syslog syslog_facility syslog_ident tcp_defer_accept tcp_socket_buffer track_extra_parameters user
 verbose
 """
 _DATABASE = """

@@ -69,8 +69,11 @@ class Listeners:
         return tcp + proxied + [listener.name for listener in self.unix]
 
     def refuse(self) -> None:
-        """Turn newcomers away at once; the sockets stay open until `close`, so no fd number is used anew."""
-        for sock in self._sockets():
+        """Turn newcomers away at once; the sockets stay open until `close`, so no fd number is used anew.
+
+        Not over Unix sockets: an administrator may want to look.
+        """
+        for sock in (sock for group in self.tcp + self.proxied for sock in group):
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
 

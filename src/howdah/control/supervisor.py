@@ -5,7 +5,6 @@ names, engine.  The stop takes down in the opposite order whatever had come up, 
 """
 
 import asyncio
-import contextlib
 import gc
 import os
 import signal
@@ -37,9 +36,11 @@ from howdah.control.keeper import keep_running, with_embedded
 from howdah.control.listen import Endpoints, open_listeners
 from howdah.control.live import Screen
 from howdah.control.log import configure, logger
+from howdah.control.operations import Operations
 from howdah.control.publisher import Publisher
 from howdah.control.pulse import Pulse
 from howdah.control.reload import Reload
+from howdah.control.shutdown import Shutdown, WaitFor
 from howdah.control.tls_files import TICKET_KEY_BYTES
 from howdah.control.watch import Watch
 from howdah.dataplane.engine import Engine
@@ -47,7 +48,6 @@ from howdah.dataplane.engine import Engine
 if TYPE_CHECKING:  # imported only where it is started
     from howdah.control.embedded import EmbeddedPostgres
 
-_DRAIN_POLL_S = 0.02
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -76,10 +76,10 @@ class _Supervisor:
         self._json = config.settings.log_format == "json"
         self._set_up_log(config)
         self._log = logger()
-        self._stop_asked = asyncio.Event()
-        self._stop_at_once = asyncio.Event()
+        self._shutdown = Shutdown()
         self._reload: Reload | None = None  # not before the first plan is in force
         self._reload_asked = False
+        self._operations: Operations | None = None  # not before there is something to operate on
         self._login_problems: Sequence[str] = ()
 
     async def run(self) -> int:
@@ -91,8 +91,8 @@ class _Supervisor:
         async with AsyncExitStack() as stack:
             stack.callback(self._screen.show, "")
             if await self._unless_stopped(self._start(stack)):
-                await self._stop_asked.wait()
-                await self._drain()
+                await self._shutdown.asked.wait()
+                await self._shutdown.carry_out(self._engine, self._listeners, self._log)
         self._log.info("howdah has stopped")
         return 0
 
@@ -106,7 +106,7 @@ class _Supervisor:
     async def _unless_stopped(self, start: Coroutine[Any, Any, None]) -> bool:
         """Run the start; a signal meanwhile cancels it.  Whether it came to its end."""
         starting = asyncio.ensure_future(start)
-        stop = asyncio.ensure_future(self._stop_asked.wait())
+        stop = asyncio.ensure_future(self._shutdown.asked.wait())
         await asyncio.wait((starting, stop), return_when=asyncio.FIRST_COMPLETED)
         stop.cancel()
         if not starting.done():
@@ -180,7 +180,18 @@ class _Supervisor:
             may_change=lambda user, local: may_change(publisher.config.settings, user, local),
         )
         journal = Journal(self._log, lambda: publisher.plan.settings)
-        inbox = Inbox(self._engine, Desk(self._engine, Commands(facts), use), self._logins, journal)
+        operations = self._operations = Operations(
+            self._engine,
+            lambda: publisher.plan,
+            lambda: publisher.config.settings.suspend_timeout,
+            self._shutdown,
+            self._log,
+            admins=lambda: len(use.users),
+            on_pause=self._logins.leave_servers,
+        )
+        self._logins.hold_with(operations.open_for)
+        desk = Desk(self._engine, Commands(facts, operations), use, operations.cancelled)
+        inbox = Inbox(self._engine, desk, self._logins, journal)
         inbox.open()
         stack.callback(lambda: journal.summarize(time.monotonic(), final=True))
         stack.callback(inbox.close)
@@ -266,30 +277,13 @@ class _Supervisor:
     # --- stop
 
     def _asked_to_stop(self, number: signal.Signals) -> None:
-        if self._stop_asked.is_set():
+        if self._shutdown.asked.is_set():
             self._log.warning(f"{number.name} again: stopping at once")
-            self._stop_at_once.set()
-        self._stop_asked.set()
-
-    async def _drain(self) -> None:
-        """Let running transactions end, for a while; new clients are turned away meanwhile."""
-        settings = self._publisher.config.settings
-        self._engine.drain()
-        # A moment for the workers to take their hands off the listening sockets; then the kernel refuses for us.
-        await asyncio.sleep(_DRAIN_POLL_S)
-        self._listeners.refuse()
-        deadline = time.monotonic() + settings.shutdown_timeout
-        if clients := self._engine.totals().clients:
-            self._log.info(
-                f"stopping: up to {settings.shutdown_timeout:g} s for running transactions; Ctrl-C or SIGTERM: at once",
-                clients=clients,
-            )
-        while self._engine.totals().clients and time.monotonic() < deadline:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stop_at_once.wait(), _DRAIN_POLL_S)
-                return
-        if clients := self._engine.totals().clients:
-            self._log.warning("shutdown_timeout is over: ending what still runs", clients=clients)
+            self._shutdown.ask(WaitFor.NOBODY)
+        elif self._operations is None:
+            self._shutdown.ask(WaitFor.NOBODY)  # it has not started yet
+        else:
+            self._operations.shutdown(WaitFor.SERVERS, self._publisher.config.settings.shutdown_timeout)
 
     def _unexpected(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """A fault of ours in the control plane: told, and queries go on."""

@@ -9,18 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from howdah.control.console import operations
 from howdah.control.console.action import FAILED, IDLE, IN_TRANSACTION, Action, ConsoleError, Outcome, SessionState
 from howdah.control.console.columns import columns
 from howdah.control.console.show import TABLES, Facts, Table
 from howdah.control.console.statements import Statement
+from howdah.control.operations import Operations
 
-#: PgBouncer's commands that are still to come, so that the refusal can say so.
-_TO_COME = frozenset(
-    (
-        *("DISABLE", "ENABLE", "KILL", "KILL_CLIENT", "PAUSE", "RECONNECT"),
-        *("RESUME", "SHUTDOWN", "SUSPEND", "WAIT_CLOSE"),
-    )
-)
 #: Settings of a session that drivers set or ask for, lower case, with their values before anybody has set them.
 _SESSION_SETTINGS = {
     "application_name": "",
@@ -50,14 +45,15 @@ class Commands:
     """Finds the action of a statement; one object serves all sessions."""
 
     facts: Facts
+    operations: Operations | None = None  # None: there is nothing to operate on
 
     def action(self, statement: Statement) -> Action:
         verb = statement[0].text.upper() if statement[0].kind == "word" else ""
         find = _VERBS.get(verb)
         if find is not None:
             return find(self.facts, statement)
-        if verb in _TO_COME:
-            raise ConsoleError("0A000", f"command {verb} is not supported by this version of howdah", _HINT)
+        if verb in operations.COMMANDS and self.operations is not None:
+            return operations.action(self.operations, self.facts.may_change, statement)
         raise ConsoleError("42601", f"unknown console command: {_quoted(statement)}", _HINT)
 
 
@@ -93,7 +89,8 @@ def _show_setting(name: str, state: SessionState) -> Outcome:
 def _help() -> str:
     lines = [f"\tSHOW {table.name:<16}{table.about}" for table in TABLES]
     more = [f"\tSHOW {'HELP':<16}this text", f"\t{'RELOAD':<21}read the configuration and its files again"]
-    return "\n".join(["Console usage", *lines, *more])
+    does = [f"\t{f'{name} {command.takes}':<21}{command.about}" for name, command in operations.COMMANDS.items()]
+    return "\n".join(["Console usage", *lines, *more, *does])
 
 
 def _set(_: Facts, statement: Statement) -> Action:

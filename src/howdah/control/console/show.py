@@ -16,7 +16,7 @@ from howdah.control.console import pin_tables
 from howdah.control.console.averages import Averages
 from howdah.control.console.columns import Cell, Column, columns
 from howdah.dataplane.plan import DatabasePlan, Plan
-from howdah.dataplane.rows import ClientRow, PoolRow, ServerRow, StatsRow
+from howdah.dataplane.rows import ClientRow, DatabaseState, PoolRow, ServerRow, States, StatsRow
 
 Rows = Iterable[Sequence[Cell]]
 CONSOLE_DATABASE = "pgbouncer"
@@ -39,6 +39,7 @@ class Observed(pin_tables.Observed, Protocol):
     def clients(self) -> list[ClientRow]: ...
     def servers(self) -> list[ServerRow]: ...
     def stats(self) -> list[StatsRow]: ...
+    def states(self) -> States: ...
 
 
 class Setting(NamedTuple):
@@ -178,8 +179,10 @@ def _databases(facts: Facts) -> Rows:
     clients = Counter(
         row.database if row.database in names else "*" for row in facts.engine.clients() if row.state != "console"
     )
+    states = {state.name: state for state in facts.engine.states().databases}
     for entry in entries:
-        yield _database(entry, servers[entry.name], clients[entry.name])
+        state = states.get(entry.name, DatabaseState(entry.name, paused=False, disabled=False))
+        yield _database(entry, servers[entry.name], clients[entry.name], state)
     port = next((int(setting.value) for setting in facts.settings() if setting.key == "listen_port"), None)
     yield (
         *(CONSOLE_DATABASE, None, port, CONSOLE_DATABASE, CONSOLE_DATABASE, 2, 0, 0, 0, "statement", None, 0, 0),
@@ -187,12 +190,13 @@ def _databases(facts: Facts) -> Rows:
     )
 
 
-def _database(entry: DatabasePlan, servers: int, clients: int) -> Sequence[Cell]:
+def _database(entry: DatabasePlan, servers: int, clients: int, state: DatabaseState) -> Sequence[Cell]:
     return (
         *(entry.name, entry.host or None, entry.port, entry.dbname or entry.name, entry.force_user),
         *(entry.pool_size, entry.min_pool_size, entry.reserve_pool_size, entry.server_lifetime_us // 1_000_000),
         *(entry.pool_mode.name.lower(), "round-robin" if len(entry.addresses) > 1 else None),
-        *(entry.max_db_connections, servers, entry.max_db_client_connections, clients, 0, 0),
+        *(entry.max_db_connections, servers, entry.max_db_client_connections, clients),
+        *(int(state.paused), int(state.disabled)),
     )
 
 
@@ -230,8 +234,11 @@ def _lint(facts: Facts) -> Rows:
     return pin_tables.lint(facts.engine)
 
 
-def _state(_: Facts) -> Rows:
-    return [("active", "yes"), ("paused", "no"), ("suspended", "no")]
+def _state(facts: Facts) -> Rows:
+    states = facts.engine.states()
+    active = not states.paused and not states.suspended
+    rows = (("active", active), ("paused", states.paused), ("suspended", states.suspended))
+    return [(name, "yes" if is_so else "no") for name, is_so in rows]
 
 
 def _stats_columns(*prefixes: str) -> tuple[Column, ...]:

@@ -84,7 +84,6 @@ def test_an_error_ends_the_query_and_not_the_session(console: Console) -> None:
         ("SHOW ME", "42601", "unknown console command: SHOW ME"),
         ("SHOW", "42601", "unknown console command: SHOW"),
         ("'POOLS'", "42601", "unknown console command: POOLS"),
-        ("PAUSE app", "0A000", "command PAUSE is not supported by this version of howdah"),
         ("SELECT version()", "0A000", "the console of howdah has no SELECT in this version: SELECT version ( )"),
         ("SET default_pool_size = 5", "0A000", "cannot SET default_pool_size in the console in this version of howdah"),
         ("SET client_encoding = 'LATIN1'", "22023", "the console speaks UTF8 only, not LATIN1"),

@@ -64,7 +64,6 @@ class Operations:
         self._admins = admins
         self._on_pause = on_pause
         self._watch: asyncio.Task[None] | None = None
-        self._resumed = asyncio.Event()  # set and made anew with each RESUME
 
     # --- pools
 
@@ -88,8 +87,7 @@ class Operations:
 
     async def open_for(self, *databases: str) -> None:
         """Wait until none of these is paused."""
-        while any(self.is_paused(database) for database in databases):
-            await self._resumed.wait()
+        await _until(lambda: not any(self.is_paused(database) for database in databases))
 
     def resume(self, database: str | None = None) -> None:
         self._log.info(_issued("RESUME", database))
@@ -109,8 +107,6 @@ class Operations:
         if database is None and self._watch is not None:
             self._watch.cancel()
             self._watch = None
-        self._resumed.set()
-        self._resumed = asyncio.Event()
 
     def cancelled(self) -> None:
         """An administrator does not wait for PAUSE or SUSPEND any longer: as in PgBouncer, that undoes it."""

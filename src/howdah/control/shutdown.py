@@ -60,7 +60,10 @@ class Shutdown:
         wait_for, within = self._wait_for, self._within
         if wait_for == WaitFor.NOBODY:
             return False
-        engine.drain() if wait_for == WaitFor.SERVERS else engine.close_doors()
+        if wait_for == WaitFor.SERVERS:
+            engine.drain()
+        else:
+            engine.close_doors()
         # A moment for the workers to take their hands off the listening sockets; then the kernel refuses for us.
         await self._pause()
         doors.refuse()

@@ -219,3 +219,18 @@ def test_a_client_that_leaves_while_it_is_asked_about_does_no_harm(asking: Guard
     (asked,) = asking.postgres.backends(ASKING)
     asking.postgres.terminate(asked)
     assert login(asking, "alice", PASSWORDS["alice"]) == "alice"
+
+
+def test_a_paused_database_is_not_asked(asking: GuardedPooler) -> None:
+    lookups = "application_name = 'howdah auth_query'"
+    asking.run_with(client_login_timeout=60)
+    assert login(asking, "alice", PASSWORDS["alice"]) == "alice"
+    with asking.console() as console, ThreadPoolExecutor(1) as aside:
+        assert console.run("PAUSE") == "PAUSE"
+        wait_until(lambda: not asking.postgres.backends(lookups), "the connection for lookups to go")
+        who = aside.submit(login, asking, "bob", PASSWORDS["bob"])
+        wait_until(lambda: len(asking.admin("SHOW CLIENTS")) > 2, "bob to be on his way in")
+        assert not asking.postgres.backends(lookups)
+        assert not who.done()
+        assert console.run("RESUME") == "RESUME"
+        assert who.result() == "bob"

@@ -75,7 +75,7 @@ def test_a_driver_s_transaction_is_harmless(howdah: Pooler) -> None:
 def test_what_it_does_not_know_is_refused_with_a_hint(howdah: Pooler, kind: Any) -> None:
     with _console(howdah) as console:
         cursor = kind(console)
-        for sql, sqlstate in (("SHOW ELEPHANTS", "08P01"), ("SELECT x FROM pools", "42703")):
+        for sql, sqlstate in (("SHOW ELEPHANTS", "08P01"), ("PAUSE a b", "08P01"), ("SELECT x FROM pools", "42703")):
             with pytest.raises(psycopg.Error) as raised:
                 cursor.execute(sql)
             assert raised.value.sqlstate == sqlstate

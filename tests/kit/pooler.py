@@ -23,6 +23,7 @@ from psycopg.rows import dict_row
 
 from tests.kit import wire
 from tests.kit.client import Client, close_all
+from tests.kit.console import Console
 from tests.kit.deadline import wait_until
 from tests.kit.fork_server import ForkServer, Process
 from tests.kit.paranoid import FAILED, PARANOID
@@ -270,6 +271,10 @@ class Pooler:
             cursor = psycopg.ClientCursor(console, row_factory=dict_row)
             cursor.execute(command)
             return cursor.fetchall() if cursor.description else []
+
+    def console(self) -> Console:
+        """A session of the console, for commands that take their time."""
+        return Console(self.socket_path)
 
     def pool(self, database: str = "app", user: str = "alice") -> dict[str, Any]:
         """This pool's row of SHOW POOLS; empty when there is no such pool yet."""

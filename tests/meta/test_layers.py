@@ -27,13 +27,13 @@ STEPS = (
     {"plan", "rows", "buffers", "poller", "timers", "certificates", "tls", "conn", "stats"}
     | {"credentials", "access", "texts"},
     {"channels", "handover", "reply_queue", "statements", "session_state", "pool", "routes", "cancels", "turnstile"},
-    {"parties", "client", "server", "mailbox", "welcome", "ears"},
+    {"parties", "client", "server", "mailbox", "welcome", "ears", "pruning"},
     {"opening", "proof", "handshake", "server_login", "replication", "relay", "recycle", "canceller"}
     | {"asking", "noting", "pinning", "sequences", "settling", "providing", "sql_prepared", "meanings"}
     | {"assignment", "turn", "linking", "preparing", "unnamed", "simple_query", "curing", "deferral", "descriptions"}
     | {"hearing", "listening", "channel_queries", "hub", "hub_channels"}
     | {"suspects", "refusing", "linting"},
-    {"listener", "worker", "snapshot", "durations"},
+    {"listener", "worker", "snapshot", "durations", "operations", "suspension"},
     {"engine"},
 )
 RIBS = STEPS[1]

@@ -16,7 +16,7 @@ from howdah.dataplane.rows import Event, EventKind
 #: Events handled in one turn of the loop: with thousands waiting, signals and the console still get their turn.
 BATCH = 512
 _LOGINS = (EventKind.AUTH_WANTED, EventKind.AUTH_STALE)
-_CONSOLE = (EventKind.CONSOLE_OPEN, EventKind.CONSOLE_DATA, EventKind.CONSOLE_CLOSED)
+_CONSOLE = (EventKind.CONSOLE_OPEN, EventKind.CONSOLE_DATA, EventKind.CONSOLE_CANCEL, EventKind.CONSOLE_CLOSED)
 
 
 class Source(Protocol):

@@ -87,9 +87,10 @@ class Listeners:
     def refuse(self) -> None:
         """Turn newcomers away at once; the sockets stay open until `close`, so no fd number is used anew.
 
-        Those that systemd handed us stay as they are: whoever comes waits there for the next process.
+        Not over Unix sockets: an administrator may want to look.  Those that systemd handed us stay as they are, too:
+        whoever comes waits there for the next process.
         """
-        for sock in self._sockets():
+        for sock in (sock for group in self.tcp + self.proxied for sock in group):
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
 

@@ -108,6 +108,8 @@ def _settings(settings: GlobalSettings) -> Settings:
         login_failure_delay_us=microseconds(settings.login_failure_delay),
         max_concurrent_logins=settings.max_concurrent_logins,
         autodb_idle_timeout_us=microseconds(settings.autodb_idle_timeout),
+        pool_idle_timeout_us=microseconds(settings.pool_idle_timeout),
+        login_notify_message=settings.login_notify_message,
         proxy_networks=settings.proxy_protocol_from,
         query_timeout_us=microseconds(settings.query_timeout),
         transaction_timeout_us=microseconds(settings.transaction_timeout),

@@ -41,6 +41,7 @@ from howdah.control.listen import Endpoints, Listeners, open_listeners
 from howdah.control.live import Screen
 from howdah.control.log import configure, logger
 from howdah.control.metrics.health import Health
+from howdah.control.operations import Operations
 from howdah.control.output import Output
 from howdah.control.process.identity import find_identity
 from howdah.control.process.pidfile import PidFile
@@ -48,8 +49,8 @@ from howdah.control.process.systemd import Notifier, handed_sockets
 from howdah.control.publisher import Publisher
 from howdah.control.pulse import Pulse
 from howdah.control.reload import Reload
+from howdah.control.shutdown import Shutdown, WaitFor
 from howdah.control.stats_log import StatsLog
-from howdah.control.stop import Stop
 from howdah.control.tls_files import TICKET_KEY_BYTES
 from howdah.control.watch import Watch
 from howdah.dataplane.engine import Engine
@@ -63,6 +64,7 @@ T = TypeVar("T")
 #: quarter of the time of an answer.
 _ALLOCATIONS_BETWEEN_COLLECTIONS = 20_000
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+_STOPS = (signal.SIGTERM, signal.SIGINT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +107,11 @@ class _Supervisor:
         self._set_up_log(config)
         self._log = logger()
         self._health = Health()
-        self._stop = Stop(self._log)
-        self._signals = signals.Signals(self._stop, self._asked_to_reload, self._log)
+        self._shutdown = Shutdown()
         self._notifier = Notifier(os.environ)
         self._reload: Reload | None = None  # not before the first plan is in force
         self._reload_asked = False
+        self._operations: Operations | None = None  # not before there is something to operate on
         self._login_problems: Sequence[str] = ()
 
     async def run(self) -> int:
@@ -122,12 +124,12 @@ class _Supervisor:
             async with AsyncExitStack() as stack:
                 stack.callback(self._screen.show, "")
                 if await self._unless_stopped(self._start(stack)):
-                    await self._stop.asked.wait()
+                    await self._shutdown.asked.wait()
                     self._notifier.stopping()
                     self._health.stops("stopping: no new clients")
-                    timeout = self._publisher.config.settings.shutdown_timeout
-                    await self._stop.drain(self._engine, self._listeners, timeout)
-            self._log.info(signals.last_words(self._stop.waited_for) if self._config.drop_in else "howdah has stopped")
+                    await self._shutdown.carry_out(self._engine, self._listeners, self._log)
+            waited_for = self._shutdown.waited_for
+            self._log.info(signals.last_words(waited_for) if self._config.drop_in else "howdah has stopped")
         except StartError as failure:
             if not self._config.drop_in:
                 raise
@@ -165,7 +167,7 @@ class _Supervisor:
     async def _unless_stopped(self, start: Coroutine[Any, Any, None]) -> bool:
         """Run the start; a signal meanwhile cancels it.  Whether it came to its end."""
         starting = asyncio.ensure_future(start)
-        stop = asyncio.ensure_future(self._stop.asked.wait())
+        stop = asyncio.ensure_future(self._shutdown.asked.wait())
         await asyncio.wait((starting, stop), return_when=asyncio.FIRST_COMPLETED)
         stop.cancel()
         if not starting.done():
@@ -296,7 +298,18 @@ class _Supervisor:
         journal: EventLog = Journal(self._log, lambda: publisher.plan.settings)
         if self._config.drop_in:
             journal = PgBouncerJournal(self._log, lambda: publisher.config)
-        inbox = Inbox(self._engine, Desk(self._engine, Commands(facts), use), self._logins, journal)
+        operations = self._operations = Operations(
+            self._engine,
+            lambda: publisher.plan,
+            lambda: publisher.config.settings.suspend_timeout,
+            self._shutdown,
+            self._log,
+            admins=lambda: len(use.users),
+            on_pause=self._logins.leave_servers,
+        )
+        self._logins.hold_with(operations.open_for)
+        desk = Desk(self._engine, Commands(facts, operations), use, operations.cancelled)
+        inbox = Inbox(self._engine, desk, self._logins, journal)
         inbox.open()
         stack.callback(lambda: journal.summarize(time.monotonic(), final=True))
         stack.callback(inbox.close)
@@ -365,14 +378,14 @@ class _Supervisor:
             loop.call_soon_threadsafe(self._signalled, signal.Signals(number))
 
     def _signalled(self, number: signal.Signals) -> None:
-        if self._config.drop_in:
-            self._signals.came(number)
+        if self._config.drop_in and self._operations is not None:
+            signals.Signals(self._operations, self._asked_to_reload, self._log).came(number)
         elif number == signal.SIGHUP:
             self._asked_to_reload()
         elif number == signal.SIGQUIT:
-            self._stop.shutdown(signals.WaitFor.NOBODY)
-        else:
-            self._stop.again(number.name)
+            self._shutdown.ask(WaitFor.NOBODY)
+        elif number in _STOPS:
+            self._asked_to_stop(number)
 
     # --- reload
 
@@ -393,6 +406,17 @@ class _Supervisor:
                 raise StartError("it names no database any more; the embedded PostgreSQL needs a restart")
             return with_embedded(config, self._embedded)
         return config
+
+    # --- stop
+
+    def _asked_to_stop(self, number: signal.Signals) -> None:
+        if self._shutdown.asked.is_set():
+            self._log.warning(f"{number.name} again: stopping at once")
+            self._shutdown.ask(WaitFor.NOBODY)
+        elif self._operations is None:
+            self._shutdown.ask(WaitFor.NOBODY)  # it has not started yet
+        else:
+            self._operations.shutdown(WaitFor.SERVERS, self._publisher.config.settings.shutdown_timeout)
 
     def _unexpected(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """A fault of ours in the control plane: told, and queries go on."""

@@ -31,9 +31,10 @@ from howdah.dataplane.conn cimport (
     conn_send,
     conn_watch,
 )
-from howdah.dataplane.mailbox cimport mail_send
+from howdah.dataplane.mailbox cimport mail_send, tell_client
 from howdah.dataplane.parties cimport (
     CLIENT_ACTIVE,
+    CLIENT_CONSOLE,
     ENTRY_HANDSHAKE,
     ENTRY_MESSAGES,
     ENTRY_TLS_ANSWER,
@@ -54,6 +55,12 @@ from howdah.wire.bytes cimport Writer, writer
 from howdah.wire.compose cimport compose_cancel, compose_ssl_request
 from howdah.wire.startup cimport PROTOCOL_3_2
 
+from howdah.dataplane.rows import EventKind
+from howdah.reasons import NUMBERS
+
+cdef uint8_t CONSOLE_CANCEL = EventKind.CONSOLE_CANCEL
+cdef int NONE = NUMBERS["none"]
+
 cdef enum:
     LIMIT_US = 10 * 1000000  # for PostgreSQL to take the request
     LARGEST = 512
@@ -61,14 +68,20 @@ cdef enum:
 
 # ---- who asks ------------------------------------------------------------------------------------------------------
 
-cdef Client *to_cancel(Worker *w, const Mail *mail) noexcept nogil:
-    """The client whose key this is, if it runs anything; else NULL."""
+cdef Client *owner_of_key(Worker *w, const Mail *mail) noexcept nogil:
+    """The client whose key this is; NULL: nobody's."""
     cdef Client *client = client_at(w, slot_of_pid(mail.pid))
     cdef uint32_t size
-    if client == NULL or client.cancel_pid != mail.pid or client.state != CLIENT_ACTIVE:
+    if client == NULL or client.cancel_pid != mail.pid:
         return NULL
     size = SECRET_SIZE if client.version >= PROTOCOL_3_2 else 4
-    if mail.size != size or not same_secret(client.secret, mail.secret, size):
+    return client if mail.size == size and same_secret(client.secret, mail.secret, size) else NULL
+
+
+cdef Client *to_cancel(Worker *w, const Mail *mail) noexcept nogil:
+    """The client whose key this is, if it runs anything; else NULL."""
+    cdef Client *client = owner_of_key(w, mail)
+    if client == NULL or client.state != CLIENT_ACTIVE:
         return NULL
     # Not while a query of ours runs for it: settings, BEGIN.
     if (all_replied(&client.server.replies)
@@ -96,6 +109,7 @@ cdef void cancel_asked(Worker *w, Mail *mail) noexcept nogil:
     cdef Client *client = to_cancel(w, mail)
     cdef Server *target
     if client == NULL:
+        tell_console(w, owner_of_key(w, mail))
         answer(w, mail)
         return
     target = client.server
@@ -110,6 +124,12 @@ cdef void cancel_asked(Worker *w, Mail *mail) noexcept nogil:
     store_i32(&target.cancels_waiting, target.cancels_waiting + 1)
     if target.cancels == 0:
         serve_askers(w, target)
+
+
+cdef void tell_console(Worker *w, Client *client) noexcept nogil:
+    """It is a session of the console, perhaps, that is to wait no more."""
+    if client != NULL and client.state == CLIENT_CONSOLE:
+        tell_client(w, CONSOLE_CANCEL, client, NONE, NULL, 0)
 
 
 cdef bint still_wanted(Worker *w, const Server *target, const Mail *mail) noexcept nogil:

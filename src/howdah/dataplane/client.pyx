@@ -150,6 +150,7 @@ cdef Client *client_new(Worker *w, int fd) noexcept nogil:
     client.suspects = NULL
     names_init(&client.names)
     client.proxied = client.direct_tls = False
+    client.late = w.closed
     client.server = NULL
     client.login = NULL
     client.pool = NULL

@@ -15,6 +15,7 @@ from howdah.dataplane.rows import (
     PinRow,
     PoolRow,
     ServerRow,
+    States,
     StatsRow,
 )
 
@@ -85,9 +86,46 @@ class Engine:
     def durations(self) -> list[DurationsRow]: ...
     def reasons(self) -> dict[str, int]:
         """How often something was refused or closed since the start, by code of `howdah.reasons`."""
+    # What operators do; `database` None: all of them.  Each says what holds from then on, and waits for nothing.
+    def pause(self, database: str | None) -> None:
+        """Open no servers and keep none: those in use go when their clients release them, and who wants one waits."""
+
+    def resume(self, database: str | None) -> None:
+        """Undo `pause` and `kill` of the same; with None also `suspend`."""
+
+    def reconnect(self, database: str | None) -> None:
+        """Each server that is open now makes way for a new one when it is released."""
+
+    def kill(self, database: str | None) -> None:
+        """`pause`, and send all clients away at once; what their servers run is cancelled and rolled back."""
+
+    def kill_client(self, client: int) -> bool:
+        """Send the client with this id away; False: there is none."""
+
+    def disable(self, database: str, disabled: bool) -> None:
+        """Refuse whoever logs in to `database` from now on; or no more."""
+
+    def suspend(self) -> None:
+        """Read from no client and no server any more, but for the console's, and send on what has been read."""
+
+    def unsent(self) -> int:
+        """How many connections have something to send yet, while suspended."""
+
+    def give_up_unsent(self) -> None:
+        """Close these."""
+
+    def states(self) -> States: ...
+    def servers_left(self, database: str | None, superseded: bool) -> int:
+        """Servers that PostgreSQL has not let go of yet: all, or those that `reconnect` and new plans have replaced."""
+
+    def clients_left(self) -> int:
+        """Clients that are in, or on their way in; the console's do not count."""
+
+    def close_doors(self) -> None:
+        """Stop accepting, but over Unix sockets for the console.  Clients that are in stay."""
 
     def drain(self) -> None:
-        """Stop accepting; clients that are idle outside a transaction are closed (57P01), others when theirs ends."""
+        """`close_doors`; clients that are idle outside a transaction are closed (57P01), others when theirs ends."""
 
     def stop(self) -> None:
         """Close every client (57P01) and server and join the workers.  Idempotent."""

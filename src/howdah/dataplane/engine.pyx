@@ -9,7 +9,7 @@ from libc.stdint cimport int32_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, strcmp, strlen
 
-from howdah.cdefs.atomics cimport load_i32, relaxed_load_u64
+from howdah.cdefs.atomics cimport load_i32, relaxed_load_u64, store_i32
 from howdah.cdefs.clock cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_us
 from howdah.cdefs.openssl cimport SSL_SESSION_free
 from howdah.cdefs.epoll cimport EFD_CLOEXEC, EFD_NONBLOCK, eventfd
@@ -29,11 +29,16 @@ from howdah.dataplane.linting cimport LINT, LINT_SORTS, MOST_LINTED, LintEntry, 
 from howdah.dataplane.mailbox cimport mail_new, mail_send, notes_fetch
 from howdah.dataplane.parties cimport (
     MAIL_AUTH,
+    MAIL_CLOSE,
     MAIL_CONSOLE,
     MAIL_DRAIN,
+    MAIL_KILL,
+    MAIL_KILL_CLIENT,
     MAIL_PLAN,
+    MAIL_POOLS,
     MAIL_SNAPSHOT,
     MAIL_STOP,
+    MAIL_SUSPEND,
     MOST_WORKERS,
     PIN_CURSOR,
     PIN_LISTEN,
@@ -55,6 +60,7 @@ from howdah.dataplane.parties cimport (
     SERVER_RECYCLING,
     Client,
     ClientState,
+    Killing,
     Mail,
     Note,
     Server,
@@ -62,13 +68,24 @@ from howdah.dataplane.parties cimport (
     Shared,
     Worker,
 )
+from howdah.dataplane.operations cimport (
+    clients_left,
+    keep_states,
+    limit_of,
+    renew_servers,
+    servers_left,
+    set_disabled,
+    set_paused,
+)
 from howdah.dataplane.pinning cimport PIN_SORTS
 from howdah.dataplane.pool cimport (
     JOIN_DONE,
+    LIMIT_SLOTS,
     PLACE_IDLE,
     Limit,
     Pool,
     PooledServer,
+    Pools,
     PoolTerms,
     Pools,
     doubtful,
@@ -110,6 +127,7 @@ from howdah.dataplane.plan import PoolMode
 from howdah.dataplane.rows import (
     AuthVerdict,
     ClientRow,
+    DatabaseState,
     Event,
     EventKind,
     LintRow,
@@ -118,6 +136,7 @@ from howdah.dataplane.rows import (
     PinRow,
     PoolRow,
     ServerRow,
+    States,
     StatsRow,
 )
 from howdah.dataplane.tls import check_tls  # no-cython-lint
@@ -205,6 +224,17 @@ cdef str text(const char *value):
 cdef str again(const char *value, const char *before, str shown):
     """`shown` if that is what the text before was shown as: most rows have the same in a column."""
     return shown if shown is not None and strcmp(value, before) == 0 else text(value)
+
+
+cdef bytes name_of(database):
+    """As C has it; None for all databases."""
+    return None if database is None else database.encode()
+
+
+cdef const char *pointer_to(bytes name) noexcept:
+    if name is None:
+        return NULL
+    return name
 
 
 cdef str first_pin(int pins):
@@ -351,6 +381,7 @@ cdef class Engine:
             self.shared.pools.login_retry_us = plan.server_login_retry_us
             self.shared.pools.idle_timeout_us = plan.server_idle_timeout_us
             self.shared.pools.fallback_timeout_us = plan.fallback_timeout_us
+            self.shared.pools.unused_timeout_us = plan.pool_idle_timeout_us
             self.shared.pools.round_robin = plan.server_round_robin
             self.shared.pools.checks = plan.server_check_query != NULL
             self.shared.pools.check_delay_us = plan.server_check_delay_us
@@ -375,6 +406,7 @@ cdef class Engine:
                 SSL_SESSION_free(pool.tls_session)  # it was checked under the old plan's terms
                 pool.tls_session = NULL
                 pool = pool.next
+            keep_states(&self.shared.pools, plan)
             pthread_mutex_unlock(&self.shared.pools.lock)
             lookups_clear(&self.shared.lookups)
             self.warm()
@@ -504,6 +536,7 @@ cdef class Engine:
             active += pool.out + pool.dedicated
             add_tallies(self.shared, pool, &sum)
             pool = pool.next
+        add_past(&self.shared.pools, &sum)
         pthread_mutex_unlock(&self.shared.pools.lock)
         pthread_mutex_lock(&self.shared.note_lock)
         lost = self.shared.notes_lost
@@ -643,25 +676,32 @@ cdef class Engine:
         free(snapshot.rows)
         return rows
 
-    def pin_reasons(self):
+    cdef int by_database(self, void (*add)(dict rows, name, Tally *sum), dict rows) except -1:
+        """Call `add` with each pool's tally, and with those of pools that are gone."""
         cdef Pool *pool
+        cdef Limit *limit
         cdef Tally sum
-        by_reason = {}
         pthread_mutex_lock(&self.shared.pools.lock)
         try:
             pool = self.shared.pools.first
             while pool != NULL:
                 zero(&sum)
                 add_tallies(self.shared, pool, &sum)
-                for kind in range(PIN_KINDS):
-                    if sum.pins[kind].begun:
-                        key = text(pool.database), REASONS[PIN_SORTS[kind].reason].code
-                        begun, ended, ended_us = by_reason.get(key, (0, 0, 0))
-                        by_reason[key] = (begun + sum.pins[kind].begun, ended + sum.pins[kind].ended,
-                                          ended_us + sum.pins[kind].ended_us)
+                add(rows, text(pool.database), &sum)
                 pool = pool.next
+            for i in range(LIMIT_SLOTS):
+                limit = self.shared.pools.databases[i]
+                while limit != NULL:
+                    if limit.past != NULL:
+                        add(rows, text(limit.name), limit.past)
+                    limit = limit.next
         finally:
             pthread_mutex_unlock(&self.shared.pools.lock)
+        return 0
+
+    def pin_reasons(self):
+        by_reason = {}
+        self.by_database(add_pins, by_reason)
         return [PinReasonRow(*key, *numbers) for key, numbers in by_reason.items()]
 
     def lint(self):
@@ -696,24 +736,8 @@ cdef class Engine:
         return rows
 
     def stats(self):
-        cdef Pool *pool
-        cdef Tally sum
         by_database = {}
-        pthread_mutex_lock(&self.shared.pools.lock)
-        try:
-            pool = self.shared.pools.first
-            while pool != NULL:
-                zero(&sum)
-                add_tallies(self.shared, pool, &sum)
-                name = text(pool.database)
-                part = (sum.server_assignments, sum.transactions, sum.queries, sum.received, sum.sent,
-                        sum.transaction.sum_us, sum.query.sum_us, sum.checkout.sum_us,
-                        sum.client_parses, sum.server_parses, sum.binds, sum.logins)
-                before = by_database.get(name, (0,) * len(part))
-                by_database[name] = tuple(a + b for a, b in zip(before, part, strict=True))
-                pool = pool.next
-        finally:
-            pthread_mutex_unlock(&self.shared.pools.lock)
+        self.by_database(add_counters, by_database)
         return [StatsRow(name, *numbers) for name, numbers in sorted(by_database.items())]
 
     def durations(self):
@@ -733,12 +757,100 @@ cdef class Engine:
     def drain(self):
         self.mail_all(MAIL_DRAIN)
 
-    cdef int mail_all(self, unsigned char kind) except -1:
+    # what operators do
+
+    def pause(self, database):
+        self.hold(database, True)
+
+    def resume(self, database):
+        if database is None:
+            store_i32(&self.shared.suspended, False)
+        self.hold(database, False)
+
+    cdef int hold(self, database, bint paused) except -1:
+        cdef bytes name = name_of(database)
+        if not set_paused(&self.shared.pools, pointer_to(name), paused):
+            raise MemoryError
+        self.mail_all(MAIL_POOLS)
+        return 0
+
+    def reconnect(self, database):
+        cdef bytes name = name_of(database)
+        renew_servers(&self.shared.pools, pointer_to(name))
+        self.mail_all(MAIL_POOLS)
+
+    def kill(self, database):
+        cdef bytes name = name_of(database)
+        if not set_paused(&self.shared.pools, pointer_to(name), True):
+            raise MemoryError
+        renew_servers(&self.shared.pools, pointer_to(name))
+        self.mail_all(MAIL_KILL, limit_of(&self.shared.pools, pointer_to(name)))
+        self.mail_all(MAIL_POOLS)
+
+    def kill_client(self, client):
+        cdef Killing killing
+        if self.stopped or not self.threads:
+            return False
+        killing.id = client
+        killing.left = self.shared.worker_count
+        killing.found = False
+        self.mail_all(MAIL_KILL_CLIENT, &killing)
+        with nogil:
+            while load_i32(&killing.left) > 0:
+                usleep(100)
+        return bool(load_i32(&killing.found))
+
+    def disable(self, str database, bint disabled):
+        cdef bytes name = name_of(database)
+        if not set_disabled(&self.shared.pools, pointer_to(name), disabled):
+            raise MemoryError
+
+    def suspend(self):
+        for i in range(self.shared.worker_count):
+            store_i32(&self.shared.workers[i].unsent, 1)  # until it knows better
+        store_i32(&self.shared.suspended, True)
+        self.mail_all(MAIL_SUSPEND)
+
+    def unsent(self):
+        return sum(load_i32(&self.shared.workers[i].unsent) for i in range(self.shared.worker_count))
+
+    def give_up_unsent(self):
+        self.mail_all(MAIL_SUSPEND, NULL, True)
+
+    def states(self):
+        cdef Limit *limit
+        databases = []
+        pthread_mutex_lock(&self.shared.pools.lock)
+        try:
+            for i in range(LIMIT_SLOTS):
+                limit = self.shared.pools.databases[i]
+                while limit != NULL:
+                    if limit.paused or limit.disabled:
+                        databases.append(DatabaseState(text(limit.name), bool(limit.paused), bool(limit.disabled)))
+                    limit = limit.next
+            paused = bool(self.shared.pools.paused)
+        finally:
+            pthread_mutex_unlock(&self.shared.pools.lock)
+        return States(paused, bool(load_i32(&self.shared.suspended)), tuple(sorted(databases)))
+
+    def servers_left(self, database, bint superseded):
+        cdef bytes name = name_of(database)
+        return servers_left(&self.shared.pools, pointer_to(name), superseded)
+
+    def clients_left(self):
+        return clients_left(&self.shared.pools) + load_i32(&self.shared.login_count)
+
+    def close_doors(self):
+        self.mail_all(MAIL_CLOSE)
+
+    cdef int mail_all(self, unsigned char kind, void *data=NULL, bint flag=False) except -1:
         cdef Mail *mail
         for i in range(self.shared.worker_count):
             mail = mail_new(kind)
             if mail == NULL:
                 raise MemoryError
+            mail.data = data
+            mail.flag = flag
             mail_send(&self.shared.workers[i], mail)
         return 0
 
@@ -753,6 +865,23 @@ cdef class Engine:
                 if not load_i32(&self.shared.workers[<int>i].ended):
                     raise RuntimeError(f"worker {i} did not come to its end")
         part_from_servers(self.shared)
+
+
+cdef void add_counters(dict rows, name, Tally *sum):
+    part = (sum.server_assignments, sum.transactions, sum.queries, sum.received, sum.sent,
+            sum.transaction.sum_us, sum.query.sum_us, sum.checkout.sum_us,
+            sum.client_parses, sum.server_parses, sum.binds, sum.logins)
+    before = rows.get(name, (0,) * len(part))
+    rows[name] = tuple(a + b for a, b in zip(before, part, strict=True))
+
+
+cdef void add_pins(dict rows, name, Tally *sum):
+    for kind in range(PIN_KINDS):
+        if sum.pins[kind].begun:
+            key = name, REASONS[PIN_SORTS[kind].reason].code
+            begun, ended, ended_us = rows.get(key, (0, 0, 0))
+            rows[key] = (begun + sum.pins[kind].begun, ended + sum.pins[kind].ended,
+                         ended_us + sum.pins[kind].ended_us)
 
 
 cdef object lint_row(const LintEntry *entry):
@@ -770,6 +899,17 @@ cdef void add_tallies(Shared *shared, const Pool *pool, Tally *sum) noexcept:
     """What all workers have counted of the pool."""
     for i in range(shared.worker_count):
         tally_add(sum, &pool.tallies[i])
+
+
+cdef void add_past(Pools *pools, Tally *sum) noexcept nogil:
+    """What pools had counted that are gone.  The caller holds the lock."""
+    cdef Limit *limit
+    for i in range(LIMIT_SLOTS):
+        limit = pools.databases[i]
+        while limit != NULL:
+            if limit.past != NULL:
+                tally_add(sum, limit.past)
+            limit = limit.next
 
 
 cdef object server_row(Shared *shared, Pool *pool, Server *server, uint64_t now):

@@ -16,5 +16,6 @@ cdef void admit(Worker *w, Client *client) noexcept nogil
 cdef void make_key(Worker *w, Client *client, Writer *message) noexcept nogil
 cdef void count_login(Worker *w, Client *client) noexcept nogil
 cdef void tell_attempt(Worker *w, Client *client) noexcept nogil
+cdef void give_notice(const Worker *w, Writer *message) noexcept nogil
 cdef void tell_login(Worker *w, Client *client) noexcept nogil
 cdef bint random_bytes(Worker *w, uint8_t *secret) noexcept nogil

@@ -36,6 +36,7 @@ from howdah.dataplane.parties cimport (
 )
 from howdah.dataplane.pool cimport (
     JOIN_DATABASE_FULL,
+    JOIN_DISABLED,
     JOIN_DONE,
     JOIN_USER_FULL,
     TAKE_GOT,
@@ -86,6 +87,7 @@ from howdah.wire.compose cimport (
     compose_authentication_ok,
     compose_backend_key_data,
     compose_negotiate,
+    compose_notice_text,
     compose_parameter_status,
     compose_ready,
 )
@@ -111,6 +113,8 @@ cdef uint8_t EVENT_CLIENT_LOGIN = EventKind.CLIENT_LOGIN
 cdef uint8_t EVENT_CONSOLE_OPEN = EventKind.CONSOLE_OPEN
 cdef int NONE = NUMBERS["none"]
 cdef int NO_DATABASE = NUMBERS["no_such_database"]
+cdef int DATABASE_DISABLED = NUMBERS["database_disabled"]
+cdef int SHUTTING_DOWN = NUMBERS["shutting_down"]
 cdef int CONSOLE_DENIED = NUMBERS["console_denied"]
 cdef int BAD_PARAMETERS = NUMBERS["startup_parameters"]
 cdef int TOO_MANY_SETTINGS = NUMBERS["too_many_settings"]
@@ -132,6 +136,9 @@ cdef void admit(Worker *w, Client *client) noexcept nogil:
     login_packet(login, &packet)
     if strcmp(packet.database, "pgbouncer") == 0:
         open_console(w, client, &packet)
+        return
+    if client.late:
+        client_refuse(w, client, SHUTTING_DOWN, b"")
         return
     found = find_route(w.plan, packet.database)
     if found == NULL:
@@ -198,7 +205,9 @@ cdef bint join_pool(Worker *w, Client *client, Route *found, const Startup *pack
         find_time_limits(w.plan, found, packet.user, &client.limits)
         find_session_rules(w.plan, found, packet.user, &client.rules)
         return True
-    if verdict == JOIN_DATABASE_FULL:
+    if verdict == JOIN_DISABLED:
+        client_refuse(w, client, DATABASE_DISABLED, packet.database)
+    elif verdict == JOIN_DATABASE_FULL:
         client_refuse(w, client, TOO_MANY_FOR_DATABASE, packet.database)
     elif verdict == JOIN_USER_FULL:
         client_refuse(w, client, TOO_MANY_FOR_USER, packet.user)
@@ -288,6 +297,7 @@ cdef bint let_in(Worker *w, Client *client) noexcept nogil:
     if not write_welcome(&w.shared.pools, client.pool, client.settings, &message):
         return False
     make_key(w, client, &message)
+    give_notice(w, &message)
     compose_ready(&message, tags.IDLE)
     count_login(w, client)
     client_move(client, CLIENT_IDLE)
@@ -316,6 +326,12 @@ cdef void tell_attempt(Worker *w, Client *client) noexcept nogil:
     """PgBouncer logs who wants in, whatever becomes of it,"""
     if w.plan.log_connections and w.plan.drop_in:
         tell_of(w, EVENT_CLIENT_ATTEMPT, client)
+
+
+cdef void give_notice(const Worker *w, Writer *message) noexcept nogil:
+    """What the operator has to say to whoever has logged in."""
+    if w.plan.login_notify_message[0]:
+        compose_notice_text(message, w.plan.login_notify_message)
 
 
 cdef void tell_login(Worker *w, Client *client) noexcept nogil:

@@ -14,7 +14,7 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, strlen
 
-from howdah.cdefs.atomics cimport store_i32
+from howdah.cdefs.atomics cimport load_i32, store_i32
 from howdah.cdefs.epoll cimport EPOLLOUT
 from howdah.dataplane.buffers cimport hold, unhold
 from howdah.dataplane.channels cimport Channel, channels_clear, channels_find
@@ -92,6 +92,7 @@ cdef int SERVER_CLOSED = NUMBERS["server_closed"]
 cdef int SERVER_PROTOCOL = NUMBERS["server_protocol"]
 cdef int CHECK_FAILED = NUMBERS["server_check_failed"]
 cdef int REMOVED = NUMBERS["server_removed"]
+cdef int PAUSED = NUMBERS["paused"]
 cdef int NOT_NEEDED = NUMBERS["listening_over"]
 cdef int OUT_OF_MEMORY = NUMBERS["out_of_memory"]
 
@@ -152,6 +153,15 @@ cdef void hubs_go_on(Worker *w) noexcept nogil:
         hub = hub.next
 
 
+cdef void hubs_retry(Worker *w) noexcept nogil:
+    """What was in the way of a hub's server may be gone."""
+    cdef Hub *hub = w.hubs
+    while hub != NULL:
+        hub.retry_at_us = w.now_us
+        hub = hub.next
+    w.hub_wanted = True
+
+
 cdef void hub_goes_on(Worker *w, Hub *hub) noexcept nogil:
     """Do what is due; called again when something has happened, or it is time."""
     cdef uint64_t next_us = 0
@@ -161,6 +171,10 @@ cdef void hub_goes_on(Worker *w, Hub *hub) noexcept nogil:
         next_us = without_server(w, hub)
     elif hub.server.state == SERVER_LISTENING and superseded(&hub.server.pooled):
         close_server(w, hub, REMOVED)
+    elif load_i32(&hub.server.pooled.pool.held) and hub.server.state == SERVER_LISTENING:
+        close_server(w, hub, PAUSED)
+    elif load_i32(&hub.server.pooled.pool.held):
+        server_lost(w, hub.server, PAUSED, b"")  # it is being opened
     elif hub.server.state == SERVER_LISTENING:
         if not hub.busy:
             say_changes(w, hub)

@@ -16,6 +16,7 @@ from howdah.cdefs.sockets cimport (
     TCP_DEFER_ACCEPT,
     accept4,
     close,
+    getsockname,
     setsockopt,
     sockaddr,
     sockaddr_storage,
@@ -46,7 +47,8 @@ cdef extern from "<string.h>" nogil:
     char *strerror(int error) noexcept
 
 
-cdef void accept_clients(Worker *w, Conn *listening) noexcept nogil:
+cdef bint accept_clients(Worker *w, Conn *listening) noexcept nogil:
+    """Some of those who wait; False: there are no more, or they must wait."""
     cdef sockaddr_storage address
     cdef socklen_t size
     cdef int fd
@@ -57,17 +59,18 @@ cdef void accept_clients(Worker *w, Conn *listening) noexcept nogil:
         if fd >= 0:
             welcome_client(w, fd, &address, listening.proxied)
         elif errno == EAGAIN:
-            return
+            return False
         elif errno == EINVAL:
-            watch_listeners(w, False)  # shut down: nobody is to come any more
-            return
+            conn_unwatch(w.login_fd, listening)  # shut down: nobody is to come any more
+            return False
         elif errno != EINTR and errno != ECONNABORTED:
             # Out of file descriptors or memory: those in line stay in the backlog until some are free again.
             tell_worker(w, WORKER_FAILED, ACCEPT_FAILED, strerror(errno))
             watch_listeners(w, False)
             w.accept_paused = True
             w.accept_again_us = w.now_us + PAUSE_US
-            return
+            return False
+    return True
 
 
 cdef void welcome_client(Worker *w, int fd, const sockaddr_storage *address, bint proxied) noexcept nogil:
@@ -93,9 +96,17 @@ cdef void tune_listeners(Worker *w) noexcept nogil:
         setsockopt(w.listeners[i].fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &defer, sizeof(defer))
 
 
+cdef bint is_local(const Conn *listening) noexcept nogil:
+    """Is it a Unix socket?"""
+    cdef sockaddr_storage address
+    cdef socklen_t size = sizeof(address)
+    return getsockname(listening.fd, <sockaddr *>&address, &size) == 0 and address.ss_family == AF_UNIX
+
+
 cdef void watch_listeners(Worker *w, bint on) noexcept nogil:
+    """While nobody is to come any more, `on` is for those over Unix sockets alone: for the console."""
     for i in range(w.listener_count):
-        if on:
+        if on and (not w.closed or is_local(&w.listeners[i])):
             conn_watch(w.login_fd, &w.listeners[i], EPOLLIN | EPOLLEXCLUSIVE)
         else:
             conn_unwatch(w.login_fd, &w.listeners[i])

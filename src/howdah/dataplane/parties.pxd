@@ -104,8 +104,19 @@ cpdef enum MailKind:
     MAIL_WISH  # data: a Wish, for the worker that has the database's hub
     MAIL_HEARD  # data: a Notification, held
     MAIL_HUB  # data: a database's Limit; pid: a HubNews, size: the ticket it is about
+    MAIL_POOLS  # pools have been paused, resumed or renewed
+    MAIL_KILL  # data: a database's Limit, or NULL: its clients go
+    MAIL_KILL_CLIENT  # data: a Killing
+    MAIL_SUSPEND  # flag: it takes too long, who is in the way goes
+    MAIL_CLOSE  # nobody is to come any more
     MAIL_DRAIN
     MAIL_STOP
+
+# One client is to go.  Made by `engine`, and done with when `left` is 0.
+cdef struct Killing:
+    uint64_t id
+    int32_t left  # workers that have yet to look whether it is theirs
+    int32_t found
 
 # What a hub tells the workers.
 cpdef enum HubNews:
@@ -314,6 +325,7 @@ cdef struct Client:
     bint owed  # stands in line, or a grant or refusal is on its way
     bint counted  # under max_client_conn; from login to the end, whatever the state
     bint proxied  # a PROXY header comes first
+    bint late  # came when nobody was to come any more: may be for the console alone
     bint direct_tls  # TLS without an SSLRequest
     bint asked_ssl  # SSLRequest and GSSENCRequest may come once each before the startup packet
     bint asked_gssenc
@@ -443,6 +455,11 @@ cdef struct Worker:
     Conn mail_conn
     int login_fd  # epoll of listeners and of clients that are not in yet: their share of a turn is bounded
     Conn login_conn
+    int still_fd  # epoll of a worker that stands still, see `suspension`
+    bint still
+    int32_t unsent  # connections that have bytes to send then; may be read by others
+    Mail *first_put_off
+    Mail *last_put_off
     int tick_fd
     Conn tick_conn
     bint logins_ready
@@ -476,6 +493,7 @@ cdef struct Worker:
     bint accept_paused
     uint64_t accept_again_us
     uint64_t housekeeping_us
+    bint closed  # nobody comes any more but to the console, over the Unix socket
     bint draining
     bint open_wanted  # a server is gone: some pool may be allowed another
     Board *boards
@@ -497,6 +515,7 @@ cdef struct Shared:
     uint8_t[32] process_key  # random; of salts for users there are not
     uint64_t last_id
     char[32] marker_channel  # where markers are sent, see `handover`; no other process has it
+    int32_t suspended
     uint64_t wall_offset_us  # CLOCK_REALTIME minus CLOCK_MONOTONIC
     pthread_mutex_t server_lock
     Server *free_servers

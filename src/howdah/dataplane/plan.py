@@ -287,6 +287,8 @@ class Settings:
     login_failure_delay_us: int = 0  # longest pause before a wrong password is answered; 0: none
     max_concurrent_logins: int = 0  # 0: no limit
     autodb_idle_timeout_us: int = 0  # pools made by "*" go when unused this long; 0: never
+    pool_idle_timeout_us: int = 0  # the same of all pools
+    login_notify_message: str = ""  # a notice to whoever has logged in; "": none
     proxy_networks: tuple[IPv4Network | IPv6Network, ...] = ()  # who may send a PROXY header
     query_timeout_us: int = 0
     transaction_timeout_us: int = 0

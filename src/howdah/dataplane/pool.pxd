@@ -32,6 +32,7 @@ cpdef enum JoinVerdict:
     JOIN_DONE
     JOIN_DATABASE_FULL  # max_db_client_connections
     JOIN_USER_FULL  # max_user_client_connections
+    JOIN_DISABLED
     JOIN_NO_MEMORY
 
 cpdef enum LeaveVerdict:
@@ -46,6 +47,9 @@ cdef struct Limit:
     int most  # 0: no limit
     int clients
     int leaving  # servers evicted to make room under it, not yet gone
+    bint paused  # of a database: PAUSE or KILL says that its pools are held
+    bint disabled  # of a database: nobody joins any more
+    Tally *past  # of a database: what pools that are gone had counted; NULL: none are
 
 # Lives inside a server.  The links and `place` change under the lock only; `worker` and `place` may be read without.
 cdef struct PooledServer:
@@ -84,8 +88,8 @@ cdef struct WaitingClient:
     bint alone  # wants a server of its own: stands in `Pools.first_alone`
     bint room  # has the room for it, which is reserved until `opened` or `room_not_used`
 
-# Made by `pool_join`; kept until the end, but for those of the "*" entry: see `prune`.  All fields under the lock, but
-# for what is said beside them.
+# Made by `pool_join`; kept until the end, or until nobody has used it for long: see `pruning`.  All fields under the
+# lock, but for what is said beside them.
 cdef struct Pool:
     Pool *next
     char *database  # these three never change
@@ -103,6 +107,7 @@ cdef struct Pool:
     uint32_t generation  # grows when servers opened before must go
     bint forced_user
     int32_t removed
+    int32_t held  # paused: opens no servers and keeps none; may be read without the lock
     bint fallback  # of the "*" entry
     int32_t sequences  # some client of it goes by what its session remembers of sequences; as the next one
     int32_t max_pinned  # servers that clients may keep; -1: no limit; may be read without the lock
@@ -161,6 +166,8 @@ cdef struct Pools:
     bint checks  # servers that have been idle for `check_delay_us` are checked
     uint64_t check_delay_us
     uint64_t fallback_timeout_us
+    uint64_t unused_timeout_us
+    bint paused  # PAUSE or KILL of all databases
 
 # What the plan says of a pool.
 cdef struct PoolTerms:
@@ -188,8 +195,12 @@ cdef JoinVerdict pool_join(Pools *pools, const PoolTerms *terms, const char *log
                            Pool **pool, Limit **user) noexcept nogil
 cdef void pool_quit(Pools *pools, Pool *pool, Limit *user, bint alone, uint64_t now_us) noexcept nogil
 cdef void pool_secret(Pools *pools, Pool *pool, Secret *secret, const uint8_t *client_key) noexcept nogil
-cdef Pool *prune(Pools *pools, uint64_t now_us) noexcept nogil
+cdef bint lay_table(Pools *pools, uint32_t size) noexcept nogil
+cdef int in_use(const Pool *pool) noexcept nogil
 cdef void pool_free(Pool *pool) noexcept nogil
+cdef Limit *limit_named(Limit **slots, const char *name) noexcept nogil
+cdef void renew(Pools *pools, Pool *pool) noexcept nogil
+cdef void set_held(Pools *pools, Pool *pool) noexcept nogil
 cdef void pool_terms(Pools *pools, Pool *pool, const PoolTerms *terms, bint replace_servers) noexcept nogil
 cdef TakeVerdict take(Pools *pools, Pool *pool, WaitingClient *client, uint64_t now_us,
                       PooledServer **doubtful_one) noexcept nogil

@@ -55,6 +55,7 @@ cdef void limits_free(Limit *limit) noexcept nogil:
     while limit != NULL:
         next_limit = limit.next
         free(limit.name)
+        free(limit.past)
         free(limit)
         limit = next_limit
 
@@ -173,6 +174,7 @@ cdef Pool *pool_named(Pools *pools, const PoolTerms *terms, uint64_t now_us) noe
     pools.pool_count += 1
     pool.unused_since_us = now_us
     set_terms(pool, terms)
+    set_held(pools, pool)
     return pool
 
 
@@ -188,6 +190,8 @@ cdef JoinVerdict pool_join(Pools *pools, const PoolTerms *terms, const char *log
     user[0] = limit_named(pools.users, login)
     if pool[0] == NULL or user[0] == NULL:
         verdict = JOIN_NO_MEMORY
+    elif pool[0].database_limit.disabled:
+        verdict = JOIN_DISABLED
     elif terms.max_db_clients and pool[0].database_limit.clients >= terms.max_db_clients:
         verdict = JOIN_DATABASE_FULL
     elif terms.max_user_clients and user[0].clients >= terms.max_user_clients:
@@ -239,39 +243,6 @@ cdef void pool_secret(Pools *pools, Pool *pool, Secret *secret, const uint8_t *c
     secret_drop(old)
 
 
-cdef bint unused(const Pool *pool, uint64_t now_us, uint64_t timeout_us) noexcept nogil:
-    return (pool.fallback and pool.clients == 0 and pool.waiting == 0 and pool.servers == NULL
-            and in_use(pool) + pool.dedicated + pool.hubs == 0 and now_us >= pool.unused_since_us + timeout_us)
-
-
-cdef Pool *prune(Pools *pools, uint64_t now_us) noexcept nogil:
-    """Take out the pools of "*" that nobody has used for autodb_idle_timeout: linked by `next`, to be freed."""
-    cdef Pool **link = &pools.first
-    cdef Pool *pool
-    cdef Pool *gone_pools = NULL
-    if pools.fallback_timeout_us == 0:
-        return NULL
-    pthread_mutex_lock(&pools.lock)
-    while link[0] != NULL:
-        pool = link[0]
-        if unused(pool, now_us, pools.fallback_timeout_us):
-            link[0] = pool.next
-            pool.next = gone_pools
-            gone_pools = pool
-            pools.pool_count -= 1
-        else:
-            link = &pool.next
-    if gone_pools != NULL and not lay_table(pools, pools.table_size):
-        while gone_pools != NULL:  # out of memory: later
-            pool = gone_pools
-            gone_pools = pool.next
-            pool.next = pools.first
-            pools.first = pool
-            pools.pool_count += 1
-    pthread_mutex_unlock(&pools.lock)
-    return gone_pools
-
-
 cdef void set_terms(Pool *pool, const PoolTerms *terms) noexcept nogil:
     cdef char *name
     if strcmp(pool.server_database, terms.server_database) != 0:
@@ -303,14 +274,34 @@ cdef void give_up_idle(Pools *pools, Pool *pool) noexcept nogil:
             pools.unwanted = server
 
 
+cdef void renew(Pools *pools, Pool *pool) noexcept nogil:
+    """All servers that are open now make way for new ones.  The caller holds the lock."""
+    store_i32(<int32_t *>&pool.generation, <int32_t>(pool.generation + 1))
+    give_up_idle(pools, pool)
+    try_at_once(pool)
+
+
+cdef void try_at_once(Pool *pool) noexcept nogil:
+    pool.failing = pool.refused = False
+    pool.retry_at_us = 0
+
+
+cdef void set_held(Pools *pools, Pool *pool) noexcept nogil:
+    """By what PAUSE, KILL and RESUME have come to.  The caller holds the lock."""
+    cdef bint held = pools.paused or pool.database_limit.paused
+    if held == pool.held:
+        return
+    store_i32(&pool.held, held)
+    try_at_once(pool)
+    if held:
+        give_up_idle(pools, pool)
+
+
 cdef void pool_terms(Pools *pools, Pool *pool, const PoolTerms *terms, bint replace_servers) noexcept nogil:
     """A new plan: its terms for this pool, or NULL where the database is gone.  The caller holds the lock."""
     store_i32(&pool.removed, terms == NULL)
     if replace_servers or terms == NULL:
-        store_i32(<int32_t *>&pool.generation, <int32_t>(pool.generation + 1))
-        give_up_idle(pools, pool)
-        pool.failing = pool.refused = False
-        pool.retry_at_us = 0
+        renew(pools, pool)
     if terms != NULL:
         set_terms(pool, terms)
     else:
@@ -522,7 +513,7 @@ cdef bint wants_one(const Pool *pool, bint fill) noexcept nogil:
 
 cdef bint may_try(const Pool *pool, uint64_t now_us) noexcept nogil:
     """Until a server has logged in, one attempt at a time; after a failure not before its time."""
-    if pool.removed or (pool.failing and now_us < pool.retry_at_us):
+    if pool.removed or pool.held or (pool.failing and now_us < pool.retry_at_us):
         return False
     return pool.proven or pool.opening == 0
 
@@ -677,7 +668,8 @@ cdef ReleaseVerdict release(Pools *pools, PooledServer *server, uint64_t now_us,
         pool.proven = True
         pool.failing = pool.refused = False
         pool.backoff_us = 0
-    if outdated(server, now_us) or pool.removed or (pool.size and in_use(pool) > pool.size + pool.reserve):
+    if outdated(server, now_us) or pool.removed or pool.held or (
+            pool.size and in_use(pool) > pool.size + pool.reserve):
         move(server, PLACE_OUT)
         verdict = RELEASE_CLOSE
     elif pool.first != NULL:
@@ -709,7 +701,7 @@ cdef bint claim(Pools *pools, PooledServer *server, int worker) noexcept nogil:
 
 cdef bint count_dedicated(Pool *pool) noexcept nogil:
     """Reserve room for a server outside of the pool's size, where the limits of its database and user have any."""
-    if pool.removed or at_limit(pool.database_limit) or at_limit(pool.user_limit):
+    if pool.removed or pool.held or at_limit(pool.database_limit) or at_limit(pool.user_limit):
         return False
     pool.dedicated += 1
     pool.database_limit.count += 1
@@ -834,13 +826,15 @@ cdef WaitingClient *open_failed(Pools *pools, Pool *pool, int reason, bint refus
     """An attempt failed: when to try again.
 
     Where PostgreSQL `refused` the user or database and no other server is there, waiting is of no use: gives the
-    whole line (linked by `next`), for the caller to tell each.
+    whole line (linked by `next`), for the caller to tell each.  Not so while the pool is held: who waits then, waits
+    for what comes after.
     """
     cdef WaitingClient *line = NULL
     cdef WaitingClient *client
     pthread_mutex_lock(&pools.lock)
     pool.failing = True
     pool.proven = False
+    refused = refused and not pool.held
     pool.refused = refused
     pool.failure_reason = reason
     pool.backoff_us = min(max(pool.backoff_us * 2, <uint64_t>FIRST_BACKOFF_US), pools.login_retry_us)

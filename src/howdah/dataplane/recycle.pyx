@@ -69,6 +69,7 @@ from howdah.dataplane.pool cimport (
     room_not_used,
     set_closing,
     stop_waiting_for,
+    superseded,
 )
 from howdah.dataplane.reply_queue cimport (
     EXPECT_COPY_END,
@@ -119,6 +120,8 @@ cdef int NONE = NUMBERS["none"]
 cdef int CLIENT_RESET = NUMBERS["client_reset"]
 cdef int TLS_FAILED = NUMBERS["tls_failed"]
 cdef int SERVER_LIFETIME = NUMBERS["server_lifetime"]
+cdef int REMOVED = NUMBERS["server_removed"]
+cdef int PAUSED = NUMBERS["paused"]
 cdef int REPLICATION_OVER = NUMBERS["replication_over"]
 cdef int SERVER_IDLE_CLOSED = NUMBERS["server_idle_closed"]
 cdef int CHECK_FAILED = NUMBERS["server_check_failed"]
@@ -292,6 +295,13 @@ cdef int last_words_of(const Server *server) noexcept nogil:
     return SERVER_IDLE_CLOSED if all_replied(&server.replies) else UNRECOVERABLE
 
 
+cdef int why_closed(const Server *server) noexcept nogil:
+    """What it means that a clean server does not go back to its pool."""
+    if superseded(&server.pooled):
+        return REMOVED
+    return PAUSED if load_i32(&server.pooled.pool.held) else SERVER_LIFETIME
+
+
 cdef void pass_on(Worker *w, Server *server) noexcept nogil:
     """To the longest-waiting client, on whichever worker it is, else to the idle list."""
     cdef WaitingClient *next_client = NULL
@@ -302,7 +312,7 @@ cdef void pass_on(Worker *w, Server *server) noexcept nogil:
     server_move(server, SERVER_IDLE)  # before the lock: behind it the server may be another worker's
     verdict = release(&w.shared.pools, &server.pooled, w.now_us, &next_client)
     if verdict == RELEASE_CLOSE:
-        server_close(w, server, SERVER_LIFETIME)
+        server_close(w, server, why_closed(server))
     elif verdict == RELEASE_IDLE:
         w.open_wanted = w.open_wanted or load_i32(&w.shared.pools.waiting) > 0  # it may stand in another pool's way
     elif verdict == RELEASE_GRANTED:

@@ -14,7 +14,7 @@ from libc.stdint cimport uint8_t
 from howdah.cdefs.atomics cimport relaxed_add_u64
 from howdah.dataplane.client cimport client_move, client_watch_deadline, login_free, set_ready
 from howdah.dataplane.conn cimport SEND_ERROR, conn_send
-from howdah.dataplane.handshake cimport count_login, make_key, tell_login
+from howdah.dataplane.handshake cimport count_login, give_notice, make_key, tell_login
 from howdah.dataplane.parties cimport CLIENT_ACTIVE, SERVER_ACTIVE, Client, Server, Worker
 from howdah.dataplane.pool cimport TAKE_OPEN, TAKE_WAIT, TakeVerdict, take_room
 from howdah.dataplane.recycle cimport client_lost, watch_client
@@ -65,6 +65,7 @@ cdef void let_in(Worker *w, Client *client) noexcept nogil:
     compose_authentication_ok(&message)
     write_parameters(&message, server)
     make_key(w, client, &message)
+    give_notice(w, &message)
     compose_ready(&message, tags.IDLE)
     count_login(w, client)
     relaxed_add_u64(&tally.server_assignments, 1)

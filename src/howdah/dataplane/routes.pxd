@@ -139,6 +139,8 @@ cdef struct CPlan:
     uint64_t login_failure_delay_us
     int max_concurrent_logins
     uint64_t fallback_timeout_us
+    uint64_t pool_idle_timeout_us
+    const char *login_notify_message  # "": none
     uint64_t query_timeout_us
     uint64_t transaction_timeout_us
     uint64_t query_wait_notify_us

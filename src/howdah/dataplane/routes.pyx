@@ -172,6 +172,8 @@ cdef int fill_settings(Memory memory, CPlan *plan, object settings) except -1:
     plan.login_failure_delay_us = settings.login_failure_delay_us
     plan.max_concurrent_logins = settings.max_concurrent_logins
     plan.fallback_timeout_us = settings.autodb_idle_timeout_us
+    plan.pool_idle_timeout_us = settings.pool_idle_timeout_us
+    plan.login_notify_message = memory.text(settings.login_notify_message)
     plan.query_timeout_us = settings.query_timeout_us
     plan.transaction_timeout_us = settings.transaction_timeout_us
     plan.query_wait_notify_us = settings.query_wait_notify_us

@@ -27,11 +27,10 @@ class EventKind(IntEnum):
     SERVER_QUERY_FAILED = 13  # a query of ours did, which the server outlives; reason says which, detail why
     PIN_WARNED = 14  # as PIN, where it is not welcome
     STATEMENT_REFUSED = 15  # it was not run; reason says why, detail because of what, a NUL, and its text
-    CLIENT_ATTEMPT = (
-        16  # a client wants to log in (only with log_connections, in PgBouncer's place); detail as CLIENT_LOGIN
-    )
+    CLIENT_ATTEMPT = 16  # a client wants to log in (only with log_connections, in PgBouncer's place); as CLIENT_LOGIN
     SERVER_CONNECTED = 17  # a server is connected to, before its login (only in PgBouncer's place); detail: from where
     RESERVE_TAKEN = 18  # a client had waited so long that a server of the reserve was opened for it
+    CONSOLE_CANCEL = 19  # what that client waits for is to be cancelled
 
 
 class AuthAsk(IntEnum):
@@ -198,6 +197,22 @@ class DurationsRow(NamedTuple):
 
 #: Upper bounds of the buckets of a histogram, in microseconds; `stats.pxd` has the same.
 BOUNDS_US = tuple(64 << i for i in range(21))
+
+
+class DatabaseState(NamedTuple):
+    """What an operator has said of one database."""
+
+    name: str
+    paused: bool
+    disabled: bool
+
+
+class States(NamedTuple):
+    """What operators have said; databases that nothing was said of are left out."""
+
+    paused: bool  # all databases
+    suspended: bool
+    databases: tuple[DatabaseState, ...]
 
 
 class LintRow(NamedTuple):

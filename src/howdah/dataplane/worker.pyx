@@ -19,7 +19,7 @@ from howdah.cdefs.epoll cimport (
     epoll_wait,
     eventfd,
 )
-from howdah.cdefs.sockets cimport close, write
+from howdah.cdefs.sockets cimport SHUT_RDWR, close, shutdown, write
 from howdah.cdefs.threads cimport (
     pthread_mutex_destroy,
     pthread_mutex_init,
@@ -66,7 +66,7 @@ from howdah.dataplane.handshake cimport (
 )
 from howdah.dataplane.hearing cimport hub_news, notified
 from howdah.dataplane.hub cimport hub_event, hub_goes_on, hubs_free, hubs_go_on, wish_came
-from howdah.dataplane.listener cimport accept_clients, tune_listeners, watch_listeners
+from howdah.dataplane.listener cimport accept_clients, is_local, tune_listeners, watch_listeners
 from howdah.dataplane.listening cimport listening_goes_on
 from howdah.dataplane.mailbox cimport mail_fetch, mail_free, mail_send, tell_client
 from howdah.dataplane.opening cimport client_startup
@@ -86,15 +86,20 @@ from howdah.dataplane.parties cimport (
     MAIL_AUTH,
     MAIL_CANCEL,
     MAIL_CANCEL_DONE,
+    MAIL_CLOSE,
     MAIL_CONSOLE,
     MAIL_DRAIN,
     MAIL_GRANT,
     MAIL_HEARD,
     MAIL_HUB,
+    MAIL_KILL,
+    MAIL_KILL_CLIENT,
     MAIL_PLAN,
+    MAIL_POOLS,
     MAIL_REFUSED,
     MAIL_SNAPSHOT,
     MAIL_STOP,
+    MAIL_SUSPEND,
     MAIL_WISH,
     READ_SIZE,
     SERVER_ACTIVE,
@@ -108,6 +113,7 @@ from howdah.dataplane.parties cimport (
     Cancel,
     Client,
     Hub,
+    Killing,
     Limit,
     Mail,
     Notification,
@@ -116,7 +122,9 @@ from howdah.dataplane.parties cimport (
     Wish,
     Worker,
 )
+from howdah.dataplane.operations cimport kill_client, kill_clients, pools_changed
 from howdah.dataplane.pinning cimport pin_name
+from howdah.dataplane.poller cimport poller_add
 from howdah.dataplane.pool cimport (
     Pool,
     PooledServer,
@@ -127,10 +135,10 @@ from howdah.dataplane.pool cimport (
     next_to_check,
     next_to_open,
     pool_free,
-    prune,
     superseded,
 )
 from howdah.dataplane.proof cimport outside_answered, proof_came, proof_held, refuse_password
+from howdah.dataplane.pruning cimport prune
 from howdah.dataplane.recycle cimport (
     client_leave,
     client_lingers,
@@ -158,6 +166,14 @@ from howdah.dataplane.routes cimport CPlan, Route, find_route, find_session_rule
 from howdah.dataplane.server cimport at_rest, server_move
 from howdah.dataplane.server_login cimport open_server, server_login, server_login_late
 from howdah.dataplane.snapshot cimport LOOK_MORE, Snapshot, take_snapshot
+from howdah.dataplane.suspension cimport (
+    end_suspension,
+    put_off,
+    still_event,
+    still_watch,
+    suspend,
+    suspend_overdue,
+)
 from howdah.dataplane.turn cimport STAGE_SIZE
 from howdah.dataplane.timers cimport Timer, next_expired, next_tick, timer_arm, wheel_init, wheel_ticks
 from howdah.dataplane.welcome cimport welcomes_free
@@ -196,6 +212,7 @@ cdef bint worker_init(Worker *w, Shared *shared, int index) noexcept nogil:
     w.now_us = clock_us(CLOCK_MONOTONIC)
     w.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
     w.login_fd = epoll_create1(EPOLL_CLOEXEC)
+    w.still_fd = epoll_create1(EPOLL_CLOEXEC)
     w.mail_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)
     w.buffer = <unsigned char *>malloc(LARGEST_BLOCK + READ_SIZE)
     w.stage = <unsigned char *>malloc(STAGE_SIZE)
@@ -206,9 +223,10 @@ cdef bint worker_init(Worker *w, Shared *shared, int index) noexcept nogil:
     conn_init(&w.mail_conn, w.mail_fd, CONN_MAILBOX)
     conn_init(&w.login_conn, w.login_fd, CONN_LOGINS)
     conn_init(&w.tick_conn, w.tick_fd, CONN_TICK)
-    return (w.epoll_fd >= 0 and w.login_fd >= 0 and w.mail_fd >= 0 and w.tick_fd >= 0
+    return (w.epoll_fd >= 0 and w.login_fd >= 0 and w.still_fd >= 0 and w.mail_fd >= 0 and w.tick_fd >= 0
             and w.buffer != NULL and w.stage != NULL
             and conn_watch(w.epoll_fd, &w.mail_conn, EPOLLIN)
+            and poller_add(w.still_fd, w.mail_fd, EPOLLIN, &w.mail_conn)
             and conn_watch(w.epoll_fd, &w.login_conn, EPOLLIN)
             and conn_watch(w.epoll_fd, &w.tick_conn, EPOLLIN))
 
@@ -229,6 +247,8 @@ cdef void worker_free(Worker *w) noexcept nogil:
         close(w.epoll_fd)
     if w.login_fd >= 0:
         close(w.login_fd)
+    if w.still_fd >= 0:
+        close(w.still_fd)
     if w.mail_fd >= 0:
         close(w.mail_fd)
     if w.tick_fd >= 0:
@@ -243,11 +263,13 @@ cdef void worker_run(Worker *w) noexcept nogil:
     tune_listeners(w)
     watch_listeners(w, True)
     while not w.stopping:
-        count = epoll_wait(w.epoll_fd, events, EVENTS_AT_ONCE, -1)
+        count = epoll_wait(w.still_fd if w.still else w.epoll_fd, events, EVENTS_AT_ONCE, -1)
         w.now_us = clock_us(CLOCK_MONOTONIC)
         for i in range(count):
             dispatch(w, <Conn *>events[i].data.ptr, events[i].events)
             go_on(w)
+        if w.still:
+            continue
         if w.logins_ready:
             logins(w)
         expire(w)
@@ -260,7 +282,7 @@ cdef void worker_run(Worker *w) noexcept nogil:
             w.open_wanted = False
             open_servers(w, False)
         go_on(w)
-        if w.accept_paused and w.now_us >= w.accept_again_us and not w.draining:
+        if w.accept_paused and w.now_us >= w.accept_again_us:
             w.accept_paused = False
             watch_listeners(w, True)
     part_from_all(w)
@@ -282,7 +304,9 @@ cdef void logins(Worker *w) noexcept nogil:
 
 cdef void dispatch(Worker *w, Conn *conn, uint32_t events) noexcept nogil:
     """An event for one of the things that are registered with epoll."""
-    if conn.kind == CONN_CLIENT:
+    if w.still and conn.kind != CONN_MAILBOX:
+        still_event(w, conn, events)
+    elif conn.kind == CONN_CLIENT:
         client_event(w, <Client *>conn, events)
     elif conn.kind == CONN_SERVER:
         server_event(w, <Server *>conn, events)
@@ -291,8 +315,7 @@ cdef void dispatch(Worker *w, Conn *conn, uint32_t events) noexcept nogil:
     elif conn.kind == CONN_LOGINS:
         w.logins_ready = True
     elif conn.kind == CONN_LISTENER:
-        if not w.draining:
-            accept_clients(w, conn)
+        accept_clients(w, conn)
     elif conn.kind == CONN_TICK:
         next_tick(conn.fd)  # `expire` comes after all events
     elif cancel_event(w, <Cancel *>conn, events) == CANCEL_ENDED:
@@ -367,7 +390,7 @@ cdef void cancel_over(Worker *w, Cancel *cancel) noexcept nogil:
 
 cdef void go_on(Worker *w) noexcept nogil:
     """Clients that were given a server, or have bytes left to deal with."""
-    cdef Client *client = next_ready(w)
+    cdef Client *client = NULL if w.still else next_ready(w)
     while client != NULL:
         if client.state == CLIENT_WAITING:
             relay_granted(w, client)
@@ -573,6 +596,8 @@ cdef void deliver_mail(Worker *w) noexcept nogil:
 cdef void deliver(Worker *w, Mail *mail) noexcept nogil:
     """One mail, which is freed or sent on.  (A client's own mail may be used again as soon as this is called.)"""
     cdef uint8_t kind = mail.kind
+    if put_off(w, mail):
+        return
     if kind == MAIL_GRANT:
         granted(w, mail.client)
         return
@@ -600,6 +625,20 @@ cdef void deliver(Worker *w, Mail *mail) noexcept nogil:
         auth_answer(w, mail)
     elif kind == MAIL_PLAN:
         new_plan(w, <CPlan *>mail.data, <int32_t *>mail.client)
+    elif kind == MAIL_POOLS:
+        pools_changed(w)
+        part_where_due(w)
+        go_on_after_suspension(w)
+    elif kind == MAIL_KILL:
+        kill_clients(w, <const Limit *>mail.data)
+    elif kind == MAIL_KILL_CLIENT:
+        kill_client(w, <Killing *>mail.data)
+    elif kind == MAIL_SUSPEND and mail.flag:
+        suspend_overdue(w)
+    elif kind == MAIL_SUSPEND:
+        suspend(w)
+    elif kind == MAIL_CLOSE:
+        close_doors(w)
     elif kind == MAIL_DRAIN:
         drain(w)
     elif kind == MAIL_STOP:
@@ -609,7 +648,12 @@ cdef void deliver(Worker *w, Mail *mail) noexcept nogil:
 
 cdef void leave_mail(Worker *w) noexcept nogil:
     """What has come too late about channels."""
-    cdef Mail *mail = w.first_mail
+    leave_mails(w, w.first_mail)
+    leave_mails(w, w.first_put_off)
+    w.first_mail = w.last_mail = w.first_put_off = w.last_put_off = NULL
+
+
+cdef void leave_mails(Worker *w, Mail *mail) noexcept nogil:
     cdef Mail *next_mail
     while mail != NULL:
         next_mail = mail.next
@@ -620,7 +664,6 @@ cdef void leave_mail(Worker *w) noexcept nogil:
         if mail.kind == MAIL_HEARD or mail.kind == MAIL_WISH or mail.kind == MAIL_HUB:
             mail_free(mail)
         mail = next_mail
-    w.first_mail = w.last_mail = NULL
 
 
 cdef void granted(Worker *w, Client *client) noexcept nogil:
@@ -652,6 +695,8 @@ cdef void console_answer(Worker *w, Mail *mail) noexcept nogil:
             client_leave(w, client, CONSOLE_CLOSED, b"")
         else:
             watch_client(w, client)
+            if w.still:
+                still_watch(w, &client.conn)
     free(mail.data)
 
 
@@ -697,12 +742,51 @@ cdef void new_limits(Worker *w, Client *client) noexcept nogil:
         client_watch_deadline(client)
 
 
+cdef void part_where_due(Worker *w) noexcept nogil:
+    """Servers have been superseded: with server_fast_close, some of their clients go with them at once."""
+    cdef Client *client = w.clients
+    cdef Client *next_client
+    while client != NULL:
+        next_client = client.next
+        if client.pool != NULL and must_part(w, client):
+            client_refuse(w, client, FAST_CLOSE, b"")
+        client = next_client
+
+
+cdef void go_on_after_suspension(Worker *w) noexcept nogil:
+    """RESUME: what has been put off is delivered now."""
+    cdef Mail *mail
+    cdef Mail *next_mail
+    if not w.still or load_i32(&w.shared.suspended):
+        return
+    mail = end_suspension(w)
+    while mail != NULL:
+        next_mail = mail.next
+        deliver(w, mail)
+        mail = next_mail
+
+
+cdef void close_doors(Worker *w) noexcept nogil:
+    """Nobody is to come any more, but for an administrator over the Unix socket.
+
+    Who has connected already is in time; with the port closed right behind, as few as can be are lost in between.
+    """
+    for i in range(w.listener_count):
+        if w.closed or is_local(&w.listeners[i]):
+            continue
+        while accept_clients(w, &w.listeners[i]):
+            pass
+        shutdown(w.listeners[i].fd, SHUT_RDWR)
+    w.closed = True
+    watch_listeners(w, True)
+
+
 cdef void drain(Worker *w) noexcept nogil:
     """Accept nobody any more; whoever is not in a transaction is sent away, the others when theirs is over."""
     cdef Client *client = w.clients
     cdef Client *next_client
+    close_doors(w)
     w.draining = True
-    watch_listeners(w, False)
     while client != NULL:
         next_client = client.next
         if between_transactions(client) or client.state == CLIENT_WAITING or logging_in(client) or (

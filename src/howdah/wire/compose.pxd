@@ -10,6 +10,7 @@ cpdef enum:
 cdef void compose_error(Writer *w, int reason, const char *detail) noexcept nogil
 cdef void compose_notice(Writer *w, int reason, const char *detail) noexcept nogil
 cdef const char *reason_message(int reason) noexcept nogil
+cdef void compose_notice_text(Writer *w, const char *message) noexcept nogil
 cdef void compose_error_of(Writer *w, const char *sqlstate, const char *message, const char *routine) noexcept nogil
 cdef void compose_error_text(Writer *w, const char *severity, const char *sqlstate, const char *message) noexcept nogil
 cdef void compose_authentication_ok(Writer *w) noexcept nogil

@@ -115,6 +115,17 @@ cdef void compose_error_text(Writer *w, const char *severity, const char *sqlsta
     end_message(w, mark)
 
 
+cdef void compose_notice_text(Writer *w, const char *message) noexcept nogil:
+    """NoticeResponse with a text that is the operator's."""
+    cdef size_t mark = begin_message(w, tags.NOTICE_RESPONSE)
+    write_field(w, c'S', "NOTICE")
+    write_field(w, c'V', "NOTICE")
+    write_field(w, c'C', "00000")
+    write_field(w, c'M', message)
+    write_u8(w, 0)
+    end_message(w, mark)
+
+
 cdef void compose_error_of(Writer *w, const char *sqlstate, const char *message, const char *routine) noexcept nogil:
     """An ERROR as a routine of PostgreSQL's would have raised it."""
     cdef size_t mark = begin_message(w, tags.ERROR_RESPONSE)

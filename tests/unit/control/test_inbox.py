@@ -87,7 +87,8 @@ def test_each_event_goes_to_whom_it_concerns(engine: Engine) -> None:
         async with asyncio.timeout(10):
             while len(reader.handled) + len(reader.written) + len(reader.logins.asked) < len(events) + 2:  # noqa: ASYNC110
                 await asyncio.sleep(0)
-        assert [event.kind.name for event in reader.handled] == ["CONSOLE_OPEN", "CONSOLE_DATA", "CONSOLE_CLOSED"]
+        consoles = ["CONSOLE_OPEN", "CONSOLE_DATA", "CONSOLE_CLOSED", "CONSOLE_CANCEL"]
+        assert [event.kind.name for event in reader.handled] == consoles
         assert [event.kind.name for event in reader.logins.asked] == ["AUTH_WANTED", "AUTH_STALE"]
         written = [event.kind.name for event in reader.written]
         assert [name for name in written if name.startswith("CONSOLE")] == ["CONSOLE_OPEN", "CONSOLE_CLOSED"]

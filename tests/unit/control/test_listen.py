@@ -209,7 +209,7 @@ def test_refusing_turns_newcomers_away_and_keeps_the_fds(tmp_path: Path) -> None
         listeners.refuse()
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(listeners.tcp_addresses[0], 5)
-        with socket.socket(socket.AF_UNIX) as client, pytest.raises(ConnectionRefusedError):
-            client.connect(listeners.names[-1])
+        with socket.socket(socket.AF_UNIX) as administrator:
+            administrator.connect(listeners.names[-1])
         for fd in listeners.by_worker[0]:
             os.fstat(fd)

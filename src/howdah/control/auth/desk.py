@@ -8,7 +8,7 @@ there; each way of asking has room for so many questions at a time, and what com
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Hashable
+from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
@@ -32,6 +32,8 @@ _NAMES = {
     AuthAsk.PAM: "PAM",
     AuthAsk.PASSTHROUGH: "password_passthrough",
 }
+#: What PostgreSQL itself is asked.
+_OF_POSTGRESQL = (AuthAsk.LOOKUP, AuthAsk.PASSTHROUGH)
 #: Names that are no UTF-8 come with this in place of what could not be read: they are not the name of anybody.
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 #: A text is logged once in so many seconds, and so many texts: names of strangers are part of them.
@@ -52,6 +54,8 @@ class Engine(Protocol):
     ) -> None: ...
 
 
+#: Waits until a database is not paused.
+OpenFor = Callable[[str], Awaitable[None]]
 Rule = LdapSource | PamService | Problem | None
 Rules = tuple[Rule, ...]
 Work = Callable[[], Coroutine[Any, Any, Answer]]
@@ -84,6 +88,7 @@ class AuthDesk:
         self._waiting = Counter[AuthAsk]()
         self._told: dict[str, float] = {}
         self._closed = False
+        self._open_for: OpenFor = _always_open
         self._rules: dict[int, Rules] = {}  # by version of their plan, the latest last
 
     def reconfigure(self, context: AuthContext) -> None:
@@ -101,6 +106,14 @@ class AuthDesk:
         self._lookups.forget()
         self._passthrough.use(context)
         self._open.clear()
+
+    def hold_with(self, open_for: OpenFor) -> None:
+        """Ask PostgreSQL nothing on behalf of a database that is paused; its logins wait."""
+        self._open_for = open_for
+
+    def leave_servers(self) -> None:
+        """Close the connections for auth_query that nobody needs at the moment."""
+        self._lookups.forget()
 
     def handle(self, event: Event) -> None:
         """AUTH_WANTED and AUTH_STALE."""
@@ -182,6 +195,8 @@ class AuthDesk:
 
     async def _find_out(self, question: _Question, work: Work) -> Answer:
         try:
+            if question.ask in _OF_POSTGRESQL:
+                await self._open_for(question.database)
             async with asyncio.timeout(self._context.answer_s):
                 return await work()
         except TimeoutError:
@@ -252,6 +267,10 @@ class AuthDesk:
         for key, question in list(self._open.items()):
             if question.user == user:
                 del self._open[key]
+
+
+async def _always_open(_: str) -> None:
+    """Nothing is paused."""
 
 
 def _for_strangers(question: _Question, answer: Answer) -> Answer:

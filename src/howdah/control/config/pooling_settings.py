@@ -6,11 +6,25 @@ from pydantic import AfterValidator, BeforeValidator
 
 from howdah.control.config.pin_rules import KINDS, Rules
 from howdah.control.config.table import Table, setting
-from howdah.control.config.units import Count, Kind, Percentage, Seconds, Size, Switch, Text, between, count, one_of
+from howdah.control.config.units import (
+    BadValueError,
+    Count,
+    Kind,
+    Percentage,
+    Seconds,
+    Size,
+    Switch,
+    Text,
+    between,
+    count,
+    one_of,
+    text,
+)
 
 POOL_MODES = ("transaction", "session", "statement")
 #: PgBouncer's way to write a query without a word in it, which is not the same as none.
 EMPTY_QUERY = "<empty>"
+LONGEST_NOTICE = 4096
 
 PoolMode = Annotated[
     Literal["transaction", "session", "statement"],
@@ -31,6 +45,17 @@ SequenceState = Annotated[
     BeforeValidator(one_of("learn", "pin", "ignore")),
     Kind("one of learn, pin, ignore"),
 ]
+
+
+def _notice(value: object) -> str:
+    """It is sent in one piece with everything else that is said after a login."""
+    given = text(value)
+    if len(given.encode()) > LONGEST_NOTICE:
+        raise BadValueError(f"must be at most {LONGEST_NOTICE:,} bytes long")
+    return given
+
+
+Notice = Annotated[str, BeforeValidator(_notice), Kind("string")]
 
 
 class PoolingSettings(Table):
@@ -150,6 +175,16 @@ class PoolingSettings(Table):
     autodb_idle_timeout: Seconds = setting(
         3600.0, "Forget a database that only the entry `*` stands for when nobody has used it for this long. 0: never."
     )
+    pool_idle_timeout: Seconds = setting(
+        0.0,
+        "Forget a pool, and give its memory back, when it has had neither clients nor servers for this long. 0: never.",
+    )
+    suspend_timeout: Seconds = setting(
+        10.0,
+        "How long `SUSPEND` waits for clients and servers that do not take what is on its way to them; then they are "
+        "disconnected. 0: no limit.",
+    )
+    login_notify_message: Notice = setting("", "Sent to each client as a notice when it has logged in. Empty: nothing.")
     server_connect_timeout: Seconds = setting(15.0, "How long connecting and logging in to PostgreSQL may take.")
     server_login_retry: Seconds = setting(
         15.0,

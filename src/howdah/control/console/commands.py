@@ -8,20 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from howdah.control.console import driver_words
+from howdah.control.console import driver_words, operations
 from howdah.control.console.action import Action, ConsoleError, SessionState, invalid
 from howdah.control.console.changing import reload, set_value
 from howdah.control.console.reading import select, show
 from howdah.control.console.statements import Statement
 from howdah.control.console.table import Facts
-
-#: PgBouncer's commands that are still to come, so that the refusal can say so.
-_TO_COME = frozenset(
-    (
-        *("DISABLE", "ENABLE", "KILL", "KILL_CLIENT", "PAUSE", "RECONNECT"),
-        *("RESUME", "SHUTDOWN", "SUSPEND", "WAIT_CLOSE"),
-    )
-)
+from howdah.control.operations import Operations
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +22,7 @@ class Commands:
     """Finds the action of a statement; one object serves all sessions."""
 
     facts: Facts
+    operations: Operations | None = None  # None: there is nothing to operate on
 
     def action(self, statement: Statement, state: SessionState, types: Sequence[int] = ()) -> Action:
         """`types`: OIDs that the client gives to its parameters."""
@@ -39,9 +33,9 @@ class Commands:
             raise ConsoleError("0A000", f"{verb} takes no parameters", "Write the value into the statement's text.")
         if (find := _VERBS.get(verb)) is not None:
             return find(self.facts, statement)
-        if verb in _TO_COME:
-            raise ConsoleError("0A000", f"command {verb} is not supported by this version of howdah", "See SHOW HELP.")
-        close = difflib.get_close_matches(verb, (*_LOOKING, *_VERBS), 1)
+        if verb in operations.COMMANDS and self.operations is not None:
+            return operations.action(self.operations, self.facts.may_change, statement)
+        close = difflib.get_close_matches(verb, (*_LOOKING, *_VERBS, *operations.COMMANDS), 1)
         raise invalid(statement, f"Did you mean {close[0]}?" if close else "")
 
 

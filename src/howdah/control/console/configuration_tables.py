@@ -7,7 +7,7 @@ from howdah.control.config import DatabaseSettings
 from howdah.control.console.columns import columns
 from howdah.control.console.table import CONSOLE_DATABASE, Facts, Row, Rows, Table
 from howdah.dataplane.plan import DatabasePlan
-from howdah.dataplane.rows import PoolRow
+from howdah.dataplane.rows import DatabaseState, PoolRow
 
 
 def _config(facts: Facts) -> Rows:
@@ -24,10 +24,12 @@ def _databases(facts: Facts) -> Rows:
         name = pool.database if pool.database in names else "*"
         servers[name] += _servers_of(pool)
         clients[name] += pool.cl_active + pool.cl_waiting
+    states = {state.name: state for state in facts.engine.states().databases}
     rows = [_console(facts)]
     for entry in entries:
         own = configured.get(entry.name, DatabaseSettings())
-        rows.append(_database(entry, own, servers[entry.name], clients[entry.name]))
+        state = states.get(entry.name, DatabaseState(entry.name, paused=False, disabled=False))
+        rows.append(_database(entry, own, servers[entry.name], clients[entry.name], state))
     return sorted(rows, key=lambda row: str(row[0]))
 
 
@@ -42,12 +44,13 @@ def _servers_of(pool: PoolRow) -> int:
     return pool.sv_active + pool.sv_being_canceled + pool.sv_idle + pool.sv_used + pool.sv_tested + pool.sv_login
 
 
-def _database(entry: DatabasePlan, own: DatabaseSettings, servers: int, clients: int) -> Row:
+def _database(entry: DatabasePlan, own: DatabaseSettings, servers: int, clients: int, state: DatabaseState) -> Row:
     return (
         *(entry.name, entry.host or None, entry.port, entry.dbname or entry.name, entry.force_user),
         *(entry.pool_size, entry.min_pool_size, entry.reserve_pool_size, entry.server_lifetime_us // 1_000_000),
         *(own.pool_mode, "round-robin" if len(entry.addresses) > 1 else None),
-        *(entry.max_db_connections, servers, entry.max_db_client_connections, clients, 0, 0),
+        *(entry.max_db_connections, servers, entry.max_db_client_connections, clients),
+        *(int(state.paused), int(state.disabled)),
     )
 
 

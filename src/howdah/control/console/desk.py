@@ -21,11 +21,17 @@ class Post(Protocol):
 
 
 class Desk:
-    def __init__(self, post: Post, commands: Commands, use: ConsoleUse) -> None:
+    """`on_cancel` is called when a client cancels the statement it waits for, before it is told so."""
+
+    def __init__(
+        self, post: Post, commands: Commands, use: ConsoleUse, on_cancel: Callable[[], None] = lambda: None
+    ) -> None:
         self._post = post
         self._commands = commands
         self._use = use
+        self._on_cancel = on_cancel
         self._sessions: dict[int, Session] = {}
+        self._waiting: dict[int, Future[Outcome]] = {}  # what a session's statement waits for
 
     def handle(self, event: Event) -> None:
         if event.kind == EventKind.CONSOLE_OPEN:
@@ -36,8 +42,16 @@ class Desk:
             self._use.programs[event.id] = application
         elif event.kind == EventKind.CONSOLE_DATA:
             self._answer(event.id, lambda session: session.receive(event.detail))
+        elif event.kind == EventKind.CONSOLE_CANCEL:
+            self._cancel(event.id)
         else:
             self._forget(event.id)
+
+    def _cancel(self, client: int) -> None:
+        waiting = self._waiting.get(client)
+        if waiting is not None:
+            self._on_cancel()
+            waiting.cancel()
 
     def _answer(self, client: int, ask: Callable[[Session], Answer]) -> None:
         session = self._sessions.get(client)
@@ -46,6 +60,8 @@ class Desk:
         before = session.statements
         answer = self._guarded(client, session, ask)
         self._use.statements += session.statements - before
+        if answer.waits_for is not None:
+            self._waiting[client] = answer.waits_for
         if answer.close:
             self._forget(client)
         if answer.data or answer.close:
@@ -54,14 +70,19 @@ class Desk:
             answer.waits_for.add_done_callback(partial(self._resume, client))
 
     def _resume(self, client: int, done: Future[Outcome]) -> None:
-        if not done.cancelled():  # else howdah stops
+        if self._waiting.get(client) is done:
+            del self._waiting[client]
+        if not done.cancelled():
             done.exception()  # seen to, even if the client has gone
-            self._answer(client, Session.resume)
+        self._answer(client, Session.resume)
 
     def _forget(self, client: int) -> None:
         self._sessions.pop(client, None)
         self._use.users.pop(client, None)
         self._use.programs.pop(client, None)
+        waiting = self._waiting.pop(client, None)
+        if waiting is not None:
+            waiting.cancel()  # nobody is left to hear of it; what it has begun goes on
 
     @staticmethod
     def _guarded(client: int, session: Session, ask: Callable[[Session], Answer]) -> Answer:

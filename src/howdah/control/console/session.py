@@ -267,6 +267,8 @@ class Session:
         outcome = action.perform(self._state)
         if isinstance(outcome, Future):
             yield outcome
+            if outcome.cancelled():
+                raise ConsoleError("57014", "canceling statement due to user request")
             outcome = outcome.result()
         if outcome.notice:
             out.append(messages.notice(outcome.notice, outcome.detail))

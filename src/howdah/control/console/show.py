@@ -70,8 +70,11 @@ def _lint(facts: Facts) -> Rows:
     return pin_tables.lint(facts.engine)
 
 
-def _state(_: Facts) -> Rows:
-    return [("active", "yes"), ("paused", "no"), ("suspended", "no")]
+def _state(facts: Facts) -> Rows:
+    states = facts.engine.states()
+    active = not states.paused and not states.suspended
+    rows = (("active", active), ("paused", states.paused), ("suspended", states.suspended))
+    return [(name, "yes" if is_so else "no") for name, is_so in rows]
 
 
 _POOLS = Table(

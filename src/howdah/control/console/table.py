@@ -11,7 +11,7 @@ from howdah.control.console.averages import Averages
 from howdah.control.console.columns import Cell, Column
 from howdah.control.reloaded import Reloaded
 from howdah.dataplane.plan import Plan
-from howdah.dataplane.rows import ClientRow, MemoryRow, PoolRow, ServerRow, StatsRow
+from howdah.dataplane.rows import ClientRow, MemoryRow, PoolRow, ServerRow, States, StatsRow
 
 Row = Sequence[Cell]
 Rows = Iterable[Row]
@@ -26,6 +26,7 @@ class Observed(pin_tables.Observed, Protocol):
     def servers(self) -> list[ServerRow]: ...
     def stats(self) -> list[StatsRow]: ...
     def memory(self) -> list[MemoryRow]: ...
+    def states(self) -> States: ...
 
 
 class Setting(NamedTuple):

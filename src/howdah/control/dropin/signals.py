@@ -12,18 +12,11 @@ What they bring about is said first and done then.
 
 import signal
 from collections.abc import Callable
-from enum import Enum
 from typing import Protocol
 
 from howdah.control.log import FilteringBoundLogger
-
-
-class WaitFor(Enum):
-    """What a shutdown waits for."""
-
-    CLIENTS = "all clients disconnect"
-    SERVERS = "all servers connections to be released"
-    NOBODY = ""
+from howdah.control.operations import NotPossible
+from howdah.control.shutdown import WaitFor
 
 
 class Operations(Protocol):
@@ -36,6 +29,11 @@ class Operations(Protocol):
     def shutdown(self, wait_for: WaitFor) -> None: ...
 
 
+#: What a shutdown waits for, in PgBouncer's words.
+_WAITED_FOR = {
+    WaitFor.CLIENTS: "all clients disconnect",
+    WaitFor.SERVERS: "all servers connections to be released",
+}
 _WAITS = {signal.SIGTERM: WaitFor.CLIENTS, signal.SIGINT: WaitFor.SERVERS}
 #: All that have a meaning.
 NUMBERS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
@@ -57,6 +55,12 @@ class Signals:
         self._log = log
 
     def came(self, number: signal.Signals) -> None:
+        try:
+            self._do(number)
+        except NotPossible as refusal:
+            self._log.warning(str(refusal))
+
+    def _do(self, number: signal.Signals) -> None:
         if number == signal.SIGHUP:
             self._log.info("got SIGHUP, re-reading config")
             self._reload()
@@ -83,5 +87,5 @@ class Signals:
             self._log.info(f"got {number.name} while shutting down, fast exit")
             wait_for = WaitFor.NOBODY
         else:
-            self._log.info(f"got {number.name}, shutting down, waiting for {wait_for.value}")
+            self._log.info(f"got {number.name}, shutting down, waiting for {_WAITED_FOR[wait_for]}")
         self._operations.shutdown(wait_for)

@@ -10,7 +10,17 @@ from howdah.control.console.commands import Commands
 from howdah.control.console.show import ConsoleUse, Facts, Setting
 from howdah.control.reloaded import Reloaded
 from howdah.dataplane.plan import Address, DatabasePlan, Plan, PoolMode, Settings
-from howdah.dataplane.rows import ClientRow, LintRow, MemoryRow, PinReasonRow, PinRow, PoolRow, ServerRow, StatsRow
+from howdah.dataplane.rows import (
+    ClientRow,
+    LintRow,
+    MemoryRow,
+    PinReasonRow,
+    PinRow,
+    PoolRow,
+    ServerRow,
+    States,
+    StatsRow,
+)
 
 SETTINGS = Settings(
     max_client_conn=100, max_user_connections=0, max_packet_size=1 << 20,
@@ -84,6 +94,9 @@ class EngineStub:
 
     def lint(self) -> list[LintRow]:
         return self.lint_rows
+
+    def states(self) -> States:
+        return States(paused=False, suspended=False, databases=())
 
     def console_send(self, client: int, data: bytes, close: bool) -> None:
         self.sent.append((client, data, close))

@@ -87,7 +87,6 @@ def test_an_error_ends_the_query_and_not_the_session(console: Console) -> None:
         ("SHOW", "08P01", "invalid command 'SHOW', use SHOW HELP;"),
         ("SHOW POOLS please", "08P01", "invalid command 'SHOW POOLS please', use SHOW HELP;"),
         ("'POOLS'", "08P01", "invalid command 'POOLS', use SHOW HELP;"),
-        ("PAUSE app", "0A000", "command PAUSE is not supported by this version of howdah"),
         ("RELOAD x", "08P01", "invalid command 'RELOAD x', use SHOW HELP;"),
         ("SET default_pool_size", "08P01", "invalid command 'SET default_pool_size', use SHOW HELP;"),
         (

@@ -5,8 +5,9 @@ from io import StringIO
 
 import pytest
 
-from howdah.control.dropin.signals import NUMBERS, Signals, WaitFor
+from howdah.control.dropin.signals import NUMBERS, Signals
 from howdah.control.log import configure, logger
+from howdah.control.shutdown import WaitFor
 
 
 class Pooler:

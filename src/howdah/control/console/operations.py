@@ -1,0 +1,110 @@
+"""The console's commands that do something: PgBouncer's PAUSE and its like, in its words and with its SQLSTATE."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, NamedTuple
+
+from howdah.control.console.action import Action, ConsoleError, Outcome, SessionState
+from howdah.control.console.statements import Statement
+from howdah.control.operations import NotPossible, Operations
+from howdah.control.shutdown import WaitFor
+
+_SQLSTATE = "08P01"
+_MODES = {"": WaitFor.NOBODY, "WAIT_FOR_SERVERS": WaitFor.SERVERS, "WAIT_FOR_CLIENTS": WaitFor.CLIENTS}
+#: May this user, who has come over the Unix socket or not, do more than look?
+Rights = Callable[[str, bool], bool]
+
+
+class _Command(NamedTuple):
+    about: str  # for SHOW HELP and the documentation
+    begin: Callable[[Operations, str | None], None]
+    wait: Callable[[Operations, str | None], Coroutine[Any, Any, None]] | None = None  # until it has come to its end
+    takes: str = "[db]"  # "": nothing
+
+
+def _with_database(
+    do: Callable[[Operations, str], None],
+) -> Callable[[Operations, str | None], None]:
+    def begin(operations: Operations, database: str | None) -> None:
+        if database is None:
+            raise NotPossible("a database is required")
+        do(operations, database)
+
+    return begin
+
+
+def _kill_client(operations: Operations, client: str | None) -> None:
+    if client is None or not client.isascii() or not client.isdigit() or len(client) > 19:
+        raise NotPossible("invalid client pointer supplied")
+    operations.kill_client(int(client))
+
+
+COMMANDS: dict[str, _Command] = {
+    "PAUSE": _Command("wait for servers to be released, and close them", Operations.pause, Operations.paused),
+    "RESUME": _Command("undo PAUSE, KILL or SUSPEND", Operations.resume),
+    "DISABLE": _Command("refuse new clients", _with_database(Operations.disable), takes="db"),
+    "ENABLE": _Command("let them in again", _with_database(Operations.enable), takes="db"),
+    "RECONNECT": _Command("close each server when it is released, and open new ones", Operations.reconnect),
+    "WAIT_CLOSE": _Command("wait until that has been done", Operations.may_wait_close, Operations.reconnected),
+    "KILL": _Command("disconnect all clients and servers at once, and pause", Operations.kill),
+    "KILL_CLIENT": _Command("disconnect the client with this id", _kill_client, takes="id"),
+    "SUSPEND": _Command(
+        "send on what has been read, and read no more",
+        lambda operations, _: operations.suspend(),
+        lambda operations, _: operations.suspended(),
+        takes="",
+    ),
+    "SHUTDOWN": _Command(
+        "end at once, or when it has waited for servers or clients",
+        lambda operations, mode: operations.shutdown(_MODES[(mode or "").upper()]),
+        takes="[WAIT_FOR_SERVERS|WAIT_FOR_CLIENTS]",
+    ),
+}
+
+
+def action(operations: Operations, may_change: Rights, statement: Statement) -> Action:
+    """Of a statement whose first word is one of COMMANDS."""
+    name = statement[0].text.upper()
+    argument = _argument(name, statement)
+    return Action(partial(_perform, operations, may_change, name, argument))
+
+
+def _argument(name: str, statement: Statement) -> str | None:
+    """The word behind the command."""
+    fits = len(statement) <= (2 if COMMANDS[name].takes else 1)
+    if fits and len(statement) == 2:
+        fits = statement[1].kind in ("word", "name")
+    if fits and name == "SHUTDOWN":
+        fits = len(statement) == 1 or statement[1].text.upper() in _MODES
+    if not fits:
+        text = " ".join(token.text for token in statement)
+        raise ConsoleError(
+            _SQLSTATE, f"invalid command '{text}', use SHOW HELP;", f"It is {name} {COMMANDS[name].takes}".rstrip()
+        )
+    return statement[1].text if len(statement) == 2 else None
+
+
+def _perform(
+    operations: Operations, may_change: Rights, name: str, argument: str | None, state: SessionState
+) -> Outcome | asyncio.Future[Outcome]:
+    if not may_change(state.user, state.over_unix_socket):
+        raise ConsoleError(_SQLSTATE, "admin access needed", f"{name} is for users named in admin_users.")
+    command = COMMANDS[name]
+    try:
+        command.begin(operations, argument)
+    except NotPossible as failure:
+        raise ConsoleError(_SQLSTATE, str(failure)) from None
+    if name == "SHUTDOWN" and argument is None:
+        return asyncio.get_running_loop().create_future()  # the answer is the end of the connection
+    if command.wait is None:
+        return Outcome(name)
+    return asyncio.ensure_future(_wait(name, command.wait(operations, argument)))
+
+
+async def _wait(name: str, done: Coroutine[Any, Any, None]) -> Outcome:
+    try:
+        await done
+    except NotPossible as failure:
+        raise ConsoleError("57014", str(failure)) from None
+    return Outcome(name)

@@ -11,4 +11,13 @@ COMPARED: tuple[tuple[str, str, str], ...] = (
         "Refuses what only a restart can change, where PgBouncer says yes and changes nothing, and says what is wrong.",
     ),
     ("RELOAD", "extended", "Tells what has changed, and refuses a configuration with faults whole."),
+    ("PAUSE [db]", "same", "Answers when PostgreSQL has closed its side of the last connection."),
+    ("RESUME [db]", "same", "Undoes PAUSE, KILL and SUSPEND."),
+    ("RECONNECT [db]", "same", "Servers make way for new ones when they are released."),
+    ("WAIT_CLOSE [db]", "same", "Answers when PostgreSQL has closed its side of those."),
+    ("KILL [db]", "extended", "Without a database, all of them. What servers run is cancelled and rolled back."),
+    ("KILL_CLIENT id", "same", "The id of SHOW CLIENTS."),
+    ("DISABLE db, ENABLE db", "same", "New clients are refused, or let in again."),
+    ("SUSPEND", "same", "Ends by RESUME, or when the last admin has left."),
+    ("SHUTDOWN", "same", "At once; with WAIT_FOR_SERVERS or WAIT_FOR_CLIENTS when these are over."),
 )

@@ -88,6 +88,13 @@ def _dns_hosts(facts: Facts) -> Rows:
         yield name, ttl, ",".join(addresses)
 
 
+def _peers(facts: Facts) -> Iterator[Row]:
+    config = facts.config()
+    for name, peer in sorted(config.peers.items(), key=lambda item: int(item[0])):
+        size = config.settings.default_pool_size if peer.pool_size is None else peer.pool_size
+        yield int(name), ", ".join(peer.host) or None, peer.port, size
+
+
 def _nothing(_: Facts) -> Iterator[Row]:
     return iter(())
 
@@ -120,7 +127,7 @@ TABLES = (
         ),
         _users,
     ),
-    Table("PEERS", "each entry of [peers]", columns("peer_id i, host t, port i, pool_size i"), _nothing),
+    Table("PEERS", "each entry of [peers]", columns("peer_id i, host t, port i, pool_size i"), _peers),
     Table(
         "PEER_POOLS",
         "cancel requests on their way to other processes",

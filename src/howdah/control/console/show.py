@@ -38,7 +38,7 @@ def _lists(facts: Facts) -> Rows:
     return [
         ("databases", len(plan.databases) + 1),
         ("users", sum(1 for _ in TABLES_BY_NAME["users"].rows(facts))),
-        ("peers", 0),
+        ("peers", len(facts.config().peers)),
         ("pools", len(pools) + 1),
         ("peer_pools", 0),
         ("free_clients", clients.free),

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from howdah.control.config import Config, UserSettings
+from howdah.control.config.network_settings import PeerSettings
 from howdah.control.console.averages import Averages
 from howdah.control.console.columns import BYTEA, INT4, INT8, NUMERIC, TEXT, columns
-from howdah.control.console.show import TABLES, Table
+from howdah.control.console.show import TABLES, TABLES_BY_NAME, Table
 from howdah.dataplane.plan import Plan
 from howdah.dataplane.rows import StatsRow
 from tests.unit.control.console.engine_stub import CLIENT, DATABASE, POOL, SERVER, SETTINGS, STATS, EngineStub, facts
@@ -244,6 +245,14 @@ def test_users_are_all_that_are_known() -> None:
     assert set(rows) == {"alice", "eve", "pgbouncer"}
     assert rows["alice"][1:4] == ("3", None, "session")
     assert rows["alice"][5:] == (6, 0, 6)  # five in its pool and one on the console
+
+
+def test_peers_are_shown_by_their_numbers() -> None:
+    peers = {"10": PeerSettings(host=("10.0.0.2",), pool_size=3), "2": PeerSettings(host=("/run/howdah",), port=6433)}
+    config = Config(peers=peers)
+    shown = facts(config=config)
+    assert list(TABLES_BY_NAME["peers"].rows(shown)) == [(2, "/run/howdah", 6433, 20), (10, "10.0.0.2", 6432, 3)]
+    assert ("peers", 2) in list(TABLES_BY_NAME["lists"].rows(shown))
 
 
 def test_memory_is_summed_up() -> None:

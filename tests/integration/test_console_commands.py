@@ -25,7 +25,7 @@ def test_show_prints_a_table_with_numbers_at_the_right(howdah: Pooler) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert head.split()[:3] == ["database", "user", "cl_active"]
     assert set(rule) == {"-", " "}
-    (app,) = [row for row in rows if row.startswith("app ")]
+    (app,) = [row for row in rows if row.split()[:2] == ["app", "alice"]]
     end = head.index("cl_active") + len("cl_active")
     assert app[end - 1] == "0"
 

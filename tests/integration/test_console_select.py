@@ -18,7 +18,10 @@ def _console(pooler: Pooler, user: str = "boss", **options: Any) -> psycopg.Conn
 @pytest.mark.parametrize("binary", [False, True])
 def test_psycopg_binds_values_and_gets_numbers(howdah: Pooler, binary: bool) -> None:
     howdah.value("SELECT 1")
-    sql = "SELECT database, sv_idle, count(*) AS pools FROM pools WHERE database = %s AND sv_idle >= %s GROUP BY 1, 2"
+    sql = (
+        "SELECT database, sv_idle, count(*) AS pools FROM pools "
+        "WHERE database = %s AND sv_idle >= %s AND user = 'alice' GROUP BY 1, 2"
+    )
     with _console(howdah, prepare_threshold=1) as console:
         for _ in range(3):
             cursor = console.cursor(row_factory=dict_row, binary=binary)

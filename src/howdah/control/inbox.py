@@ -77,7 +77,7 @@ class Inbox:
     def _hand_on(self, event: Event, now: float) -> None:
         if event.kind in _CONSOLE:
             self._desk.handle(event)
-            if event.kind != EventKind.CONSOLE_DATA:
+            if event.kind in (EventKind.CONSOLE_OPEN, EventKind.CONSOLE_CLOSED):
                 self._journal.write(event, now)
         elif event.kind in _LOGINS:
             self._logins.handle(event)

@@ -60,6 +60,11 @@ class Listeners:
         return [sock.fileno() for group in self.proxied for sock in group]
 
     @property
+    def lent_fds(self) -> list[int]:
+        """Those that systemd handed us."""
+        return [sock.fileno() for sock in self.handed]
+
+    @property
     def tcp_addresses(self) -> list[tuple[str, int]]:
         """Host and port of each TCP listener, as bound."""
         handed = [sock.getsockname()[:2] for sock in self.handed if sock.family != socket.AF_UNIX]

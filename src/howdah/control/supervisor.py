@@ -199,7 +199,7 @@ class _Supervisor:
             intake = await self._take_in()  # what that user may not read would fail at the first reload
         self._publisher = Publisher(self._config, intake, self._log)
         plan = await self._publisher.first_plan()
-        engine = self._engine = Engine(listeners.by_worker, listeners.proxied_fds)
+        engine = self._engine = Engine(listeners.by_worker, listeners.proxied_fds, listeners.lent_fds)
         logins = self._logins = AuthDesk(engine, self._log)
         self._tell_logins()
         stack.push_async_callback(logins.close)

@@ -60,7 +60,7 @@ cdef void conn_init(Conn *conn, int fd, uint8_t kind) noexcept nogil:
     conn.error = 0
     conn.interest = 0
     conn.patient = False
-    conn.proxied = False
+    conn.proxied = conn.lent = False
     conn.tls = NULL
     conn.out.head = conn.out.tail = NULL
     conn.out.size = 0

@@ -50,10 +50,12 @@ class Engine:
 
     `listeners[i]` are the listening socket fds of worker i (non-blocking; a fd given to several workers is
     accepted from by whichever is free).  The engine does not close them.  Connections of the fds in `proxied` begin
-    with a PROXY header.
+    with a PROXY header; those in `lent` are left open to the next process when nobody is to come any more.
     """
 
-    def __init__(self, listeners: Sequence[Sequence[int]], proxied: Sequence[int] = ()) -> None: ...
+    def __init__(
+        self, listeners: Sequence[Sequence[int]], proxied: Sequence[int] = (), lent: Sequence[int] = ()
+    ) -> None: ...
     def start(self, plan: Plan) -> None:
         """Start the workers; they accept from now on."""
 

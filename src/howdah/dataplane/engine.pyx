@@ -287,7 +287,7 @@ cdef class Engine:
     cdef object looking  # a lock: one snapshot at a time
     cdef bint stopped
 
-    def __cinit__(self, listeners, proxied=()):
+    def __cinit__(self, listeners, proxied=(), lent=()):
         cdef Worker *w
         cdef uint64_t seed = 0
         cdef unsigned long long nonce = 0
@@ -329,6 +329,7 @@ cdef class Engine:
             for k, fd in enumerate(fds):
                 conn_init(&w.listeners[k], fd, CONN_LISTENER)
                 w.listeners[k].proxied = fd in proxied
+                w.listeners[k].lent = fd in lent
 
     def __dealloc__(self):
         if self.shared == NULL:

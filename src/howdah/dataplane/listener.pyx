@@ -104,9 +104,9 @@ cdef bint is_local(const Conn *listening) noexcept nogil:
 
 
 cdef void watch_listeners(Worker *w, bint on) noexcept nogil:
-    """While nobody is to come any more, `on` is for those over Unix sockets alone: for the console."""
+    """While nobody is to come any more, `on` is for those over our own Unix sockets alone: for the console."""
     for i in range(w.listener_count):
-        if on and (not w.closed or is_local(&w.listeners[i])):
+        if on and (not w.closed or (is_local(&w.listeners[i]) and not w.listeners[i].lent)):
             conn_watch(w.login_fd, &w.listeners[i], EPOLLIN | EPOLLEXCLUSIVE)
         else:
             conn_unwatch(w.login_fd, &w.listeners[i])

@@ -772,7 +772,7 @@ cdef void close_doors(Worker *w) noexcept nogil:
     Who has connected already is in time; with the port closed right behind, as few as can be are lost in between.
     """
     for i in range(w.listener_count):
-        if w.closed or is_local(&w.listeners[i]):
+        if w.closed or w.listeners[i].lent or is_local(&w.listeners[i]):
             continue
         while accept_clients(w, &w.listeners[i]):
             pass

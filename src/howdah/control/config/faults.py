@@ -9,7 +9,6 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from howdah.control.config.locate import KeyPath
-from howdah.control.config.pgbouncer import NOT_HERE
 from howdah.control.config.schema import DatabaseSettings, GlobalSettings, PeerSettings, Tables, UserSettings
 
 _TABLES: Mapping[str, type[BaseModel]] = {
@@ -77,8 +76,6 @@ def _unknown(key: KeyPath, value: Any, heads: Mapping[str, str]) -> tuple[str, s
     if len(key) == 1:
         return _unknown_table(name, value)
     table = str(key[0])
-    if name in NOT_HERE[table]:
-        return "this setting of PgBouncer is not in this version of howdah", "remove it"
     fields = _TABLES[table].model_fields
     if _ALSO_KNOWN_AS.get(name) in fields:
         return "unknown setting", f"did you mean {_ALSO_KNOWN_AS[name]}?"

@@ -1,16 +1,6 @@
-"""PgBouncer's settings that this version does not have, or cannot give an effect: for a straight answer to its users.
-
-An entry leaves this list when the schema gets the setting; a test holds the two apart.
-"""
+"""PgBouncer's settings that cannot have an effect here: for a straight answer to its users."""
 
 from collections.abc import Mapping
-
-NOT_HERE: Mapping[str, frozenset[str]] = {
-    "howdah": frozenset(),
-    "databases": frozenset(),
-    "users": frozenset(),
-    "peers": frozenset(),
-}
 
 #: Why, in words that go on behind "this setting has no effect: ".
 WITHOUT_EFFECT: Mapping[str, str] = {

@@ -167,7 +167,7 @@ def test_a_file_with_a_byte_order_mark_and_crlf_is_read() -> None:
         ("unix_socket_mode = 770", 'unix_socket_mode: must be octal digits in quotes, such as "0770"'),
         ('unix_socket_mode = "0778"', "unix_socket_mode: must be octal"),
         ('unix_socket_mode = "1777"', "unix_socket_mode: '1777' has more than permission bits"),
-        ("resolv_conf = 5", "resolv_conf: this setting of PgBouncer is not in this version of howdah; remove it"),
+        ("resolv_conf = 5", "resolv_conf: must be a string, in quotes"),
         ("dbname = 'x'", "dbname: unknown setting in [howdah]; it belongs into [databases.NAME]"),
         ("port = 5432", "port: unknown setting; did you mean listen_port?"),
         ("max_connections = 5", "max_connections: unknown setting; did you mean max_client_conn?"),

@@ -11,7 +11,6 @@ from pydantic import BaseModel
 from howdah.control.config.draft import Draft
 from howdah.control.config.errors import ConfigError
 from howdah.control.config.load import Request, read
-from howdah.control.config.pgbouncer import NOT_HERE
 from howdah.control.config.schema import DatabaseSettings, GlobalSettings, Reload, UserSettings, usable_workers
 from tools import generate_docs
 
@@ -29,11 +28,6 @@ def test_every_setting_says_what_it_is(table: str, name: str) -> None:
     assert field.description.endswith(".")
     assert generate_docs.extra(field, "reload") in set(Reload)
     assert generate_docs.default_of(field) or generate_docs.extra(field, "shown")
-
-
-@pytest.mark.parametrize("table", MODELS)
-def test_no_setting_is_both_here_and_not_here(table: str) -> None:
-    assert not NOT_HERE[table] & set(MODELS[table].model_fields)
 
 
 def test_every_heading_stands_before_a_setting() -> None:

@@ -17,7 +17,7 @@ from howdah.control.config.ini.connection_string import ConnectionStringError, p
 from howdah.control.config.ini.statements import Reader, Statement
 from howdah.control.config.ini.values import integer, read_value
 from howdah.control.config.locate import KeyPath
-from howdah.control.config.pgbouncer import NOT_HERE, WITHOUT_EFFECT
+from howdah.control.config.pgbouncer import WITHOUT_EFFECT
 from howdah.control.config.schema import DatabaseSettings, GlobalSettings, PeerSettings, UserSettings
 from howdah.control.config.toml import kind_of
 from howdah.control.config.units import FILE, Kind
@@ -90,9 +90,6 @@ class _Tables:
             self._complain(header, "", f"unknown section [{header.section}]", f"sections are {known}")
 
     def _set(self, statement: Statement, key: str) -> None:
-        if key in NOT_HERE["howdah"]:
-            self._note(statement, key, "this setting of PgBouncer has no effect in this version of howdah")
-            return
         if key in WITHOUT_EFFECT:
             self._note(statement, key, f"this setting has no effect: {WITHOUT_EFFECT[key]}")
         self._put(statement, self.draft.tables["howdah"], GlobalSettings, key, statement.value)

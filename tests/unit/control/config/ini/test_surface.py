@@ -6,7 +6,6 @@ import pytest
 
 from howdah.control.config.ini.connection_string import pairs
 from howdah.control.config.load import Request, read
-from howdah.control.config.pgbouncer import NOT_HERE
 from howdah.control.config.schema import GlobalSettings
 
 GENERAL = """
@@ -42,7 +41,7 @@ PEER = "host=/tmp port=1 pool_size=1"
 
 def test_all_general_settings_are_known() -> None:
     assert len(GENERAL) == 101
-    assert set(GENERAL) - set(GlobalSettings.model_fields) - NOT_HERE["howdah"] == set()
+    assert set(GENERAL) - set(GlobalSettings.model_fields) == set()
 
 
 def names(connection_string: str) -> set[str]:

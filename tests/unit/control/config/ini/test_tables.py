@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from howdah.control.config import Config, ConfigError
 from howdah.control.config.load import Request, read
-from howdah.control.config.pgbouncer import NOT_HERE, WITHOUT_EFFECT
+from howdah.control.config.pgbouncer import WITHOUT_EFFECT
 from howdah.control.config.schema import DatabaseSettings, PeerSettings, UserSettings
 
 HEAD = "[pgbouncer]\nauth_type = trust\n"
@@ -165,7 +165,7 @@ def test_advice_is_for_this_kind_of_file() -> None:
     assert fault.endswith("unknown setting; did you mean default_pool_size?")
 
 
-@pytest.mark.parametrize("name", sorted(NOT_HERE["howdah"] | set(WITHOUT_EFFECT)))
+@pytest.mark.parametrize("name", sorted(WITHOUT_EFFECT))
 def test_what_has_no_effect_is_taken_with_a_note(name: str) -> None:
     config = load(f"{HEAD}{name} = 1\n")
     assert any(note.startswith(f"pgbouncer.ini:3: warning: {name}: this setting") for note in notes(config))

@@ -7,14 +7,16 @@ from `FAMILIES`.
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 import howdah
-from howdah.dataplane.engine import Totals
 from howdah.dataplane.rows import BOUNDS_US, DurationsRow, PinReasonRow, PoolRow, StatsRow
 from howdah.reasons import BY_CODE
+
+if TYPE_CHECKING:  # the pages are written from here where nothing is compiled, too
+    from howdah.dataplane.engine import Totals
 
 US = 1e-6
 _CLIENT_STATES = {"active": "cl_active", "waiting": "cl_waiting", "active_cancel_req": "cl_active_cancel_req",
@@ -30,7 +32,7 @@ POOL_LABELS = ("database", "user")
 class Observed(Protocol):
     """The part of the engine that metrics read."""
 
-    def totals(self) -> Totals: ...
+    def totals(self) -> "Totals": ...
     def pools(self) -> list[PoolRow]: ...
     def stats(self) -> list[StatsRow]: ...
     def pin_reasons(self) -> list[PinReasonRow]: ...
@@ -41,7 +43,7 @@ class Observed(Protocol):
 class Sample(NamedTuple):
     """What one scrape is made from."""
 
-    totals: Totals
+    totals: "Totals"
     pools: Sequence[PoolRow]
     stats: Sequence[StatsRow]
     pin_reasons: Sequence[PinReasonRow]

@@ -187,6 +187,16 @@ def test_the_user_is_taken_on_with_its_groups_by_all_threads(drop_in: DropIn) ->
 
 @pytest.mark.root
 @needs_root
+def test_what_is_loaded_late_is_loaded_as_root(drop_in: DropIn) -> None:
+    """SELECT on the console brings SQLite in, which that user may not be able to read."""
+    drop_in.run()
+    with drop_in.connect(dbname="pgbouncer", user="boss") as console:
+        assert console.execute("SELECT count(*) FROM pools").fetchone() is not None
+    assert "Traceback" not in drop_in.log_text
+
+
+@pytest.mark.root
+@needs_root
 def test_a_switch_names_the_user_too(drop_in: DropIn) -> None:
     user = str(drop_in.settings.pop("user"))
     drop_in.switches = ("--user", user)

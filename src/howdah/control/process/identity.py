@@ -1,10 +1,15 @@
 """Which user of the operating system to be: found before the start, become when all that needs root is done."""
 
+import contextlib
+import importlib
 import os
 import pwd
 from dataclasses import dataclass
 
 from howdah.control.config.errors import StartError
+
+#: Loaded when they are first needed, by which time the user may not be able to read where Python is installed.
+_NEEDED_LATER = ("howdah.control.console.query", "howdah.control.metrics.site", "ldap")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +22,9 @@ class Identity:
 
     def become(self) -> None:
         """For good: its groups, then its group, then itself; all threads change with the one that calls."""
+        for module in _NEEDED_LATER:
+            with contextlib.suppress(ImportError):  # one that is not installed
+                importlib.import_module(module)
         try:
             os.initgroups(self.name, self.gid)
             os.setgid(self.gid)

@@ -1,7 +1,6 @@
 """Access rules of an HBA file: PostgreSQL and howdah read the same lines and must decide the same."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -193,7 +192,9 @@ def test_a_typo_in_the_ident_file(guarded: GuardedPooler) -> None:
 def test_a_map_that_is_not_there_lets_nobody_in(guarded: GuardedPooler) -> None:
     guarded.use_hba("local app all peer map=nowhere\n", ident="")
     guarded.start()
-    wait_until(lambda: not guarded.is_running or Path(guarded.socket_path).exists(), "the pooler to start or refuse")
+    wait_until(
+        lambda: not guarded.is_running or guarded.log_contains("howdah is ready"), "the pooler to start or refuse"
+    )
     if guarded.is_running:
         with Client(guarded.socket_path) as client:
             assert refused(client, user="alice", database="app").sqlstate == "28000"

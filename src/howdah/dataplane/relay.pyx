@@ -180,8 +180,8 @@ cdef void relay_client(Worker *w, Client *client, unsigned int events) noexcept 
     if (client.state == CLIENT_WAITING or client.state == CLIENT_LOGIN_WAITING or client.state == CLIENT_LOGIN_ACTIVE
             or client.conn.interest & EPOLLIN == 0 or paused(client)):
         # Nothing is read now; all there is to know is whether the client is still there.
-        if ((client.state == CLIENT_WAITING or paused(client)) and not events & (EPOLLHUP | EPOLLERR)
-                and ends_in_goodbye(client)):
+        if (client.state != CLIENT_LOGIN_WAITING and client.state != CLIENT_LOGIN_ACTIVE
+                and not events & (EPOLLHUP | EPOLLERR) and ends_in_goodbye(client)):
             client.goodbye = True
             client.query_us = w.now_us
             client_watch_deadline(client)

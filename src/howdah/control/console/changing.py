@@ -38,7 +38,7 @@ def _is(token: Token, *words: str) -> bool:
 
 
 def _change(facts: Facts, name: str, value: str, state: SessionState) -> asyncio.Future[Outcome]:
-    require_admin(facts, state, "SET")
+    require_admin(facts.may_change, state, "SET")
 
     async def change() -> Outcome:
         # Shielded: what has begun is done, whether or not the client waits for it.
@@ -70,7 +70,7 @@ def reload(facts: Facts, statement: Statement) -> Action:
         return Outcome("RELOAD", notice=notice, detail="\n".join(reloaded.changes))
 
     def begin(state: SessionState) -> asyncio.Future[Outcome]:
-        require_admin(facts, state, "RELOAD")
+        require_admin(facts.may_change, state, "RELOAD")
         return asyncio.ensure_future(wait())
 
     return Action(begin)

@@ -1,7 +1,9 @@
 """Columns of console results: their types, and values as text or binary."""
 
 import struct
+import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 #: What a cell may hold; None is NULL.
@@ -98,3 +100,14 @@ def encode(column: Column, value: str | float | bytes, binary: bool) -> bytes:
         # A count past int4 (2,147,483,647) must not break the message: PgBouncer's type cannot say more.
         value = INT4_MAX if value > 0 else -INT4_MAX - 1
     return column.type.binary(value) if binary else column.type.text(value).encode()
+
+
+def timestamp(at_us: int) -> str | None:
+    """A time as PgBouncer writes it; NULL for one that has not come."""
+    return _second(at_us // 1_000_000) if at_us else None
+
+
+@lru_cache(maxsize=4096)
+def _second(at: int) -> str:
+    """Kept: thousands of clients connect in the same few seconds, and a time zone's rules take long to ask."""
+    return time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(at))

@@ -1,11 +1,9 @@
 """The tables of SHOW about connections: clients and servers, in the columns that PgBouncer has for both."""
 
-import time
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import TypeVar
 
-from howdah.control.console.columns import Cell, columns
+from howdah.control.console.columns import Cell, columns, timestamp
 from howdah.control.console.table import CONSOLE_DATABASE, Facts, Row, Rows, Table
 from howdah.dataplane.rows import ClientRow, ServerRow
 
@@ -25,17 +23,6 @@ _FDS = (
 _AT_REST = frozenset(("idle", "used", "listening"))
 T = TypeVar("T", ClientRow, ServerRow)
 Pair = tuple[tuple[Cell, ...], tuple[Cell, ...]]  # what PgBouncer shows of a connection, and what only howdah does
-
-
-def _time(at_us: int) -> str | None:
-    """As PgBouncer writes it; NULL for a time that has not come."""
-    return _second(at_us // 1_000_000) if at_us else None
-
-
-@lru_cache(maxsize=4096)
-def _second(at: int) -> str:
-    """Kept: thousands of clients connect in the same few seconds, and a time zone's rules take long to ask."""
-    return time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(at))
 
 
 def _pointer(number: int) -> str:
@@ -63,7 +50,7 @@ def _client(facts: Facts, client: ClientRow) -> Pair:
     address, port = place(client.address, client.port)
     local, local_port = place(client.local_address, client.local_port)
     program = client.application_name or facts.use.programs.get(client.id, "")
-    connected, asked = _time(client.connect_at_us), _time(client.request_at_us)
+    connected, asked = timestamp(client.connect_at_us), timestamp(client.request_at_us)
     shown = (
         "C", user, database, client.replication, state, address, port, local, local_port, connected, asked,
         wait, wait_us, 0, f"0x{client.id:x}", _pointer(client.link), 0, client.tls, program,
@@ -76,7 +63,7 @@ def _server(server: ServerRow) -> Pair:
     shown = (
         *("S", server.user, server.database, server.replication, server.state),
         *(*place(server.address, server.port), *place(server.local_address, server.local_port)),
-        *(_time(server.connect_at_us), _time(server.request_at_us), 0, 0, int(server.close_needed)),
+        *(timestamp(server.connect_at_us), timestamp(server.request_at_us), 0, 0, int(server.close_needed)),
         *(_pointer(server.id), _pointer(server.link), server.remote_pid, server.tls, server.application_name),
         *(server.prepared_statements, server.id),
     )

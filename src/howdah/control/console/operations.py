@@ -5,19 +5,17 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, NamedTuple
 
-from howdah.control.console.action import Action, ConsoleError, Outcome, SessionState
+from howdah.control.console.action import Action, ConsoleError, Outcome, SessionState, invalid
+from howdah.control.console.reading import require_admin
 from howdah.control.console.statements import Statement
+from howdah.control.console.table import Rights
 from howdah.control.operations import NotPossible, Operations
 from howdah.control.shutdown import WaitFor
 
-_SQLSTATE = "08P01"
 _MODES = {"": WaitFor.NOBODY, "WAIT_FOR_SERVERS": WaitFor.SERVERS, "WAIT_FOR_CLIENTS": WaitFor.CLIENTS}
-#: May this user, who has come over the Unix socket or not, do more than look?
-Rights = Callable[[str, bool], bool]
 
 
 class _Command(NamedTuple):
-    about: str  # for SHOW HELP and the documentation
     begin: Callable[[Operations, str | None], None]
     wait: Callable[[Operations, str | None], Coroutine[Any, Any, None]] | None = None  # until it has come to its end
     takes: str = "[db]"  # "": nothing
@@ -41,22 +39,18 @@ def _kill_client(operations: Operations, client: str | None) -> None:
 
 
 COMMANDS: dict[str, _Command] = {
-    "PAUSE": _Command("wait for servers to be released, and close them", Operations.pause, Operations.paused),
-    "RESUME": _Command("undo PAUSE, KILL or SUSPEND", Operations.resume),
-    "DISABLE": _Command("refuse new clients", _with_database(Operations.disable), takes="db"),
-    "ENABLE": _Command("let them in again", _with_database(Operations.enable), takes="db"),
-    "RECONNECT": _Command("close each server when it is released, and open new ones", Operations.reconnect),
-    "WAIT_CLOSE": _Command("wait until that has been done", Operations.may_wait_close, Operations.reconnected),
-    "KILL": _Command("disconnect all clients and servers at once, and pause", Operations.kill),
-    "KILL_CLIENT": _Command("disconnect the client with this id", _kill_client, takes="id"),
+    "PAUSE": _Command(Operations.pause, Operations.paused),
+    "RESUME": _Command(Operations.resume),
+    "DISABLE": _Command(_with_database(Operations.disable), takes="db"),
+    "ENABLE": _Command(_with_database(Operations.enable), takes="db"),
+    "RECONNECT": _Command(Operations.reconnect),
+    "WAIT_CLOSE": _Command(Operations.may_wait_close, Operations.reconnected),
+    "KILL": _Command(Operations.kill),
+    "KILL_CLIENT": _Command(_kill_client, takes="id"),
     "SUSPEND": _Command(
-        "send on what has been read, and read no more",
-        lambda operations, _: operations.suspend(),
-        lambda operations, _: operations.suspended(),
-        takes="",
+        lambda operations, _: operations.suspend(), lambda operations, _: operations.suspended(), takes=""
     ),
     "SHUTDOWN": _Command(
-        "end at once, or when it has waited for servers or clients",
         lambda operations, mode: operations.shutdown(_MODES[(mode or "").upper()]),
         takes="[WAIT_FOR_SERVERS|WAIT_FOR_CLIENTS]",
     ),
@@ -78,23 +72,19 @@ def _argument(name: str, statement: Statement) -> str | None:
     if fits and name == "SHUTDOWN":
         fits = len(statement) == 1 or statement[1].text.upper() in _MODES
     if not fits:
-        text = " ".join(token.text for token in statement)
-        raise ConsoleError(
-            _SQLSTATE, f"invalid command '{text}', use SHOW HELP;", f"It is {name} {COMMANDS[name].takes}".rstrip()
-        )
+        raise invalid(statement, f"It is {name} {COMMANDS[name].takes}".rstrip())
     return statement[1].text if len(statement) == 2 else None
 
 
 def _perform(
     operations: Operations, may_change: Rights, name: str, argument: str | None, state: SessionState
 ) -> Outcome | asyncio.Future[Outcome]:
-    if not may_change(state.user, state.over_unix_socket):
-        raise ConsoleError(_SQLSTATE, "admin access needed", f"{name} is for users named in admin_users.")
+    require_admin(may_change, state, name)
     command = COMMANDS[name]
     try:
         command.begin(operations, argument)
     except NotPossible as failure:
-        raise ConsoleError(_SQLSTATE, str(failure)) from None
+        raise ConsoleError("08P01", str(failure)) from None
     if name == "SHUTDOWN" and argument is None:
         return asyncio.get_running_loop().create_future()  # the answer is the end of the connection
     if command.wait is None:

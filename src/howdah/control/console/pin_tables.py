@@ -1,10 +1,9 @@
 """The tables of SHOW about what keeps servers, and what would."""
 
-import time
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from howdah.control.console.columns import Cell, columns
+from howdah.control.console.columns import Cell, columns, timestamp
 from howdah.dataplane.rows import LintRow, PinReasonRow, PinRow
 
 PIN_COLUMNS = columns(
@@ -32,7 +31,7 @@ def pins(engine: Observed, now_us: int) -> Iterable[Sequence[Cell]]:
     for pin in sorted(engine.pins(), key=lambda pin: (pin.since_us, pin.client, pin.reason)):
         yield (
             *(pin.client, pin.server, pin.database, pin.user, pin.application_name, pin.reason),
-            *(_time(pin.since_us), _seconds(pin, now_us), pin.statement or None),
+            *(timestamp(pin.since_us), _seconds(pin, now_us), pin.statement or None),
         )
 
 
@@ -55,10 +54,12 @@ def lint(engine: Observed) -> Iterable[Sequence[Cell]]:
         who: tuple[Cell, ...] = (row.application_name, row.user, row.database)
         yield (
             *(who if row.statement else (OTHER, None, None)),
-            *(row.reason, "pins" if row.pins else "follows", row.times, _time(row.first_us), _time(row.last_us)),
+            *(
+                row.reason,
+                "pins" if row.pins else "follows",
+                row.times,
+                timestamp(row.first_us),
+                timestamp(row.last_us),
+            ),
             row.statement or OTHER,
         )
-
-
-def _time(at_us: int) -> str | None:
-    return time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(at_us // 1_000_000)) if at_us else None

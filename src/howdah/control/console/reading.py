@@ -13,7 +13,7 @@ from howdah.control.console.columns import Cell, columns
 from howdah.control.console.driver_words import SESSION_SETTINGS
 from howdah.control.console.show import TABLES_BY_NAME
 from howdah.control.console.statements import Statement
-from howdah.control.console.table import Facts, Row, Table
+from howdah.control.console.table import Facts, Rights, Row, Table
 
 if TYPE_CHECKING:  # SQLite is loaded when somebody asks for a SELECT
     from howdah.control.console.query import Query
@@ -77,12 +77,12 @@ def _show_table(facts: Facts, table: Table, state: SessionState) -> Action:
 
 def _admit(facts: Facts, table: Table, state: SessionState) -> None:
     if table.for_admins:
-        require_admin(facts, state, f"SHOW {table.name}")
+        require_admin(facts.may_change, state, f"SHOW {table.name}")
 
 
-def require_admin(facts: Facts, state: SessionState, what: str) -> None:
+def require_admin(may_change: Rights, state: SessionState, what: str) -> None:
     """For what those in stats_users may not do."""
-    if not facts.may_change(state.user, state.over_unix_socket):
+    if not may_change(state.user, state.over_unix_socket):
         raise ConsoleError("08P01", "admin access needed", f"{what} is for users named in admin_users.")
 
 

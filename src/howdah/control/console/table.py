@@ -15,6 +15,8 @@ from howdah.dataplane.rows import ClientRow, MemoryRow, PoolRow, ServerRow, Stat
 
 Row = Sequence[Cell]
 Rows = Iterable[Row]
+#: May this user, who has come over the Unix socket or not, do more than look?
+Rights = Callable[[str, bool], bool]
 CONSOLE_DATABASE = "pgbouncer"
 
 
@@ -59,7 +61,7 @@ class Facts:
     use: ConsoleUse
     reload: Callable[[], Future[Reloaded]]
     change: Callable[[str, str], Future[str]]  # SET: what is wrong with it, "" when it is in force
-    may_change: Callable[[str, bool], bool]  # may this user do more than look; True: it came over the Unix socket
+    may_change: Rights
     listeners: Callable[[], Iterable[tuple[int, str, int]]] = tuple  # fd, address and port of listening sockets
     #: Name, seconds until it is looked up again, and addresses.
     host_names: Callable[[], Iterable[tuple[str, int, tuple[str, ...]]]] = tuple

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from howdah.control.console.averages import averaged, grown, per_item, summed
 from howdah.control.log import FilteringBoundLogger
 from howdah.dataplane.rows import StatsRow
 
@@ -17,7 +18,7 @@ class StatsLog:
 
     def sample(self, at: float, rows: Iterable[StatsRow], *, wanted: bool) -> None:
         """A period is over; its line is written if it is `wanted`."""
-        before, self._sum = self._sum, _sum(rows)
+        before, self._sum = self._sum, summed("", rows)
         seconds, self._at = at - self._at, at
         if wanted and seconds > 0:
             self._write(_average(self._sum, before, seconds))
@@ -35,23 +36,8 @@ class StatsLog:
         self._log.info(text)
 
 
-def _sum(rows: Iterable[StatsRow]) -> StatsRow:
-    columns = zip(*(row[1:] for row in rows), strict=True)
-    sums = [sum(column) for column in columns]
-    return StatsRow("", *sums)
-
-
 def _average(new: StatsRow, old: StatsRow, seconds: float) -> StatsRow:
     """Counts and bytes a second; times for each transaction, query and server given to a client."""
     # A database that is gone takes its counts along.
-    grown = StatsRow("", *(max(later - earlier, 0) for later, earlier in zip(new[1:], old[1:], strict=True)))
-    rates = StatsRow("", *(int(value / seconds) for value in grown[1:]))
-    return rates._replace(
-        xact_time_us=_each(grown.xact_time_us, grown.xact_count),
-        query_time_us=_each(grown.query_time_us, grown.query_count),
-        wait_time_us=_each(grown.wait_time_us, grown.server_assignment_count),
-    )
-
-
-def _each(time_us: int, count: int) -> int:
-    return time_us // count if count else 0
+    more = StatsRow("", *(max(number, 0) for number in grown(old, new)[1:]))
+    return averaged(more, seconds)._replace(wait_time_us=per_item(more.wait_time_us, more.server_assignment_count))

@@ -34,14 +34,7 @@ class Averages:
 
     def _between(self, old: StatsRow, new: StatsRow) -> StatsRow:
         seconds = self._newer.at - self._older.at
-        if seconds <= 0:
-            return StatsRow(new.database)
-        grown = StatsRow(new.database, *(later - earlier for later, earlier in zip(new[1:], old[1:], strict=True)))
-        rates = StatsRow(new.database, *(int(count / seconds) for count in grown[1:]))
-        return rates._replace(
-            xact_time_us=_per_item(grown.xact_time_us, grown.xact_count),
-            query_time_us=_per_item(grown.query_time_us, grown.query_count),
-        )
+        return averaged(grown(old, new), seconds) if seconds > 0 else StatsRow(new.database)
 
 
 def summed(name: str, rows: Iterable[StatsRow]) -> StatsRow:
@@ -50,5 +43,19 @@ def summed(name: str, rows: Iterable[StatsRow]) -> StatsRow:
     return StatsRow(name, *map(sum, zip(*numbers, strict=True)))
 
 
-def _per_item(time_us: int, count: int) -> int:
+def grown(old: StatsRow, new: StatsRow) -> StatsRow:
+    """What has come between two readings."""
+    return StatsRow(new.database, *(later - earlier for later, earlier in zip(new[1:], old[1:], strict=True)))
+
+
+def averaged(row: StatsRow, seconds: float) -> StatsRow:
+    """Per second, xact_time and query_time per item."""
+    rates = StatsRow(row.database, *(int(count / seconds) for count in row[1:]))
+    return rates._replace(
+        xact_time_us=per_item(row.xact_time_us, row.xact_count),
+        query_time_us=per_item(row.query_time_us, row.query_count),
+    )
+
+
+def per_item(time_us: int, count: int) -> int:
     return time_us // count if count > 0 else 0

@@ -127,8 +127,8 @@ def with_value(running: Config, name: str, value: str) -> Config:
     settings = running.settings.model_copy(update={name: getattr(read, name)})
     config = running.model_copy(update={"settings": settings})
     drop_in = running.pgbouncer
-    before = [finding.message for finding in findings(_tables(running)) if finding.stops(pgbouncer=drop_in)]
-    for finding in findings(_tables(config)):
+    before = [finding.message for finding in findings(running.tables()) if finding.stops(pgbouncer=drop_in)]
+    for finding in findings(config.tables()):
         if finding.stops(pgbouncer=drop_in) and finding.message not in before:
             raise StartError("; ".join(filter(None, (f"{name}: {finding.message}", finding.advice))))
     return config
@@ -140,12 +140,6 @@ def starts_only(name: str) -> bool:
     return isinstance(extra, dict) and extra.get("reload") == "restart"
 
 
-def _tables(config: Config) -> Tables:
-    return Tables.model_construct(
-        howdah=config.settings, databases=config.databases, users=config.users, peers=config.peers
-    )
-
-
 def until_restart(running: Config, wanted: Config) -> Config:
     """`wanted` with those settings of `running` that stay in force until the next start.
 
@@ -154,12 +148,12 @@ def until_restart(running: Config, wanted: Config) -> Config:
     """
     kept = changed_for_restart(running.settings, wanted.settings)
     settings = wanted.settings.model_copy(update={name: getattr(running.settings, name) for name in kept})
-    tables = _tables(wanted.model_copy(update={"settings": settings}))
-    faults = [finding for finding in findings(tables) if finding.stops(pgbouncer=wanted.pgbouncer)]
+    config = wanted.model_copy(update={"settings": settings})
+    faults = [finding for finding in findings(config.tables()) if finding.stops(pgbouncer=wanted.pgbouncer)]
     if faults:
         advice = f"restart howdah: {', '.join(kept)} cannot change before"
         raise ConfigError(
             Problem(wanted.source, ".".join(map(str, finding.keys[0][1:])), finding.message, advice)
             for finding in faults
         )
-    return wanted.model_copy(update={"settings": settings})
+    return config

@@ -10,7 +10,7 @@ from howdah.control.config.agreement import findings
 from howdah.control.config.draft import Draft
 from howdah.control.config.errors import Problem
 from howdah.control.config.locate import KeyPath
-from howdah.control.config.schema import Config, Table, Tables
+from howdah.control.config.schema import Config, Table
 from howdah.control.config.toml import key, kind_of, quoted, written
 
 
@@ -44,12 +44,9 @@ def _toml(config: Config, draft: Draft) -> Iterator[str]:
 
 def _without_effect(config: Config) -> Mapping[KeyPath, str]:
     """What PgBouncer takes and makes nothing of, and howdah refuses in a file of its own, with the reason."""
-    tables = Tables.model_construct(
-        howdah=config.settings, databases=config.databases, users=config.users, peers=config.peers
-    )
     return {
         finding.keys[0]: finding.message
-        for finding in findings(tables)
+        for finding in findings(config.tables())
         if finding.tolerated and finding.fatal and finding.keys[0] != ("howdah", "auth_type")
     }
 

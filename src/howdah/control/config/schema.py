@@ -324,6 +324,12 @@ class Config(Table):
     #: Who a client can be told to be; "" when there is nobody to suggest.
     sample_user: str = ""
 
+    def tables(self) -> Tables:
+        """As a howdah.toml would hold it."""
+        return Tables.model_construct(
+            howdah=self.settings, databases=self.databases, users=self.users, peers=self.peers
+        )
+
     def with_databases(
         self, databases: Mapping[str, DatabaseSettings], users: Mapping[str, UserSettings] | None = None
     ) -> Self:

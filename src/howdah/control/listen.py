@@ -156,7 +156,7 @@ def _open_tcp(
     """One name can be several addresses; those this machine does not have are left out as long as one is there."""
     missing = ""
     opened = 0
-    for family, sockaddr in _tcp_addresses(address, port):
+    for family, sockaddr in tcp_addresses(address, port):
         try:
             groups.append(_tcp_group(family, sockaddr, listeners.workers, endpoints))
             opened += 1
@@ -172,13 +172,15 @@ class _NotHere(Exception):
     """The machine has no such address or no such family."""
 
 
-def _tcp_addresses(address: str, port: int) -> list[tuple[socket.AddressFamily, tuple[str, int]]]:
+def tcp_addresses(
+    address: str, port: int, setting: str = "listen_addr"
+) -> list[tuple[socket.AddressFamily, tuple[str, int]]]:
     if address == "*":
         return [(socket.AF_INET, ("0.0.0.0", port)), (socket.AF_INET6, ("::", port))]
     try:
         found = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as failure:
-        raise StartError(f"listen_addr: cannot resolve {address!r}: {_sentence(failure)}") from None
+        raise StartError(f"{setting}: cannot resolve {address!r}: {_sentence(failure)}") from None
     unique = dict.fromkeys((family, sockaddr) for family, _, _, _, sockaddr in found)
     return list(unique)  # type: ignore[arg-type]  # sockaddr is the family's own tuple
 
@@ -192,7 +194,7 @@ def _tcp_group(
         for worker in range(workers):
             if worker == 1:
                 sockaddr = group[0].getsockname()  # port 0: the others take the one the kernel chose
-            group.append(_tcp_socket(family, sockaddr, alone=worker == 0 and not endpoints.shared))
+            group.append(tcp_socket(family, sockaddr, alone=worker == 0 and not endpoints.shared))
         for sock in group:
             sock.listen(endpoints.backlog)
     except OSError as failure:
@@ -204,7 +206,7 @@ def _tcp_group(
     return group
 
 
-def _tcp_socket(family: socket.AddressFamily, sockaddr: tuple[str, int], *, alone: bool) -> socket.socket:
+def tcp_socket(family: socket.AddressFamily, sockaddr: tuple[str, int], *, alone: bool) -> socket.socket:
     """A bound socket.
 
     The first is bound `alone`: with SO_REUSEPORT the kernel would let two poolers share the port unasked.

@@ -5,6 +5,7 @@ so that it goes on answering while clients are drained.  starlette and uvicorn a
 does not ask for a listener does not pay for them.
 """
 
+import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from howdah.control.config import StartError
+from howdah.control.listen import tcp_addresses, tcp_socket
 from howdah.control.metrics.families import Sample, families
 from howdah.control.metrics.health import Answer, Health
 
@@ -97,30 +99,16 @@ def _told(answer: Answer) -> Response:
 
 def _bind(addresses: Sequence[str], port: int) -> list[socket.socket]:
     bound: list[socket.socket] = []
-    for address in addresses:
-        try:
-            for family, kind, _, _, place in socket.getaddrinfo(
-                None if address == "*" else address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-            ):
-                bound.append(_listening(socket.socket(family, kind), place))
-        except OSError as error:
-            for each in bound:
-                each.close()
-            raise StartError(
-                f"cannot listen for HTTP on {address}:{port}: {error.strerror or error}; "
-                "choose another http_port, or set http_addr to an address of this machine"
-            ) from None
+    with contextlib.ExitStack() as opened:  # closed again, unless it comes to all of them
+        for address in addresses:
+            try:
+                for family, place in tcp_addresses(address, port, "http_addr"):
+                    bound.append(opened.enter_context(tcp_socket(family, place, alone=True)))
+                    bound[-1].listen(_BACKLOG)
+            except OSError as failure:
+                raise StartError(
+                    f"cannot listen for HTTP on {address}:{port}: {failure.strerror or failure}; "
+                    "choose another http_port, or set http_addr to an address of this machine"
+                ) from None
+        opened.pop_all()
     return bound
-
-
-def _listening(made: socket.socket, place: tuple[object, ...]) -> socket.socket:
-    try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if made.family == socket.AF_INET6:
-            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        made.bind(place)
-        made.listen(_BACKLOG)
-    except OSError:
-        made.close()
-        raise
-    return made

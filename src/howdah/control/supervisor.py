@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from howdah.control.aside import aside
 from howdah.control.auth.context import auth_context
 from howdah.control.auth.desk import AuthDesk
-from howdah.control.config import Config, StartError
+from howdah.control.config import Config, GlobalSettings, StartError
 from howdah.control.config.names import CONSOLE
 from howdah.control.console.averages import Averages
 from howdah.control.console.commands import Commands
@@ -211,8 +211,7 @@ class _Supervisor:
         self._publisher.attach(engine, self._tell_logins)
         live = self._screen if self._screen.live and settings.live_line else None
         stats_log = StatsLog(self._log, time.monotonic(), drop_in=self._config.drop_in)
-        current = lambda: self._publisher.config.settings  # noqa: E731  # as it is after a reload
-        pulse = Pulse(engine, journal, averages, stats_log, current, live, self._log)
+        pulse = Pulse(engine, journal, averages, stats_log, self._settings_now, live, self._log)
         gc.freeze()  # what is there now stays: no collection, and not the stop, has to look through it
         gc.set_threshold(_ALLOCATIONS_BETWEEN_COLLECTIONS)
         self._greet(upstream or describe_upstream(plan))
@@ -227,6 +226,9 @@ class _Supervisor:
         self._notifier.ready()
         if self._reload_asked:
             self._asked_to_reload()
+
+    def _settings_now(self) -> GlobalSettings:
+        return self._publisher.config.settings
 
     async def _take_in(self) -> Intake:
         return await aside("read files", partial(take_in, self._config, self._ticket_key))
@@ -252,7 +254,7 @@ class _Supervisor:
         from howdah.control.metrics.site import Site
 
         def take() -> Sample:
-            now = self._publisher.config.settings
+            now = self._settings_now()
             return sample(self._engine, now.max_client_conn, by_user=now.metrics_by == "pool")
 
         site = Site(settings.http_addr, settings.http_port, take, self._health)

@@ -1,11 +1,9 @@
 """PAUSE and RESUME: who waits, what PostgreSQL is left with, and when the console answers."""
 
-import threading
-
 import pytest
 
 from tests.kit import wire
-from tests.kit.client import Client
+from tests.kit.crowd import Busy
 from tests.kit.deadline import wait_until
 from tests.kit.pooler import Pooler
 from tests.kit.proxy import Network
@@ -209,28 +207,13 @@ def test_a_database_that_is_gone_loses_it(pooler: Pooler) -> None:
 @pytest.mark.parametrize("workers", [1, 4])
 def test_pausing_again_and_again_loses_nothing(pooler: Pooler, workers: int) -> None:
     pooler.run_with(workers=workers, default_pool_size=5)
-    clients = [pooler.client() for _ in range(20)]
-    over = threading.Event()
-    answers: list[str | None] = []
-
-    def work(client: Client) -> None:
-        while not over.is_set():
-            answers.append(client.query("SELECT 7").value)
-
-    threads = [threading.Thread(target=work, args=(client,)) for client in clients]
-    for thread in threads:
-        thread.start()
     console = pooler.console()
-    for _ in range(10):
-        assert console.run("PAUSE") == "PAUSE"
-        assert sessions(pooler) == 0
-        assert console.run("RESUME") == "RESUME"
-        seen = len(answers)
-        wait_until(lambda seen=seen: len(answers) > seen + 50, "queries to go on")  # type: ignore[misc]
-    over.set()
-    for thread in threads:
-        thread.join()
-    assert set(answers) == {"7"}
+    with Busy([pooler.client() for _ in range(20)]) as busy:
+        for _ in range(10):
+            assert console.run("PAUSE") == "PAUSE"
+            assert sessions(pooler) == 0
+            assert console.run("RESUME") == "RESUME"
+            busy.goes_on()
 
 
 @pytest.mark.parametrize("command", ["PAUSE", "PAUSE app"])

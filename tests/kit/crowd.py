@@ -1,10 +1,12 @@
 """Many clients at once, one thread each."""
 
 import threading
-from collections.abc import Callable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Generic, Self, TypeVar
 
-from tests.kit.deadline import PATIENCE
+from tests.kit.client import Client
+from tests.kit.deadline import PATIENCE, wait_until
 
 T = TypeVar("T")
 
@@ -60,3 +62,33 @@ class Background(Crowd[T]):
 
     def result(self, within: float = 60.0) -> T:
         return self.wait(within)[0]
+
+
+class Busy:
+    """A context manager: clients that ask all the time, and in the end have had nothing but the right answer."""
+
+    def __init__(self, clients: Sequence[Client]) -> None:
+        self._clients = clients
+        self._over = threading.Event()
+        self._answers: list[str | None] = []
+        self._crowd = Crowd(len(clients), self._ask)
+
+    def _ask(self, number: int) -> None:
+        while not self._over.is_set():
+            self._answers.append(self._clients[number].query("SELECT 7").value)
+
+    def goes_on(self) -> None:
+        """Wait until they have had some more answers."""
+        seen = len(self._answers)
+        wait_until(lambda: len(self._answers) > seen + 50, "queries to go on")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        if kind is None:
+            self._crowd.wait()
+            assert set(self._answers) == {"7"}

@@ -106,21 +106,20 @@ cdef void compose_reason(Writer *w, uint8_t tag, int reason, const char *detail)
 
 cdef void compose_error_text(Writer *w, const char *severity, const char *sqlstate, const char *message) noexcept nogil:
     """ErrorResponse with a text that is not ours, such as the one PostgreSQL gave."""
-    cdef size_t mark = begin_message(w, tags.ERROR_RESPONSE)
-    write_field(w, c'S', severity)
-    write_field(w, c'V', severity)
-    write_field(w, c'C', sqlstate)
-    write_field(w, c'M', message)
-    write_u8(w, 0)
-    end_message(w, mark)
+    compose_text(w, tags.ERROR_RESPONSE, severity, sqlstate, message)
 
 
 cdef void compose_notice_text(Writer *w, const char *message) noexcept nogil:
     """NoticeResponse with a text that is the operator's."""
-    cdef size_t mark = begin_message(w, tags.NOTICE_RESPONSE)
-    write_field(w, c'S', "NOTICE")
-    write_field(w, c'V', "NOTICE")
-    write_field(w, c'C', "00000")
+    compose_text(w, tags.NOTICE_RESPONSE, "NOTICE", "00000", message)
+
+
+cdef void compose_text(Writer *w, uint8_t tag, const char *severity, const char *sqlstate,
+                       const char *message) noexcept nogil:
+    cdef size_t mark = begin_message(w, tag)
+    write_field(w, c'S', severity)
+    write_field(w, c'V', severity)
+    write_field(w, c'C', sqlstate)
     write_field(w, c'M', message)
     write_u8(w, 0)
     end_message(w, mark)

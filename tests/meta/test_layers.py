@@ -33,7 +33,7 @@ STEPS = (
     | {"assignment", "turn", "linking", "preparing", "unnamed", "simple_query", "curing", "deferral", "descriptions"}
     | {"hearing", "listening", "channel_queries", "hub", "hub_channels"}
     | {"suspects", "refusing", "linting"},
-    {"listener", "worker", "snapshot", "durations", "operations", "suspension"},
+    {"listener", "worker", "snapshot", "tallies", "operations", "suspension"},
     {"engine"},
 )
 RIBS = STEPS[1]

@@ -88,6 +88,7 @@ class Engine:
     def durations(self) -> list[DurationsRow]: ...
     def reasons(self) -> dict[str, int]:
         """How often something was refused or closed since the start, by code of `howdah.reasons`."""
+
     # What operators do; `database` None: all of them.  Each says what holds from then on, and waits for nothing.
     def pause(self, database: str | None) -> None:
         """Open no servers and keep none: those in use go when their clients release them, and who wants one waits."""

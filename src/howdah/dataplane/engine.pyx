@@ -23,7 +23,6 @@ from howdah.cdefs.threads cimport (
 from howdah.dataplane.cancels cimport new_secret
 from howdah.dataplane.conn cimport CONN_LISTENER, Conn, conn_close, conn_init, conn_send
 from howdah.dataplane.credentials cimport lookups_clear, lookups_init, secret_new
-from howdah.dataplane.durations cimport durations_rows
 from howdah.dataplane.handshake cimport pool_terms_of
 from howdah.dataplane.linting cimport LINT, LINT_SORTS, MOST_LINTED, LintEntry, lint_entries
 from howdah.dataplane.mailbox cimport mail_new, mail_send, notes_fetch
@@ -87,11 +86,12 @@ from howdah.dataplane.pool cimport (
     PooledServer,
     Pools,
     PoolTerms,
-    Pools,
     doubtful,
+    in_use,
     keep_addresses,
     pool_join,
     pool_quit,
+    pool_tally,
     pool_terms,
     pools_free,
     pools_init,
@@ -111,7 +111,8 @@ from howdah.dataplane.snapshot cimport (
     Snapshot,
     local_end,
 )
-from howdah.dataplane.stats cimport PIN_KINDS, Tally, tally_add
+from howdah.dataplane.stats cimport Tally, tally_add
+from howdah.dataplane.tallies cimport duration_rows, pin_reason_rows, stats_rows
 from howdah.dataplane.timers cimport timer_disarm
 from howdah.dataplane.turnstile cimport turnstile_clear, turnstile_init
 from howdah.dataplane.welcome cimport welcomes_free
@@ -132,12 +133,10 @@ from howdah.dataplane.rows import (
     EventKind,
     LintRow,
     MemoryRow,
-    PinReasonRow,
     PinRow,
     PoolRow,
     ServerRow,
     States,
-    StatsRow,
 )
 from howdah.dataplane.tls import check_tls  # no-cython-lint
 from howdah.reasons import REASONS
@@ -533,9 +532,9 @@ cdef class Engine:
         waiting = self.shared.pools.waiting
         pool = self.shared.pools.first
         while pool != NULL:
-            servers += pool.idle_count + pool.opening + pool.out + pool.closing + pool.dedicated
+            servers += in_use(pool) + pool.dedicated
             active += pool.out + pool.dedicated
-            add_tallies(self.shared, pool, &sum)
+            pool_tally(&self.shared.pools, pool, &sum)
             pool = pool.next
         add_past(&self.shared.pools, &sum)
         pthread_mutex_unlock(&self.shared.pools.lock)
@@ -638,8 +637,6 @@ cdef class Engine:
     def memory(self):
         cdef Snapshot snapshot
         cdef MemorySnap *row
-        cdef Pool *pool
-        cdef long pools = 0
         snapshot.kind = SNAP_MEMORY
         self.look(&snapshot)
         stores = {}
@@ -655,10 +652,7 @@ cdef class Engine:
         pthread_mutex_unlock(&self.shared.server_lock)
         rows.append(MemoryRow("server_cache", sizeof(Server), used, there - used))
         pthread_mutex_lock(&self.shared.pools.lock)
-        pool = self.shared.pools.first
-        while pool != NULL:
-            pools += 1
-            pool = pool.next
+        pools = self.shared.pools.pool_count
         pthread_mutex_unlock(&self.shared.pools.lock)
         rows.append(MemoryRow("pool_cache", sizeof(Pool), pools, 0))
         return rows
@@ -677,33 +671,8 @@ cdef class Engine:
         free(snapshot.rows)
         return rows
 
-    cdef int by_database(self, void (*add)(dict rows, name, Tally *sum), dict rows) except -1:
-        """Call `add` with each pool's tally, and with those of pools that are gone."""
-        cdef Pool *pool
-        cdef Limit *limit
-        cdef Tally sum
-        pthread_mutex_lock(&self.shared.pools.lock)
-        try:
-            pool = self.shared.pools.first
-            while pool != NULL:
-                zero(&sum)
-                add_tallies(self.shared, pool, &sum)
-                add(rows, text(pool.database), &sum)
-                pool = pool.next
-            for i in range(LIMIT_SLOTS):
-                limit = self.shared.pools.databases[i]
-                while limit != NULL:
-                    if limit.past != NULL:
-                        add(rows, text(limit.name), limit.past)
-                    limit = limit.next
-        finally:
-            pthread_mutex_unlock(&self.shared.pools.lock)
-        return 0
-
     def pin_reasons(self):
-        by_reason = {}
-        self.by_database(add_pins, by_reason)
-        return [PinReasonRow(*key, *numbers) for key, numbers in by_reason.items()]
+        return pin_reason_rows(self.shared)
 
     def lint(self):
         cdef LintEntry[LINT_SORTS] rest
@@ -737,12 +706,10 @@ cdef class Engine:
         return rows
 
     def stats(self):
-        by_database = {}
-        self.by_database(add_counters, by_database)
-        return [StatsRow(name, *numbers) for name, numbers in sorted(by_database.items())]
+        return stats_rows(self.shared)
 
     def durations(self):
-        return durations_rows(self.shared)
+        return duration_rows(self.shared)
 
     def reasons(self):
         cdef uint64_t times
@@ -868,23 +835,6 @@ cdef class Engine:
         part_from_servers(self.shared)
 
 
-cdef void add_counters(dict rows, name, Tally *sum):
-    part = (sum.server_assignments, sum.transactions, sum.queries, sum.received, sum.sent,
-            sum.transaction.sum_us, sum.query.sum_us, sum.checkout.sum_us,
-            sum.client_parses, sum.server_parses, sum.binds, sum.logins)
-    before = rows.get(name, (0,) * len(part))
-    rows[name] = tuple(a + b for a, b in zip(before, part, strict=True))
-
-
-cdef void add_pins(dict rows, name, Tally *sum):
-    for kind in range(PIN_KINDS):
-        if sum.pins[kind].begun:
-            key = name, REASONS[PIN_SORTS[kind].reason].code
-            begun, ended, ended_us = rows.get(key, (0, 0, 0))
-            rows[key] = (begun + sum.pins[kind].begun, ended + sum.pins[kind].ended,
-                         ended_us + sum.pins[kind].ended_us)
-
-
 cdef object lint_row(const LintEntry *entry):
     return LintRow(
         text(entry.application), text(entry.user), text(entry.database), text(LINT[entry.sort].code),
@@ -894,12 +844,6 @@ cdef object lint_row(const LintEntry *entry):
 cdef void zero(Tally *sum) noexcept nogil:
     for i in range(sizeof(Tally) // sizeof(uint64_t)):
         (<uint64_t *>sum)[i] = 0
-
-
-cdef void add_tallies(Shared *shared, const Pool *pool, Tally *sum) noexcept:
-    """What all workers have counted of the pool."""
-    for i in range(shared.worker_count):
-        tally_add(sum, &pool.tallies[i])
 
 
 cdef void add_past(Pools *pools, Tally *sum) noexcept nogil:

@@ -31,6 +31,7 @@ from howdah.dataplane.pool cimport (
     Pool,
     PooledServer,
     Pools,
+    in_use,
     limit_named,
     renew,
     set_held,
@@ -138,7 +139,7 @@ cdef int servers_left(Pools *pools, const char *database, bint superseded_ones) 
     pool = pools.first if find_database(pools, database, &limit) else NULL
     while pool != NULL:
         if concerns(pool, limit) and not superseded_ones:
-            count += pool.idle_count + pool.opening + pool.out + pool.closing + pool.dedicated
+            count += in_use(pool) + pool.dedicated
         elif concerns(pool, limit):
             server = pool.servers
             while server != NULL:

@@ -194,6 +194,7 @@ cdef void pools_free(Pools *pools) noexcept nogil
 cdef JoinVerdict pool_join(Pools *pools, const PoolTerms *terms, const char *login, bint alone, uint64_t now_us,
                            Pool **pool, Limit **user) noexcept nogil
 cdef void pool_quit(Pools *pools, Pool *pool, Limit *user, bint alone, uint64_t now_us) noexcept nogil
+cdef void pool_tally(const Pools *pools, const Pool *pool, Tally *sum) noexcept nogil
 cdef void pool_secret(Pools *pools, Pool *pool, Secret *secret, const uint8_t *client_key) noexcept nogil
 cdef bint lay_table(Pools *pools, uint32_t size) noexcept nogil
 cdef int in_use(const Pool *pool) noexcept nogil

@@ -21,7 +21,7 @@ from howdah.cdefs.threads cimport (
     pthread_mutex_unlock,
 )
 from howdah.dataplane.credentials cimport Secret, secret_drop, secret_hold, secret_same
-from howdah.dataplane.stats cimport Tally
+from howdah.dataplane.stats cimport Tally, tally_add
 
 cdef enum:
     MOST_COMPARED = 32  # idle servers, for one with the right session
@@ -219,6 +219,12 @@ cdef void pool_quit(Pools *pools, Pool *pool, Limit *user, bint alone, uint64_t 
     pthread_mutex_unlock(&pools.lock)
 
 
+cdef void pool_tally(const Pools *pools, const Pool *pool, Tally *sum) noexcept nogil:
+    """Add what all workers have counted of it."""
+    for i in range(pools.workers):
+        tally_add(sum, &pool.tallies[i])
+
+
 cdef void pool_secret(Pools *pools, Pool *pool, Secret *secret, const uint8_t *client_key) noexcept nogil:
     """A client has logged in with this secret (NULL: without any): what servers may be logged in to with from now on.
 
@@ -263,15 +269,17 @@ cdef void set_terms(Pool *pool, const PoolTerms *terms) noexcept nogil:
     pool.user_limit.most = terms.max_user_connections
 
 
+cdef void give_up(Pools *pools, PooledServer *server) noexcept nogil:
+    """Let nobody take an idle server any more; `next_outdated` gives it to be closed."""
+    move(server, PLACE_OUT)
+    server.next = pools.unwanted
+    pools.unwanted = server
+
+
 cdef void give_up_idle(Pools *pools, Pool *pool) noexcept nogil:
-    """Let nobody take the idle servers any more; `next_outdated` gives them to be closed."""
-    cdef PooledServer *server
     for i in range(pools.workers):
         while pool.idle[i].next != &pool.idle[i]:
-            server = pool.idle[i].next
-            move(server, PLACE_OUT)
-            server.next = pools.unwanted
-            pools.unwanted = server
+            give_up(pools, pool.idle[i].next)
 
 
 cdef void renew(Pools *pools, Pool *pool) noexcept nogil:
@@ -322,12 +330,9 @@ cdef void keep_addresses(Pools *pools, Pool *pool, const uint32_t *kept, uint32_
         if not found:
             store_i32(<int32_t *>&server.generation, <int32_t>(pool.generation - 1))
             if server.place == PLACE_IDLE:
-                move(server, PLACE_OUT)
-                server.next = pools.unwanted
-                pools.unwanted = server
+                give_up(pools, server)
         server = server.all_next
-    pool.failing = pool.refused = False
-    pool.retry_at_us = 0
+    try_at_once(pool)
 
 
 # ---- servers: the idle list and the count --------------------------------------------------------------------------

@@ -10,8 +10,8 @@ from libc.stdlib cimport calloc
 from libc.string cimport memset
 
 from howdah.cdefs.threads cimport pthread_mutex_lock, pthread_mutex_unlock
-from howdah.dataplane.pool cimport Limit, Pool, Pools, in_use, lay_table
-from howdah.dataplane.stats cimport Tally, tally_add
+from howdah.dataplane.pool cimport Limit, Pool, Pools, in_use, lay_table, pool_tally
+from howdah.dataplane.stats cimport Tally
 
 
 cdef bint unused(const Pools *pools, const Pool *pool, uint64_t now_us) noexcept nogil:
@@ -34,8 +34,7 @@ cdef bint keep_tally(const Pools *pools, Pool *pool) noexcept nogil:
         database.past = <Tally *>calloc(1, sizeof(Tally))
     if database.past == NULL:
         return False
-    for i in range(pools.workers):
-        tally_add(database.past, &pool.tallies[i])
+    pool_tally(pools, pool, database.past)
     memset(pool.tallies, 0, pools.workers * sizeof(Tally))
     return True
 

@@ -1,5 +1,7 @@
-"""How long what took, pool by pool."""
+"""What workers have counted, as rows."""
 
 from howdah.dataplane.parties cimport Shared
 
-cdef list durations_rows(Shared *shared)
+cdef list stats_rows(Shared *shared)
+cdef list pin_reason_rows(Shared *shared)
+cdef list duration_rows(Shared *shared)

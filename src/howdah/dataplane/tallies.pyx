@@ -1,4 +1,4 @@
-"""How long what took, pool by pool: the histograms that workers fill, added up for metrics.
+"""What workers have counted, as rows for SHOW and for metrics.
 
 The lock that queries need is held for copying alone, not while Python builds rows.  Called by `engine`.
 """
@@ -8,77 +8,140 @@ from libc.string cimport strdup
 
 from howdah.cdefs.threads cimport pthread_mutex_lock, pthread_mutex_unlock
 from howdah.dataplane.parties cimport Shared
-from howdah.dataplane.pool cimport Pool
-from howdah.dataplane.stats cimport BUCKETS, Histogram, Tally, tally_add
+from howdah.dataplane.pinning cimport PIN_SORTS
+from howdah.dataplane.pool cimport LIMIT_SLOTS, Limit, Pool, Pools, pool_tally
+from howdah.dataplane.stats cimport BUCKETS, PIN_KINDS, Histogram, Tally, tally_add
 
-from howdah.dataplane.rows import DurationsRow
+from howdah.dataplane.rows import DurationsRow, PinReasonRow, StatsRow
+from howdah.reasons import REASONS
 
-# One pool's: names of its own, as the pool may be gone when they are read.
-cdef struct Taken:
+# One pool's, or what the pools of a database had counted that are gone (`user` is NULL).  The names are copies: the
+# pool may be gone when they are read.
+cdef struct Counted:
     char *database
     char *user
     Tally sum
 
 
-cdef list durations_rows(Shared *shared):
+cdef list stats_rows(Shared *shared):
+    """Totals for each database."""
+    totals = {}
+    each(shared, add_counters, totals)
+    return [StatsRow(name, *numbers) for name, numbers in sorted(totals.items())]
+
+
+cdef list pin_reason_rows(Shared *shared):
+    """Totals for each database and reason."""
+    totals = {}
+    each(shared, add_pins, totals)
+    return [PinReasonRow(*key, *numbers) for key, numbers in totals.items()]
+
+
+cdef list duration_rows(Shared *shared):
     """A row for each pool and kind of duration of which there have been any."""
-    cdef size_t room = pools_now(shared)
-    cdef Taken *taken = <Taken *>calloc(room + 1, sizeof(Taken))
+    rows = {}
+    each(shared, add_durations, rows)
+    return list(rows.values())
+
+
+cdef int each(Shared *shared, int (*add)(dict rows, str database, Counted *counted) except -1, dict rows) except -1:
+    """Call `add` with what each pool has, and each database of pools that are gone."""
+    cdef size_t room = most_counted(&shared.pools)
+    cdef Counted *counted = <Counted *>calloc(room + 1, sizeof(Counted))
     cdef size_t count
-    if taken == NULL:
+    if counted == NULL:
         raise MemoryError
     try:
         with nogil:
-            count = take(shared, taken, room)
-        return [row for i in range(count) for row in rows_of(&taken[i])]
+            count = copy_all(&shared.pools, counted, room)
+        for i in range(count):
+            if counted[i].database == NULL:
+                raise MemoryError
+            add(rows, counted[i].database.decode(errors="replace"), &counted[i])
+        return 0
     finally:
         for i in range(room):
-            free(taken[i].database)
-            free(taken[i].user)
-        free(taken)
+            free(counted[i].database)
+            free(counted[i].user)
+        free(counted)
 
 
-cdef size_t pools_now(Shared *shared) noexcept nogil:
+cdef size_t most_counted(Pools *pools) noexcept nogil:
+    """How many there are now."""
+    cdef Limit *limit
     cdef size_t count
-    pthread_mutex_lock(&shared.pools.lock)
-    count = shared.pools.pool_count
-    pthread_mutex_unlock(&shared.pools.lock)
+    pthread_mutex_lock(&pools.lock)
+    count = pools.pool_count
+    for i in range(LIMIT_SLOTS):
+        limit = pools.databases[i]
+        while limit != NULL:
+            count += limit.past != NULL
+            limit = limit.next
+    pthread_mutex_unlock(&pools.lock)
     return count
 
 
-cdef size_t take(Shared *shared, Taken *taken, size_t room) noexcept nogil:
-    """Copy what there is of at most `room` pools; gives how many."""
+cdef size_t copy_all(Pools *pools, Counted *to, size_t room) noexcept nogil:
+    """At most `room` of them; gives how many."""
     cdef Pool *pool
+    cdef Limit *limit
     cdef size_t count = 0
-    pthread_mutex_lock(&shared.pools.lock)
-    pool = shared.pools.first
+    pthread_mutex_lock(&pools.lock)
+    pool = pools.first
     while pool != NULL and count < room:
-        taken[count].database = strdup(pool.database)
-        taken[count].user = strdup(pool.server_user)
-        for i in range(shared.worker_count):
-            tally_add(&taken[count].sum, &pool.tallies[i])
+        to[count].database = strdup(pool.database)
+        to[count].user = strdup(pool.server_user)
+        pool_tally(pools, pool, &to[count].sum)
         count += 1
         pool = pool.next
-    pthread_mutex_unlock(&shared.pools.lock)
+    for i in range(LIMIT_SLOTS):
+        limit = pools.databases[i]
+        while limit != NULL and count < room:
+            if limit.past != NULL:
+                to[count].database = strdup(limit.name)
+                tally_add(&to[count].sum, limit.past)
+                count += 1
+            limit = limit.next
+    pthread_mutex_unlock(&pools.lock)
     return count
 
 
-cdef list rows_of(Taken *taken):
-    if taken.database == NULL or taken.user == NULL:
-        raise MemoryError
-    names = taken.database.decode(errors="replace"), taken.user.decode(errors="replace")
-    rows = []
-    add(rows, names, "login", &taken.sum.login)
-    add(rows, names, "tls", &taken.sum.tls)
-    add(rows, names, "wait", &taken.sum.wait)
-    add(rows, names, "checkout", &taken.sum.checkout)
-    add(rows, names, "query", &taken.sum.query)
-    add(rows, names, "transaction", &taken.sum.transaction)
-    return rows
+cdef int add_counters(dict rows, str database, Counted *counted) except -1:
+    cdef Tally *sum = &counted.sum
+    part = (sum.server_assignments, sum.transactions, sum.queries, sum.received, sum.sent,
+            sum.transaction.sum_us, sum.query.sum_us, sum.checkout.sum_us,
+            sum.client_parses, sum.server_parses, sum.binds, sum.logins)
+    before = rows.get(database, (0,) * len(part))
+    rows[database] = tuple([a + b for a, b in zip(before, part, strict=True)])
+    return 0
 
 
-cdef int add(list rows, tuple names, str kind, Histogram *histogram) except -1:
+cdef int add_pins(dict rows, str database, Counted *counted) except -1:
+    for kind in range(PIN_KINDS):
+        if counted.sum.pins[kind].begun:
+            key = database, REASONS[PIN_SORTS[kind].reason].code
+            begun, ended, ended_us = rows.get(key, (0, 0, 0))
+            rows[key] = (begun + counted.sum.pins[kind].begun, ended + counted.sum.pins[kind].ended,
+                         ended_us + counted.sum.pins[kind].ended_us)
+    return 0
+
+
+cdef int add_durations(dict rows, str database, Counted *counted) except -1:
+    """Of pools that there are: those that are gone have left no user's name."""
+    if counted.user == NULL:
+        return 0
+    names = database, counted.user.decode(errors="replace")
+    add_histogram(rows, names, "login", &counted.sum.login)
+    add_histogram(rows, names, "tls", &counted.sum.tls)
+    add_histogram(rows, names, "wait", &counted.sum.wait)
+    add_histogram(rows, names, "checkout", &counted.sum.checkout)
+    add_histogram(rows, names, "query", &counted.sum.query)
+    add_histogram(rows, names, "transaction", &counted.sum.transaction)
+    return 0
+
+
+cdef int add_histogram(dict rows, tuple names, str kind, Histogram *histogram) except -1:
     counts = tuple([histogram.counts[i] for i in range(BUCKETS)])
     if any(counts):
-        rows.append(DurationsRow(*names, kind, counts, histogram.sum_us))
+        rows[(*names, kind)] = DurationsRow(*names, kind, counts, histogram.sum_us)
     return 0

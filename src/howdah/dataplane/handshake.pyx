@@ -323,7 +323,7 @@ cdef void count_login(Worker *w, Client *client) noexcept nogil:
 
 
 cdef void tell_attempt(Worker *w, Client *client) noexcept nogil:
-    """PgBouncer logs who wants in, whatever becomes of it,"""
+    """PgBouncer logs who wants in, whatever becomes of it."""
     if w.plan.log_connections and w.plan.drop_in:
         tell_of(w, EVENT_CLIENT_ATTEMPT, client)
 
@@ -335,7 +335,7 @@ cdef void give_notice(const Worker *w, Writer *message) noexcept nogil:
 
 
 cdef void tell_login(Worker *w, Client *client) noexcept nogil:
-    """and we log who is."""
+    """We log who is in."""
     if w.plan.log_connections and not w.plan.drop_in:
         tell_of(w, EVENT_CLIENT_LOGIN, client)
 

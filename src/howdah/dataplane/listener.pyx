@@ -16,7 +16,6 @@ from howdah.cdefs.sockets cimport (
     TCP_DEFER_ACCEPT,
     accept4,
     close,
-    getsockname,
     setsockopt,
     sockaddr,
     sockaddr_storage,
@@ -24,9 +23,9 @@ from howdah.cdefs.sockets cimport (
 )
 from howdah.dataplane.client cimport client_new, client_watch_deadline
 from howdah.dataplane.conn cimport Conn, conn_unwatch, conn_watch
-from howdah.dataplane.mailbox cimport fill_peer, tell_worker
+from howdah.dataplane.mailbox cimport fill_peer, own_end, tell_worker
 from howdah.dataplane.opening cimport client_startup
-from howdah.dataplane.parties cimport Client, Worker
+from howdah.dataplane.parties cimport Client, Peer, Worker
 from howdah.dataplane.recycle cimport client_refuse
 from howdah.dataplane.server_login cimport tune
 
@@ -98,9 +97,8 @@ cdef void tune_listeners(Worker *w) noexcept nogil:
 
 cdef bint is_local(const Conn *listening) noexcept nogil:
     """Is it a Unix socket?"""
-    cdef sockaddr_storage address
-    cdef socklen_t size = sizeof(address)
-    return getsockname(listening.fd, <sockaddr *>&address, &size) == 0 and address.ss_family == AF_UNIX
+    cdef Peer own
+    return own_end(listening.fd, &own) and own.family == AF_UNIX
 
 
 cdef void watch_listeners(Worker *w, bint on) noexcept nogil:

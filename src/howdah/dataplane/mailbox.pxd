@@ -10,6 +10,7 @@ cdef void mail_free(Mail *mail) noexcept nogil
 cdef void mail_send(Worker *to, Mail *mail) noexcept nogil
 cdef Mail *mail_fetch(Worker *worker) noexcept nogil
 cdef void fill_peer(Peer *peer, const sockaddr_storage *address) noexcept nogil
+cdef bint own_end(int fd, Peer *own) noexcept nogil
 cdef void own_address(int fd, char *to, size_t size) noexcept nogil
 cdef void tell_client(Worker *w, uint8_t kind, Client *client, int reason, const void *detail,
                       size_t size) noexcept nogil

@@ -167,16 +167,22 @@ cdef void print_process(int fd, char *to, size_t size) noexcept nogil:
         snprintf(to, size, b"unix(%d)", <int>peer.pid)
 
 
-cdef void own_address(int fd, char *to, size_t size) noexcept nogil:
-    """Our end of a connection; nothing, where that has no address."""
+cdef bint own_end(int fd, Peer *own) noexcept nogil:
+    """Our end of a connection, or of what listens; False: there is none."""
     cdef sockaddr_storage address
     cdef socklen_t length = sizeof(address)
+    if getsockname(fd, <sockaddr *>&address, &length) != 0:
+        return False
+    fill_peer(own, &address)
+    return True
+
+
+cdef void own_address(int fd, char *to, size_t size) noexcept nogil:
+    """The same in words; nothing, where that has no address."""
     cdef Peer own
     to[0] = 0
-    if getsockname(fd, <sockaddr *>&address, &length) != 0 or address.ss_family == AF_UNIX:
-        return
-    fill_peer(&own, &address)
-    print_peer(&own, to, size)
+    if own_end(fd, &own) and own.family != AF_UNIX:
+        print_peer(&own, to, size)
 
 
 cdef void fill_peer(Peer *peer, const sockaddr_storage *address) noexcept nogil:

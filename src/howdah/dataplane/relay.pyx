@@ -5,7 +5,7 @@ over frontend message types, `relay_reply` the one over backend types; both forw
 straight from the read buffer.  Called by `worker`.
 """
 
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport strcmp
 
 from howdah.cdefs.atomics cimport load_i32, relaxed_add_u64
@@ -248,12 +248,13 @@ cdef void relay_held(Worker *w, Client *client) noexcept nogil:
 cdef void relay_granted(Worker *w, Client *client) noexcept nogil:
     """The server a client has waited for is there."""
     cdef Server *server = <Server *>client.line.granted.owner
+    cdef uint64_t waited_us = w.now_us - client.line.since_us
     client.line.granted = NULL
     client.owed = False
-    observe(&client.pool.tallies[w.index].wait, w.now_us - client.line.since_us)
+    observe(&client.pool.tallies[w.index].wait, waited_us)
     tell_reserve(w, client)
     adopt(w, server)
-    link(w, client, server, w.now_us - client.line.since_us)
+    link(w, client, server, waited_us)
     watch_client(w, client)
     relay_held(w, client)
 

@@ -10,9 +10,7 @@ from typing import NamedTuple
 class EventKind(IntEnum):
     """What an `Event` tells."""
 
-    CLIENT_LOGIN = (
-        1  # a client logged in (only with log_connections); detail: its TLS, the name it asked for, its replication
-    )
+    CLIENT_LOGIN = 1  # a client logged in (only with log_connections); detail: its TLS, the name asked for, replication
     CLIENT_CLOSED = 2  # a client is gone; reason says why, age_us how long it was here
     SERVER_LOGIN = 3  # a server connection is ready
     SERVER_CLOSED = 4  # a server connection is gone

@@ -8,20 +8,10 @@ from libc.stdint cimport uint8_t, uint16_t, uint64_t
 from libc.stdlib cimport realloc
 from libc.string cimport memcpy
 
-from howdah.cdefs.sockets cimport (
-    AF_INET,
-    AF_INET6,
-    getsockname,
-    inet_ntop,
-    ntohs,
-    sockaddr,
-    sockaddr_in,
-    sockaddr_in6,
-    sockaddr_storage,
-    socklen_t,
-)
+from howdah.cdefs.sockets cimport AF_INET, AF_INET6, inet_ntop, socklen_t
 from howdah.dataplane.buffers cimport BLOCK_CLASSES, Block, Slab, class_size
-from howdah.dataplane.parties cimport CHUNK, CLIENT_LOGIN_WAITING, CLIENT_WAITING, Client, Server, Worker
+from howdah.dataplane.mailbox cimport own_end
+from howdah.dataplane.parties cimport CHUNK, CLIENT_LOGIN_WAITING, CLIENT_WAITING, Client, Peer, Server, Worker
 from howdah.dataplane.pinning cimport PIN_SORTS
 from howdah.dataplane.session_state cimport settings_value
 from howdah.dataplane.stats cimport PIN_KINDS
@@ -38,20 +28,12 @@ cdef enum:
 
 
 cdef void local_end(int fd, char *to, size_t size, uint16_t *port) noexcept nogil:
-    cdef sockaddr_storage address
-    cdef socklen_t length = sizeof(address)
-    cdef sockaddr_in *v4 = <sockaddr_in *>&address
-    cdef sockaddr_in6 *v6 = <sockaddr_in6 *>&address
+    cdef Peer own
     port[0] = 0
     snprintf(to, size, b"unix")
-    if fd < 0 or getsockname(fd, <sockaddr *>&address, &length) != 0:
-        return
-    if address.ss_family == AF_INET:
-        inet_ntop(AF_INET, &v4.sin_addr, to, <socklen_t>size)
-        port[0] = ntohs(v4.sin_port)
-    elif address.ss_family == AF_INET6:
-        inet_ntop(AF_INET6, &v6.sin6_addr, to, <socklen_t>size)
-        port[0] = ntohs(v6.sin6_port)
+    if fd >= 0 and own_end(fd, &own) and (own.family == AF_INET or own.family == AF_INET6):
+        inet_ntop(own.family, own.address, to, <socklen_t>size)
+        port[0] = own.port
 
 
 cdef void put(char *to, size_t size, const char *text) noexcept nogil:

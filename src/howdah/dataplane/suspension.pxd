@@ -5,7 +5,6 @@ from libc.stdint cimport int32_t, uint32_t
 from howdah.dataplane.conn cimport Conn
 from howdah.dataplane.parties cimport Mail, Worker
 
-cdef bint suspended(const Worker *w) noexcept nogil
 cdef void suspend(Worker *w) noexcept nogil
 cdef void still_event(Worker *w, Conn *conn, uint32_t events) noexcept nogil
 cdef void still_watch(Worker *w, Conn *conn) noexcept nogil

@@ -38,15 +38,11 @@ cdef int SUSPEND_TIMEOUT = NUMBERS["suspend_timeout"]
 cdef int CLIENT_RESET = NUMBERS["client_reset"]
 
 
-cdef bint suspended(const Worker *w) noexcept nogil:
-    return w.still
-
-
 cdef void suspend(Worker *w) noexcept nogil:
     """Stand still from now on."""
     cdef Client *client = w.clients
     cdef Server *server
-    if suspended(w):
+    if w.still:
         return
     w.still = True
     while client != NULL:
@@ -79,7 +75,7 @@ cdef void still_watch(Worker *w, Conn *conn) noexcept nogil:
 cdef void still_event(Worker *w, Conn *conn, uint32_t events) noexcept nogil:
     """A console has said something, or somebody takes bytes."""
     cdef Client *client = <Client *>conn if conn.kind == CONN_CLIENT else NULL
-    if conn.fd < 0 or not suspended(w):
+    if conn.fd < 0 or not w.still:
         return
     if client != NULL and client.state == CLIENT_CONSOLE:
         relay_console(w, client, events)
@@ -142,7 +138,7 @@ cdef void suspend_overdue(Worker *w) noexcept nogil:
     cdef Client *client
     cdef Client *next_client
     cdef Server *server = next_unsent(w, NULL)
-    if not suspended(w):
+    if not w.still:
         return
     while server != NULL:
         server_lost(w, server, SUSPEND_TIMEOUT, b"")
@@ -158,7 +154,7 @@ cdef void suspend_overdue(Worker *w) noexcept nogil:
 
 cdef bint put_off(Worker *w, Mail *mail) noexcept nogil:
     """Keep mail that would set a client or a server in motion; False: it is to be dealt with as ever."""
-    if not suspended(w) or mail.kind not in (
+    if not w.still or mail.kind not in (
             MAIL_GRANT, MAIL_REFUSED, MAIL_CANCEL, MAIL_CANCEL_DONE, MAIL_AUTH, MAIL_WISH, MAIL_HEARD, MAIL_HUB):
         return False
     mail.next = NULL

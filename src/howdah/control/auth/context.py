@@ -13,6 +13,7 @@ from howdah.control.auth.dial import Place
 from howdah.control.auth.hba import HbaLine
 from howdah.control.auth.ldap import LdapSource, ldap_source
 from howdah.control.auth.pam import PamService, pam_is_there
+from howdah.control.config.names import CONSOLE
 from howdah.control.config.schema import Config, DatabaseSettings
 from howdah.dataplane.plan import DatabasePlan, Method, Plan, TlsPlan
 
@@ -20,8 +21,6 @@ from howdah.dataplane.plan import DatabasePlan, Method, Plan, TlsPlan
 LONGEST_S = 60.0
 #: A statement of auth_query that runs for longer is given up.
 STATEMENT_S = 10.0
-#: Clients of this name want the console; nothing of it is in PostgreSQL.
-CONSOLE = "pgbouncer"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Iterator
 
 from howdah.control.config import DatabaseSettings
+from howdah.control.config.names import CONSOLE
 from howdah.control.console.columns import columns
-from howdah.control.console.table import CONSOLE_DATABASE, Facts, Row, Rows, Table
+from howdah.control.console.table import Facts, Row, Rows, Table
 from howdah.dataplane.plan import DatabasePlan
 from howdah.dataplane.rows import DatabaseState, PoolRow
 
@@ -35,7 +36,7 @@ def _databases(facts: Facts) -> Rows:
 
 def _console(facts: Facts) -> Row:
     return (
-        *(CONSOLE_DATABASE, None, facts.config().settings.listen_port, CONSOLE_DATABASE, CONSOLE_DATABASE),
+        *(CONSOLE, None, facts.config().settings.listen_port, CONSOLE, CONSOLE),
         *(2, 0, 0, 0, "statement", None, 0, 0, 0, len(facts.use.users), 0, 0),
     )
 
@@ -62,7 +63,7 @@ def _users(facts: Facts) -> Rows:
         clients[pool.user] += pool.cl_active + pool.cl_waiting
         servers[pool.user] += _servers_of(pool)
     forced = {entry.force_user for entry in plan.databases if entry.force_user}
-    known = {user.name for user in plan.users} | set(config.users) | forced | set(clients) | {CONSOLE_DATABASE}
+    known = {user.name for user in plan.users} | set(config.users) | forced | set(clients) | {CONSOLE}
     servers_most = {user.name: user.max_user_connections for user in plan.users}
     clients_most = {user.name: user.max_user_client_connections for user in plan.users}
     for name in sorted(known):

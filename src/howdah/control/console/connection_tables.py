@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from typing import TypeVar
 
+from howdah.control.config.names import CONSOLE
 from howdah.control.console.columns import Cell, columns, timestamp
-from howdah.control.console.table import CONSOLE_DATABASE, Facts, Row, Rows, Table
+from howdah.control.console.table import Facts, Row, Rows, Table
 from howdah.dataplane.rows import ClientRow, ServerRow
 
 _PGBOUNCER = (
@@ -40,7 +41,7 @@ def place(address: str, port: int) -> tuple[str, int]:
 
 def _who(facts: Facts, client: ClientRow) -> tuple[str, str, str]:
     if client.state == "console":
-        return facts.use.users.get(client.id, client.user), CONSOLE_DATABASE, "active"
+        return facts.use.users.get(client.id, client.user), CONSOLE, "active"
     return client.user, client.database, client.state
 
 

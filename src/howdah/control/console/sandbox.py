@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import howdah
+from howdah.control.config.names import CONSOLE
 from howdah.control.console.action import ConsoleError
 from howdah.control.console.columns import Column
 
@@ -45,8 +46,8 @@ FUNCTIONS = frozenset(
 #: What drivers ask of any PostgreSQL: how many arguments, and the answer.
 ANSWERS: Mapping[str, Callable[..., str | int | None]] = {
     "version": lambda: f"howdah {howdah.__version__}",
-    "current_database": lambda: "pgbouncer",
-    "current_catalog": lambda: "pgbouncer",
+    "current_database": lambda: CONSOLE,
+    "current_catalog": lambda: CONSOLE,
     "current_schema": lambda: "public",
     "now": lambda: time.strftime("%Y-%m-%d %H:%M:%S %Z"),
     "pg_backend_pid": lambda: 0,

@@ -7,11 +7,12 @@ import time
 from collections.abc import Mapping
 
 import howdah
+from howdah.control.config.names import CONSOLE
 from howdah.control.console import configuration_tables, connection_tables, pin_tables, stats_tables
 from howdah.control.console.columns import columns
-from howdah.control.console.table import CONSOLE_DATABASE, ConsoleUse, Facts, Observed, Rows, Setting, Table
+from howdah.control.console.table import ConsoleUse, Facts, Observed, Rows, Setting, Table
 
-__all__ = ["CONSOLE_DATABASE", "TABLES", "TABLES_BY_NAME", "ConsoleUse", "Facts", "Observed", "Setting", "Table"]
+__all__ = ["TABLES", "TABLES_BY_NAME", "ConsoleUse", "Facts", "Observed", "Setting", "Table"]
 
 
 def _version(_: Facts) -> Rows:
@@ -20,12 +21,12 @@ def _version(_: Facts) -> Rows:
 
 def _pools(facts: Facts) -> Rows:
     for pool in sorted(facts.engine.pools()):
-        if pool.database != CONSOLE_DATABASE:
+        if pool.database != CONSOLE:
             seconds, rest_us = divmod(pool.maxwait_us, 1_000_000)
             counts = pool[3:14]
             own = pool.pool_size, pool.pinned
             yield (pool.database, pool.user, *counts, seconds, rest_us, pool.pool_mode, None, *own)
-    yield (CONSOLE_DATABASE, CONSOLE_DATABASE, len(facts.use.users), *(0,) * 10, 0, 0, "statement", None, 2, 0)
+    yield (CONSOLE, CONSOLE, len(facts.use.users), *(0,) * 10, 0, 0, "statement", None, 2, 0)
 
 
 def _lists(facts: Facts) -> Rows:

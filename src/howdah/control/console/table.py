@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from howdah.control.config import Config
+from howdah.control.config.names import CONSOLE
 from howdah.control.console import pin_tables
 from howdah.control.console.averages import Averages
 from howdah.control.console.columns import Cell, Column
@@ -17,7 +18,6 @@ Row = Sequence[Cell]
 Rows = Iterable[Row]
 #: May this user, who has come over the Unix socket or not, do more than look?
 Rights = Callable[[str, bool], bool]
-CONSOLE_DATABASE = "pgbouncer"
 
 
 class Observed(pin_tables.Observed, Protocol):
@@ -68,8 +68,8 @@ class Facts:
 
     def stats(self) -> list[StatsRow]:
         """The engine's totals and the console's own."""
-        console = StatsRow(CONSOLE_DATABASE, xact_count=self.use.statements, query_count=self.use.statements)
-        rows = [row for row in self.engine.stats() if row.database != CONSOLE_DATABASE]
+        console = StatsRow(CONSOLE, xact_count=self.use.statements, query_count=self.use.statements)
+        rows = [row for row in self.engine.stats() if row.database != CONSOLE]
         return sorted([*rows, console])
 
 

@@ -96,6 +96,14 @@ def _peers(facts: Facts) -> Iterator[Row]:
         yield int(name), ", ".join(peer.host) or None, peer.port, size
 
 
+def peer_pools(facts: Facts) -> Iterator[Row]:
+    """Of peers that there have been requests for, as in PgBouncer."""
+    known = {peer.peer_id for peer in facts.plan().peers}
+    for pool in facts.engine.peer_pools():
+        if pool.peer_id in known:
+            yield pool[:5]
+
+
 def _nothing(_: Facts) -> Iterator[Row]:
     return iter(())
 
@@ -133,7 +141,7 @@ TABLES = (
         "PEER_POOLS",
         "cancel requests on their way to other processes",
         columns("peer_id i, cl_active_cancel_req i, cl_waiting_cancel_req i, sv_active_cancel i, sv_login i"),
-        _nothing,
+        peer_pools,
     ),
     Table("DNS_HOSTS", "each host name that was looked up", columns("hostname t, ttl q, addrs t"), _dns_hosts),
     Table(

@@ -41,7 +41,7 @@ def _lists(facts: Facts) -> Rows:
         ("users", sum(1 for _ in TABLES_BY_NAME["users"].rows(facts))),
         ("peers", len(facts.config().peers)),
         ("pools", len(pools) + 1),
-        ("peer_pools", 0),
+        ("peer_pools", sum(1 for _ in configuration_tables.peer_pools(facts))),
         ("free_clients", clients.free),
         ("used_clients", logged_in),
         ("login_clients", max(clients.used - logged_in, 0)),

@@ -14,6 +14,7 @@ from howdah.dataplane.rows import (
     ClientRow,
     LintRow,
     MemoryRow,
+    PeerPoolRow,
     PinReasonRow,
     PinRow,
     PoolRow,
@@ -69,6 +70,7 @@ class EngineStub:
     pin_reason_rows: list[PinReasonRow] = field(default_factory=lambda: [PIN_REASON])
     lint_rows: list[LintRow] = field(default_factory=lambda: [LINT])
     memory_rows: list[MemoryRow] = field(default_factory=lambda: list(MEMORY))
+    peer_pool_rows: list[PeerPoolRow] = field(default_factory=list)
     sent: list[tuple[int, bytes, bool]] = field(default_factory=list)
 
     def pools(self) -> list[PoolRow]:
@@ -85,6 +87,9 @@ class EngineStub:
 
     def memory(self) -> list[MemoryRow]:
         return self.memory_rows
+
+    def peer_pools(self) -> list[PeerPoolRow]:
+        return self.peer_pool_rows
 
     def pins(self) -> list[PinRow]:
         return self.pin_rows

@@ -12,8 +12,8 @@ from howdah.control.config.network_settings import PeerSettings
 from howdah.control.console.averages import Averages
 from howdah.control.console.columns import BYTEA, INT4, INT8, NUMERIC, TEXT, columns
 from howdah.control.console.show import TABLES, TABLES_BY_NAME, Table
-from howdah.dataplane.plan import Plan
-from howdah.dataplane.rows import StatsRow
+from howdah.dataplane.plan import PeerPlan, Plan
+from howdah.dataplane.rows import PeerPoolRow, StatsRow
 from tests.unit.control.console.engine_stub import CLIENT, DATABASE, POOL, SERVER, SETTINGS, STATS, EngineStub, facts
 
 BY_NAME = {table.name: table for table in TABLES}
@@ -205,7 +205,7 @@ def test_averages_are_of_the_last_full_period() -> None:
 def test_the_stub_is_no_looser_than_the_engine() -> None:
     """Its methods are the engine's: a renamed one must fail here, not in production."""
     typed = Path(facts.__code__.co_filename).parents[4] / "src/howdah/dataplane/engine.pyi"
-    for method in ("pools", "clients", "servers", "stats", "pins", "pin_reasons", "lint", "console_send"):
+    for method in ("pools", "clients", "servers", "stats", "pins", "pin_reasons", "lint", "peer_pools", "console_send"):
         assert f"def {method}(" in typed.read_text()
         assert hasattr(EngineStub, method)
 
@@ -253,6 +253,13 @@ def test_peers_are_shown_by_their_numbers() -> None:
     shown = facts(config=config)
     assert list(TABLES_BY_NAME["peers"].rows(shown)) == [(2, "/run/howdah", 6433, 20), (10, "10.0.0.2", 6432, 3)]
     assert ("peers", 2) in list(TABLES_BY_NAME["lists"].rows(shown))
+
+
+def test_only_peers_that_are_configured_have_pools() -> None:
+    engine = EngineStub(peer_pool_rows=[PeerPoolRow(2, 1, 5, 1, 2, 30), PeerPoolRow(3, 0, 0, 0, 0, 1)])
+    shown = replace(facts(engine), plan=lambda: Plan(1, SETTINGS, (), (), peers=(PeerPlan(2, "x", (), "", 9),)))
+    assert list(TABLES_BY_NAME["peer_pools"].rows(shown)) == [(2, 1, 5, 1, 2)]
+    assert ("peer_pools", 1) in list(TABLES_BY_NAME["lists"].rows(shown))
 
 
 def test_memory_is_summed_up() -> None:

@@ -206,8 +206,8 @@ REASONS: tuple[Reason, ...] = (
          "None of the addresses of one of [peers] could be connected to in time; a cancel request for it was dropped.",
          pgbouncer="connect failed"),
     _row("peer_silent", "", _S, Level.WARNING, "the peer has taken a cancel request and does not answer", "",
-         "One of [peers] did not close the connection of a cancel request within 10 seconds, which PostgreSQL behind it "
-         "may be the reason for. The request may still be served."),
+         "One of [peers] did not close the connection of a cancel request within 10 seconds. The request may still be "
+         "served."),
     # who is it?
     _row("password_failed", "28P01", _C, Level.WARNING, 'password authentication failed for user "%s"', "",
          "The user does not exist, or the password or SCRAM proof is wrong: the client is not told which.",

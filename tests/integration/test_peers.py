@@ -50,7 +50,7 @@ def two(postgres: Postgres) -> Iterator[list[Pooler]]:
         yield made
 
 
-def run(made: list[Pooler], **settings: int | float | bool) -> None:
+def run(made: list[Pooler], **settings: float | bool) -> None:
     for pooler in made:
         pooler.run_with(**settings)
 
@@ -127,7 +127,7 @@ def test_a_request_goes_on_when_its_sender_has_left(two: list[Pooler], postgres:
 
 
 def test_a_name_is_tried_at_all_its_addresses(two: list[Pooler], postgres: Postgres) -> None:
-    """localhost may be ::1 first, where nobody listens."""
+    """The name localhost may be ::1 first, where nobody listens."""
     two[1].peers["1"] = {"host": "localhost", "port": two[0].port}
     run(two)
     with log_in_at(two[0]) as client:
@@ -380,7 +380,7 @@ def test_without_a_number_nothing_is_passed_on(two: list[Pooler], postgres: Post
     two[1].settings["peer_id"] = 0
     run([two[0]])
     two[1].run()
-    assert two[1].log_contains("without a peer_id")
+    wait_until(lambda: two[1].log_contains("without a peer_id"), "the warning")
     with log_in_at(two[0]) as client:
         fall_asleep(client, postgres)
         ask_at(two[1], client)
@@ -395,18 +395,17 @@ def test_what_is_shown(two: list[Pooler]) -> None:
     run(two, default_pool_size=9)
     shown = [tuple(row.values()) for row in two[1].admin("SHOW PEERS")]
     assert shown == [
-        ("1", str(two[0].folder), str(two[0].port), "7"),
-        ("2", str(two[1].folder), str(two[1].port), "9"),
+        (1, str(two[0].folder), two[0].port, 7),
+        (2, str(two[1].folder), two[1].port, 9),
     ]
     assert two[1].admin("SHOW PEER_POOLS") == []
     with log_in_at(two[0]) as client:
         ask_at(two[1], client)
     assert two[1].admin("SHOW PEER_POOLS") == [
-        {"peer_id": "1", "cl_active_cancel_req": "0", "cl_waiting_cancel_req": "0", "sv_active_cancel": "0",
-         "sv_login": "0"}
-    ]  # fmt: skip
+        {"peer_id": 1, "cl_active_cancel_req": 0, "cl_waiting_cancel_req": 0, "sv_active_cancel": 0, "sv_login": 0}
+    ]
     lists = {row["list"]: row["items"] for row in two[1].admin("SHOW LISTS")}
-    assert (lists["peers"], lists["peer_pools"]) == ("2", "1")
+    assert (lists["peers"], lists["peer_pools"]) == (2, 1)
 
 
 # in PgBouncer's place, and beside it

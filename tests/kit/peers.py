@@ -20,14 +20,15 @@ def introduce(poolers: Sequence[Pooler]) -> None:
 
 
 def share_a_port(poolers: Sequence[Pooler]) -> None:
-    """That of the first: the kernel gives each connection to one of them."""
+    """That of the first: the kernel gives each connection to one of them.  They are introduced, too."""
     for pooler in poolers:
         pooler.port = poolers[0].port
         pooler.settings |= {"listen_port": pooler.port, "so_reuseport": True}
+    introduce(poolers)
 
 
 def ask_at(pooler: Pooler, client: Client, key: bytes = b"") -> None:
-    """Ask this pooler to cancel what `client` runs, whichever pooler that is at; returns when it has closed the request."""
+    """Ask this pooler to cancel what `client` runs, wherever that is; returns when it has closed the request."""
     with Client(pooler.socket_path) as request:
         request.send(wire.cancel_request(client.process_id, key or client.secret_key))
         assert request.read_to_end() == []
@@ -35,8 +36,7 @@ def ask_at(pooler: Pooler, client: Client, key: bytes = b"") -> None:
 
 def peer_pools(pooler: Pooler) -> dict[int, dict[str, int]]:
     """Rows of SHOW PEER_POOLS by peer."""
-    rows = [{name: int(value) for name, value in row.items()} for row in pooler.admin("SHOW PEER_POOLS")]
-    return {row.pop("peer_id"): row for row in rows}
+    return {row.pop("peer_id"): row for row in pooler.admin("SHOW PEER_POOLS")}
 
 
 class SilentPeer:

@@ -235,9 +235,7 @@ def _peer(number: int, peer: PeerSettings, settings: GlobalSettings, resolved: M
     return PeerPlan(number, ",".join(peer.host), addresses, error, size)
 
 
-def _addresses(
-    hosts: Iterable[str], port: int, resolved: Mapping[str, Resolved]
-) -> tuple[tuple[Address, ...], str]:
+def _addresses(hosts: Iterable[str], port: int, resolved: Mapping[str, Resolved]) -> tuple[tuple[Address, ...], str]:
     """All addresses of all hosts, or why there is none.  Of several hosts, some may be unknown for now."""
     addresses: list[Address] = []
     errors: list[str] = []

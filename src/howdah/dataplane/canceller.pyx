@@ -8,7 +8,7 @@ runs.  Called by `recycle` and `worker`.
 """
 
 from libc.errno cimport EINPROGRESS, errno
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 from howdah.cdefs.atomics cimport store_i32

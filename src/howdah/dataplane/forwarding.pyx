@@ -7,7 +7,9 @@ the hops that are left.  It goes without TLS, as PgBouncer's does: the peer is a
 All requests for one peer are the business of one worker, so their number needs no lock to be bounded: as many as the
 peer's `pool_size` are on their way, others wait, for `cancel_wait_timeout` at most, and there are never more of these
 than MOST_WAITING.  Anybody can write any number into a key, so nothing is made or kept for one that is not in [peers].
-A request goes on when whoever sent it has left: some drivers do not wait for the end.  Called by `opening` and `worker`.
+A request goes on when whoever sent it has left: some drivers do not wait for the end.
+
+Called by `opening` and `worker`.
 """
 
 from libc.errno cimport EINPROGRESS, ETIMEDOUT, errno
@@ -17,7 +19,7 @@ from libc.string cimport strerror
 
 from howdah.cdefs.atomics cimport relaxed_add_u64, store_i32
 from howdah.cdefs.epoll cimport EPOLLIN, EPOLLOUT
-from howdah.cdefs.sockets cimport SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, close, connect, sockaddr, socket
+from howdah.cdefs.sockets cimport SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, connect, sockaddr, socket
 from howdah.cdefs.threads cimport pthread_mutex_lock, pthread_mutex_unlock
 from howdah.dataplane.cancels cimport SECRET_SIZE, hops_of_key, peer_of_key, use_hop
 from howdah.dataplane.conn cimport (
@@ -57,9 +59,9 @@ cdef enum:
 
 cdef int forward_refusal(const CPlan *plan, uint32_t pid, const uint8_t *secret, uint32_t size) noexcept nogil:
     """Why a request with a key of another process is not passed on; NONE: it is."""
-    if size > SECRET_SIZE or hops_of_key(secret, size) == 0:
-        return HOPS_USED
-    return NONE if find_peer(plan, peer_of_key(pid)) != NULL else UNKNOWN
+    if size > SECRET_SIZE or find_peer(plan, peer_of_key(pid)) == NULL:
+        return UNKNOWN
+    return NONE if hops_of_key(secret, size) else HOPS_USED
 
 
 cdef int forwarder_of(const Worker *w, int peer_id) noexcept nogil:

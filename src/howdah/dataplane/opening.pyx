@@ -14,7 +14,7 @@ from howdah.cdefs.epoll cimport EPOLLIN, EPOLLOUT, EPOLLRDHUP
 from howdah.cdefs.sockets cimport AF_INET, AF_INET6, AF_UNIX
 from howdah.dataplane.access cimport networks_have
 from howdah.dataplane.buffers cimport hold, unhold
-from howdah.dataplane.cancels cimport SECRET_SIZE, KeyOwner, key_owner, peer_of_key
+from howdah.dataplane.cancels cimport KeyOwner, key_owner, peer_of_key
 from howdah.dataplane.client cimport address_key, client_move, client_watch_deadline, print_address, read_room
 from howdah.dataplane.conn cimport (
     FILL_AGAIN,

@@ -447,8 +447,8 @@ cdef struct Cancel:
     uint8_t step  # an EntryStep
     Mail *askers  # MAIL_CANCELs that are answered when it is done
 
-# Cancel requests for one of [peers].  Made by `forwarding` of one worker, always the same for the same peer, which alone
-# touches it, but for the counts, which anybody may read; freed by `engine`.
+# Cancel requests for one of [peers].  Made by `forwarding` of one worker, always the same for the same peer, which
+# alone touches it, but for the counts, which anybody may read; freed by `engine`.
 cdef struct PeerPool:
     Conn conn  # of no socket: so that a timer's owner has a kind
     PeerPool *next

@@ -29,7 +29,7 @@ class EventKind(IntEnum):
     SERVER_CONNECTED = 17  # a server is connected to, before its login (only in PgBouncer's place); detail: from where
     RESERVE_TAKEN = 18  # a client had waited so long that a server of the reserve was opened for it
     CONSOLE_CANCEL = 19  # what that client waits for is to be cancelled
-    PEER_FAILED = 20  # a cancel request could not be passed on; id is the peer's, detail what was wrong with its address
+    PEER_FAILED = 20  # a cancel request could not be passed on; id is the peer's, detail what was wrong
 
 
 class AuthAsk(IntEnum):

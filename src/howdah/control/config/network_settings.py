@@ -82,8 +82,8 @@ class NetworkSettings(Table):
     )
     peer_id: PeerId = setting(
         0,
-        "Which of `[peers]` this process is. Its clients' cancel keys tell the others so: a cancel request that reaches "
-        "one of these is passed on to it. 0: none.",
+        "Which of `[peers]` this process is. Its clients' cancel keys tell the others so: a cancel request that "
+        "reaches one of these is passed on to it. 0: none.",
     )
 
 

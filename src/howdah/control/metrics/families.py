@@ -60,7 +60,13 @@ def sample(engine: Observed, max_client_conn: int, *, by_user: bool) -> Sample:
     if not by_user:
         pools, durations = _merged_pools(pools), _merged_durations(durations)
     return Sample(
-        engine.totals(), pools, engine.stats(), engine.pin_reasons(), durations, engine.peer_pools(), engine.reasons(),
+        engine.totals(),
+        pools,
+        engine.stats(),
+        engine.pin_reasons(),
+        durations,
+        engine.peer_pools(),
+        engine.reasons(),
         max_client_conn,
     )
 

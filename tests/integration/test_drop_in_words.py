@@ -296,6 +296,7 @@ def test_without_log_pooler_errors_they_are_not_logged(either: DropIn) -> None:
 
 def test_a_pause_by_signal_is_told_in_one_line(either: DropIn) -> None:
     either.run()
+    either.wait_for_line("process up")
     expected = [
         (signal.SIGUSR1, "got SIGUSR1, pausing all activity"),
         (signal.SIGUSR1, "got SIGUSR1, but already paused/suspended"),

@@ -362,22 +362,22 @@ cdef void make_key(Worker *w, Client *client, Writer *message) noexcept nogil:
     cdef uint32_t size = SECRET_SIZE if client.version >= PROTOCOL_3_2 else 4
     cdef uint8_t[KEY_SIZE] random
     while not client.key.given:
-        if not random_bytes(w, random):
+        if not random_bytes(w, random, KEY_SIZE):
             return
         key_fill(&client.key, random, size, w.plan.peer_id)
         key_give(&w.shared.keys, &client.key)
     compose_backend_key_data(message, client.key.pid, client.key.secret, size)
 
 
-cdef bint random_bytes(Worker *w, uint8_t *random) noexcept nogil:
-    """KEY_SIZE bytes of the system's randomness, of which a worker fetches many at once and uses each once."""
-    if w.randomness_left < KEY_SIZE:
+cdef bint random_bytes(Worker *w, uint8_t *random, size_t size) noexcept nogil:
+    """A few bytes of the system's randomness, of which a worker fetches many at once and uses each once."""
+    if w.randomness_left < size:
         if not new_secret(w.randomness, sizeof(w.randomness)):
             return False
         w.randomness_left = sizeof(w.randomness)
-    w.randomness_left -= KEY_SIZE
-    memcpy(random, w.randomness + w.randomness_left, KEY_SIZE)
-    memset(w.randomness + w.randomness_left, 0, KEY_SIZE)
+    w.randomness_left -= size
+    memcpy(random, w.randomness + w.randomness_left, size)
+    memset(w.randomness + w.randomness_left, 0, size)
     return True
 
 

@@ -5,6 +5,7 @@ import itertools
 import random
 import signal
 from collections.abc import Iterator
+from functools import partial
 
 import psycopg
 import pytest
@@ -96,7 +97,7 @@ def test_drivers_cancel_whichever_process_gets_it(three: list[Pooler], postgres:
     run(three)
     for _ in range(30):
         with three[0].connect() as connection:
-            query = Background(lambda c=connection: c.execute(SLEEP))
+            query = Background(partial(connection.execute, SLEEP))
             wait_until_asleep(postgres)
             connection.cancel_safe()
             with pytest.raises(psycopg.errors.QueryCanceled):
@@ -274,12 +275,17 @@ def test_requests_wait_for_each_other_where_the_peer_takes_one_at_a_time(two: li
             request.send(wire.cancel_request(client.process_id, client.secret_key))
         for left in range(19, -1, -1):
             wait_until(lambda: peer.held == 1, "the next request")
-            wait_until(lambda n=left: peer_pools(two[1])[1]["cl_waiting_cancel_req"] == n, f"{left} to wait")
+            wait_for_waiting(two[1], left)
             assert peer.held == 1
             peer.let_go()
         assert [request.read_to_end() for request in requests] == [[]] * 20
         keys = {(client.process_id, client.secret_key) for client in clients}
         assert {(number, secret[:3] + bytes([secret[3] + 1]) + secret[4:]) for number, secret in taken(peer)} == keys
+
+
+def wait_for_waiting(pooler: Pooler, count: int) -> None:
+    """Until so many requests for peer 1 wait."""
+    wait_until(lambda: peer_pools(pooler)[1]["cl_waiting_cancel_req"] == count, f"{count} requests to wait")
 
 
 def taken(peer: SilentPeer) -> list[tuple[int, bytes]]:

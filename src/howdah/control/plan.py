@@ -45,8 +45,8 @@ class Resolved(NamedTuple):
 
 def host_names(config: Config) -> frozenset[str]:
     """The names that must be resolved before the plan has an address for every database and peer."""
-    entries = (*config.databases.values(), *config.peers.values())
-    return frozenset(host for entry in entries for host in entry.host if _is_name(host))
+    hosts = [entry.host for entry in config.databases.values()] + [entry.host for entry in config.peers.values()]
+    return frozenset(host for of_one in hosts for host in of_one if _is_name(host))
 
 
 def _is_name(host: str) -> bool:

@@ -67,9 +67,6 @@ from howdah.wire.tags cimport IDLE
 
 from howdah.reasons import NUMBERS
 
-cdef enum:
-    BEGUN_SIZE = 17  # of PostgreSQL's answer to a BEGIN: CommandComplete and ReadyForQuery
-
 cdef int TOO_MANY_REPLIES = NUMBERS["pipeline_too_long"]
 
 
@@ -108,7 +105,6 @@ cdef Step begin_first(Worker *w, Client *client, Turn *turn) noexcept nogil:
     write_bytes(&message, block_data(client.begin), client.begin.end)
     staged(w, &message)
     block_drop(&w.slab, &client.begin)
-    server.front_size += BEGUN_SIZE
     server.unnamed_owner = 0  # a Query ends it
     return STEP_FORWARD
 
@@ -162,7 +158,6 @@ cdef void link(Worker *w, Client *client, Server *server, uint64_t waited_us) no
     server.client = client
     server.request_us = client.query_us = w.now_us
     server.fatal_sent = server.front_failed = server.overflowed = False
-    server.front_size = 0
     server.forbidden = 0
     server.reset_wanted = w.plan.server_reset_query_always
     relaxed_add_u64(&tally.server_assignments, 1)

@@ -394,7 +394,6 @@ cdef struct Server:
     bint half_sent  # a message to it lacks its end
     uint32_t evictions_lost  # statements that it was to close for others, and was kept from by an error
     bint unsettled  # got a Query behind extended messages without a Sync; see `recycle`
-    uint8_t front_size  # bytes that answer what goes in front of its client's next message, if all is well
     uint8_t settling  # answers to come before it is known to have its client's settings
     bint telling  # ... and the client is to see them, too
     bint overflowed  # its client has more settings than can follow it, and must go

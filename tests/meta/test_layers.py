@@ -28,7 +28,7 @@ STEPS = (
     | {"credentials", "access", "texts"},
     {"channels", "handover", "reply_queue", "statements", "session_state", "pool", "routes", "cancels", "turnstile"},
     {"parties", "client", "server", "mailbox", "welcome", "ears", "pruning"},
-    {"opening", "proof", "handshake", "server_login", "replication", "relay", "recycle", "canceller"}
+    {"opening", "proof", "handshake", "connecting", "server_login", "server_proof", "replication", "relay", "recycle", "canceller"}
     | {"asking", "noting", "pinning", "sequences", "settling", "providing", "sql_prepared", "meanings"}
     | {"assignment", "turn", "linking", "preparing", "unnamed", "simple_query", "curing", "deferral", "descriptions"}
     | {"hearing", "listening", "channel_queries", "hub", "hub_channels"}

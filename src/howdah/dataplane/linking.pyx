@@ -12,6 +12,7 @@ from howdah.dataplane.asking cimport ask_session, must_ask
 from howdah.dataplane.assignment cimport take_living
 from howdah.dataplane.buffers cimport block_data, block_drop
 from howdah.dataplane.client cimport client_move, client_watch_deadline, set_ready
+from howdah.dataplane.connecting cimport open_server
 from howdah.dataplane.handshake cimport client_refused_by_pool
 from howdah.dataplane.listening cimport listen_first, move_on, transaction_over
 from howdah.dataplane.parties cimport (
@@ -47,7 +48,6 @@ from howdah.dataplane.reply_queue cimport (
 from howdah.dataplane.routes cimport SESSION_MODE
 from howdah.dataplane.sequences cimport pin_sequences
 from howdah.dataplane.server cimport at_rest, server_move
-from howdah.dataplane.server_login cimport open_server
 from howdah.dataplane.settling cimport settle_first
 from howdah.dataplane.stats cimport Tally, observe
 from howdah.dataplane.texts cimport Naming, naming_drop

@@ -57,6 +57,7 @@ from howdah.dataplane.conn cimport (
     conn_unwatch,
     conn_watch,
 )
+from howdah.dataplane.connecting cimport open_server
 from howdah.dataplane.credentials cimport Secret, secret_drop
 from howdah.dataplane.ears cimport boards_free, notification_drop, wish_free
 from howdah.dataplane.handshake cimport (
@@ -164,7 +165,7 @@ from howdah.dataplane.replication cimport replication_login
 from howdah.dataplane.reply_queue cimport is_streaming, work_to_do
 from howdah.dataplane.routes cimport CPlan, Route, find_route, find_session_rules, find_time_limits
 from howdah.dataplane.server cimport at_rest, server_move
-from howdah.dataplane.server_login cimport open_server, server_login, server_login_late
+from howdah.dataplane.server_login cimport server_login, server_login_late
 from howdah.dataplane.snapshot cimport LOOK_MORE, Snapshot, take_snapshot
 from howdah.dataplane.suspension cimport (
     end_suspension,

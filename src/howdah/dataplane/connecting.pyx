@@ -35,19 +35,13 @@ from howdah.cdefs.threads cimport pthread_mutex_lock, pthread_mutex_unlock
 from howdah.dataplane.conn cimport SEND_ERROR, conn_close, conn_send, conn_watch
 from howdah.dataplane.mailbox cimport mail_send, tell_server
 from howdah.dataplane.parties cimport MAIL_REFUSED, SERVER_CONNECTING, SERVER_LOGIN, Client, Entry, Hub, Server, Worker
-from howdah.dataplane.pool cimport (
-    Pool,
-    WaitingClient,
-    open_failed,
-    opened,
-    room_for_hub_not_used,
-    room_not_used,
-    unreserve,
-)
+from howdah.dataplane.pool cimport Pool, WaitingClient, opened, unreserve
 from howdah.dataplane.recycle cimport client_refuse, client_refuse_text, server_lost
+from howdah.dataplane.rooms cimport room_for_hub_not_used, room_not_used
 from howdah.dataplane.routes cimport TLS_ALLOW, TLS_PREFER, CPlan, Endpoint, Route
 from howdah.dataplane.server cimport entry_free, server_move, server_new
 from howdah.dataplane.timers cimport timer_arm, timer_disarm
+from howdah.dataplane.upkeep cimport open_failed
 
 from howdah.dataplane.rows import EventKind
 from howdah.reasons import NUMBERS

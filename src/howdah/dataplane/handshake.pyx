@@ -47,9 +47,8 @@ from howdah.dataplane.pool cimport (
     Pool,
     PoolTerms,
     TakeVerdict,
-    pool_join,
-    pool_secret,
 )
+from howdah.dataplane.pool_terms cimport pool_join, pool_secret
 from howdah.dataplane.recycle cimport (
     adopt,
     client_lost,

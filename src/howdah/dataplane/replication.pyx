@@ -17,8 +17,9 @@ from howdah.dataplane.conn cimport SEND_ERROR, conn_send
 from howdah.dataplane.connecting cimport open_dedicated
 from howdah.dataplane.handshake cimport count_login, give_notice, make_key, tell_login
 from howdah.dataplane.parties cimport CLIENT_ACTIVE, SERVER_ACTIVE, Client, Server, Worker
-from howdah.dataplane.pool cimport TAKE_OPEN, TAKE_WAIT, TakeVerdict, take_room
+from howdah.dataplane.pool cimport TAKE_OPEN, TAKE_WAIT, TakeVerdict
 from howdah.dataplane.recycle cimport client_lost, watch_client
+from howdah.dataplane.rooms cimport take_room
 from howdah.dataplane.stats cimport Tally, observe
 from howdah.wire cimport tags
 from howdah.wire.bytes cimport Writer, writer

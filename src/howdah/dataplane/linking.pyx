@@ -214,6 +214,7 @@ cdef void unlink(Worker *w, Server *server) noexcept nogil:
     server.client = NULL
     client.server = NULL
     client.stalled = client.sql_prepares = False  # nothing is owed any more
+    client.left_effects = 0
     client_move(client, CLIENT_IDLE)
     client.request_us = w.now_us
     if client.unnamed == UNNAMED_NONE:

@@ -344,6 +344,7 @@ cdef struct Client:
     bint group_describes  # ... and there is a Describe in it
     bint group_trusts  # ... and a Bind that fits but one result
     bint sql_prepares  # has used PREPARE on the server that it is linked to
+    uint32_t left_effects  # of running what it may have prepared there under names that do not follow it
     uint32_t effects  # what was sent since the server was asked last may have had these, see `asking`
     Block *noted  # names of settings that it may have changed, each with its NUL
     Ear *ear  # NULL: it hears nothing

@@ -281,8 +281,15 @@ class Postgres:
 
     def wait_for_backends(self, count: int, where: str = "true", within: float = 15.0) -> set[int]:
         """Wait until there are exactly `count` such backends."""
-        wait_until(lambda: len(self.backends(where)) == count, f"{count} backends where {where}", within)
-        return self.backends(where)
+        seen: set[int] = set()
+
+        def are_there() -> bool:
+            nonlocal seen
+            seen = self.backends(where)
+            return len(seen) == count
+
+        wait_until(are_there, f"{count} backends where {where}", within)
+        return seen
 
     def terminate(self, *pids: int) -> None:
         """pg_terminate_backend on each."""

@@ -15,7 +15,6 @@ cdef extern from "<sys/socket.h>" nogil:
         SO_KEEPALIVE
         SO_PEERCRED
         SO_RCVBUF
-        SO_RCVLOWAT
         SO_SNDBUF
         MSG_NOSIGNAL
         MSG_DONTWAIT

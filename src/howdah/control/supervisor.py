@@ -206,6 +206,8 @@ class _Supervisor:
         reload = Reload(self._publisher, self._read_again, self._ticket_key, self._accept, self._log)
         journal, averages = self._open_inbox(stack, reload)
         stack.callback(engine.stop)
+        if self._config.drop_in:
+            announce_start(self._log)  # before a client can notice
         engine.start(plan)
         self._open_site(stack)
         self._publisher.attach(engine, self._tell_logins)
@@ -214,7 +216,8 @@ class _Supervisor:
         pulse = Pulse(engine, journal, averages, stats_log, self._settings_now, live, self._log)
         gc.freeze()  # what is there now stays: no collection, and not the stop, has to look through it
         gc.set_threshold(_ALLOCATIONS_BETWEEN_COLLECTIONS)
-        self._greet(upstream or describe_upstream(plan))
+        if not self._config.drop_in:
+            self._greet(upstream or describe_upstream(plan))
         shortfall = shortage(file_limit, settings.max_client_conn, settings.default_pool_size)
         self._warn(*map(str, (*self._config.warnings, *intake.warnings)), *listeners.warnings, shortfall)
         watch = Watch(self._publisher, self._ticket_key, self._log)
@@ -333,9 +336,6 @@ class _Supervisor:
 
     def _greet(self, upstream: str) -> None:
         settings, embedded = self._config.settings, self._embedded
-        if self._config.drop_in:
-            announce_start(self._log)
-            return
         doors = [Door(host, port) for host, port in self._listeners.tcp_addresses]
         if settings.unix_socket_dir:
             doors.append(Door(settings.unix_socket_dir, settings.listen_port))

@@ -139,6 +139,7 @@ cdef Client *client_new(Worker *w, int fd) noexcept nogil:
     client.remain = 0
     client.remain_drop = client.is_ready = client.counted = client.owed = False
     client.asked_ssl = client.asked_gssenc = client.goodbye = client.stalled = client.notified = False
+    client.left_effects = 0
     client.sql_prepares = client.group_ends = client.group_describes = client.group_trusts = False
     client.curing = client.cured = False
     client.effects = client.unnamed_effects = 0

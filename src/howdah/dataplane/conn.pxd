@@ -36,7 +36,6 @@ cdef struct Conn:
     uint8_t kind
     int error  # errno of the last FILL_ERROR or SEND_ERROR
     uint32_t interest  # what epoll tells about now
-    bint patient  # ... once enough has come: see `conn_await`
     bint proxied  # of a listener: its connections begin with a PROXY header
     bint lent  # of a listener: it is not ours, and whoever waits there is for the next process
     Tls *tls  # NULL: bytes travel as they are
@@ -44,7 +43,6 @@ cdef struct Conn:
 
 cdef void conn_init(Conn *conn, int fd, uint8_t kind) noexcept nogil
 cdef FillVerdict conn_fill(Slab *slab, Conn *conn, void *room, size_t size, size_t *got) noexcept nogil
-cdef void conn_await(Conn *conn, int size) noexcept nogil
 cdef FillVerdict conn_feed(Slab *slab, Conn *conn, const uint8_t *data, size_t size, void *room, size_t room_size,
                            size_t *got) noexcept nogil
 cdef SendVerdict conn_send(Slab *slab, Conn *conn, const void *data, size_t size) noexcept nogil

@@ -14,12 +14,9 @@ from howdah.cdefs.openssl cimport SSL_CTX
 from howdah.cdefs.sockets cimport (
     MSG_NOSIGNAL,
     SHUT_WR,
-    SO_RCVLOWAT,
-    SOL_SOCKET,
     close,
     recv,
     send,
-    setsockopt,
     shutdown,
 )
 from howdah.dataplane.buffers cimport (
@@ -59,7 +56,6 @@ cdef void conn_init(Conn *conn, int fd, uint8_t kind) noexcept nogil:
     conn.kind = kind
     conn.error = 0
     conn.interest = 0
-    conn.patient = False
     conn.proxied = conn.lent = False
     conn.tls = NULL
     conn.out.head = conn.out.tail = NULL
@@ -88,8 +84,6 @@ cdef FillVerdict conn_fill(Slab *slab, Conn *conn, void *room, size_t size, size
     """Read once; `room` has `size` bytes, READ_SIZE at least.  What a TLS handshake has to say goes out by itself."""
     cdef uint8_t *scratch
     cdef FillVerdict verdict
-    if conn.patient:
-        conn_await(conn, 1)
     if conn.tls == NULL:
         return receive(conn, room, size, got)
     scratch = slab_scratch(slab)
@@ -100,13 +94,6 @@ cdef FillVerdict conn_fill(Slab *slab, Conn *conn, void *room, size_t size, size
     if verdict != FILL_DATA:
         return verdict
     return open_records(slab, conn, got[0], <uint8_t *>room, size, got)
-
-
-cdef void conn_await(Conn *conn, int size) noexcept nogil:
-    """Until it is read again, epoll is to tell of bytes only when `size` of them have come, or the end.  It saves a
-    turn for bytes of no interest; where the socket is not one of TCP, or has TLS, epoll tells sooner."""
-    setsockopt(conn.fd, SOL_SOCKET, SO_RCVLOWAT, &size, sizeof(size))
-    conn.patient = size > 1
 
 
 cdef FillVerdict conn_feed(Slab *slab, Conn *conn, const uint8_t *data, size_t size, void *room, size_t room_size,

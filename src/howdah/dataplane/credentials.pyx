@@ -2,7 +2,7 @@
 
 A secret is counted, because a login may outlive the plan that brought it.  Answers of auth_query are kept for a while,
 so that a storm of one user's logins asks once.  Holds no socket and calls no one.  Called by `routes` and `engine`
-(making), `proof` and `server_login`.
+(making), `proof`, `server_login` and `server_proof`.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t

@@ -53,7 +53,7 @@ from howdah.dataplane.parties cimport (
     Wish,
     Worker,
 )
-from howdah.dataplane.pool cimport keep_for_hub
+from howdah.dataplane.rooms cimport keep_for_hub
 from howdah.wire.bytes cimport Reader, read_string, read_u32, reader
 
 cdef enum:

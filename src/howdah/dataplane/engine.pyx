@@ -89,6 +89,8 @@ from howdah.dataplane.pool cimport (
     PoolTerms,
     doubtful,
     in_use,
+)
+from howdah.dataplane.pool_terms cimport (
     keep_addresses,
     pool_join,
     pool_quit,

@@ -21,6 +21,7 @@ from howdah.dataplane.client cimport (
     set_ready,
 )
 from howdah.dataplane.conn cimport SEND_ERROR, conn_send
+from howdah.dataplane.connecting cimport open_server
 from howdah.dataplane.mailbox cimport tell_client, tell_reserve
 from howdah.dataplane.parties cimport (
     CLIENT_CONSOLE,
@@ -45,9 +46,8 @@ from howdah.dataplane.pool cimport (
     Pool,
     PoolTerms,
     TakeVerdict,
-    pool_join,
-    pool_secret,
 )
+from howdah.dataplane.pool_terms cimport pool_join, pool_secret
 from howdah.dataplane.recycle cimport (
     adopt,
     client_lost,
@@ -67,7 +67,6 @@ from howdah.dataplane.routes cimport (
     listed,
 )
 from howdah.dataplane.server cimport server_move
-from howdah.dataplane.server_login cimport open_server
 from howdah.dataplane.settling cimport settle_now
 from howdah.dataplane.session_state cimport (
     Draft,

@@ -29,6 +29,7 @@ from howdah.dataplane.conn cimport (
     conn_init,
     conn_problem,
 )
+from howdah.dataplane.connecting cimport open_listening
 from howdah.dataplane.ears cimport (
     Heard,
     notification_drop,
@@ -57,10 +58,10 @@ from howdah.dataplane.parties cimport (
     Wish,
     Worker,
 )
-from howdah.dataplane.pool cimport keep_for_hub, superseded, take_room_for_hub
+from howdah.dataplane.pool cimport superseded
 from howdah.dataplane.recycle cimport send_to_server, server_close, server_lost, watch_server
+from howdah.dataplane.rooms cimport keep_for_hub, take_room_for_hub
 from howdah.dataplane.server cimport leave_hub
-from howdah.dataplane.server_login cimport open_listening
 from howdah.dataplane.session_state cimport write_text
 from howdah.dataplane.timers cimport timer_arm, timer_disarm
 from howdah.wire cimport tags

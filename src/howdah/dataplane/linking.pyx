@@ -12,6 +12,7 @@ from howdah.dataplane.asking cimport ask_session, must_ask
 from howdah.dataplane.assignment cimport take_living
 from howdah.dataplane.buffers cimport block_data, block_drop
 from howdah.dataplane.client cimport client_move, client_watch_deadline, set_ready
+from howdah.dataplane.connecting cimport open_server
 from howdah.dataplane.handshake cimport client_refused_by_pool
 from howdah.dataplane.listening cimport listen_first, move_on, transaction_over
 from howdah.dataplane.parties cimport (
@@ -47,7 +48,6 @@ from howdah.dataplane.reply_queue cimport (
 from howdah.dataplane.routes cimport SESSION_MODE
 from howdah.dataplane.sequences cimport pin_sequences
 from howdah.dataplane.server cimport at_rest, server_move
-from howdah.dataplane.server_login cimport open_server
 from howdah.dataplane.settling cimport settle_first
 from howdah.dataplane.stats cimport Tally, observe
 from howdah.dataplane.texts cimport Naming, naming_drop
@@ -66,9 +66,6 @@ from howdah.wire.bytes cimport Writer, write_bytes
 from howdah.wire.tags cimport IDLE
 
 from howdah.reasons import NUMBERS
-
-cdef enum:
-    BEGUN_SIZE = 17  # of PostgreSQL's answer to a BEGIN: CommandComplete and ReadyForQuery
 
 cdef int TOO_MANY_REPLIES = NUMBERS["pipeline_too_long"]
 
@@ -108,7 +105,6 @@ cdef Step begin_first(Worker *w, Client *client, Turn *turn) noexcept nogil:
     write_bytes(&message, block_data(client.begin), client.begin.end)
     staged(w, &message)
     block_drop(&w.slab, &client.begin)
-    server.front_size += BEGUN_SIZE
     server.unnamed_owner = 0  # a Query ends it
     return STEP_FORWARD
 
@@ -162,7 +158,6 @@ cdef void link(Worker *w, Client *client, Server *server, uint64_t waited_us) no
     server.client = client
     server.request_us = client.query_us = w.now_us
     server.fatal_sent = server.front_failed = server.overflowed = False
-    server.front_size = 0
     server.forbidden = 0
     server.reset_wanted = w.plan.server_reset_query_always
     relaxed_add_u64(&tally.server_assignments, 1)
@@ -219,6 +214,7 @@ cdef void unlink(Worker *w, Server *server) noexcept nogil:
     server.client = NULL
     client.server = NULL
     client.stalled = client.sql_prepares = False  # nothing is owed any more
+    client.left_effects = 0
     client_move(client, CLIENT_IDLE)
     client.request_us = w.now_us
     if client.unnamed == UNNAMED_NONE:

@@ -23,11 +23,11 @@ from howdah.cdefs.sockets cimport (
 )
 from howdah.dataplane.client cimport client_new, client_watch_deadline
 from howdah.dataplane.conn cimport Conn, conn_unwatch, conn_watch
+from howdah.dataplane.connecting cimport tune
 from howdah.dataplane.mailbox cimport fill_peer, own_end, tell_worker
 from howdah.dataplane.opening cimport client_startup
 from howdah.dataplane.parties cimport Client, Peer, Worker
 from howdah.dataplane.recycle cimport client_refuse
-from howdah.dataplane.server_login cimport tune
 
 from howdah.dataplane.rows import EventKind
 from howdah.reasons import NUMBERS

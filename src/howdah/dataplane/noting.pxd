@@ -11,6 +11,8 @@ cdef void note_effects(Worker *w, Client *client, uint32_t effects, const char *
 cdef void note_analysis(Worker *w, Client *client, const Analysis *found) noexcept nogil
 cdef bint hold_settings(Worker *w, Block **held, const Analysis *found) noexcept nogil
 cdef void setting_reported(Client *client, const char *name) noexcept nogil
+cdef uint32_t running_what_is_left(const Client *client) noexcept nogil
+cdef void note_run_of_left(Worker *w, Client *client) noexcept nogil
 cdef void undone(Client *client) noexcept nogil
 cdef bint is_noted(const Client *client, const char *name) noexcept nogil
 cdef const char *next_noted(const Client *client, const char **at) noexcept nogil

@@ -16,10 +16,12 @@ from howdah.sql.analysis cimport analyse
 from howdah.sql.effects cimport (
     EFFECT_ANYTHING,
     EFFECT_BEGINS,
+    EFFECT_DEALLOCATE,
     EFFECT_DISCARD,
     EFFECT_ENDS,
     EFFECT_EXECUTE,
     EFFECT_NUMBERS,
+    EFFECT_PREPARE,
     EFFECT_SEQUENCE,
     EFFECT_SETTING,
     EFFECT_SETTINGS,
@@ -52,6 +54,10 @@ cdef void look_at(const Client *client, const uint8_t *text, size_t size, Analys
 cdef void note_effects(Worker *w, Client *client, uint32_t effects, const char *names, uint32_t size) noexcept nogil:
     """A text with these effects goes to the client's server; `names`: of settings, each with its NUL."""
     cdef const char *at = names
+    if effects & (EFFECT_PREPARE | EFFECT_ANYTHING):
+        client.left_effects |= effects
+    if effects & EFFECT_EXECUTE:
+        effects |= running_what_is_left(client)
     if effects & (EFFECT_NUMBERS | EFFECT_SEQUENCE | EFFECT_ANYTHING):
         note_sequences(w, client, effects)
     if w.plan.session_check == CHECK_ALWAYS:
@@ -66,6 +72,20 @@ cdef void note_effects(Worker *w, Client *client, uint32_t effects, const char *
         client.resets = client.resets or settings_value(client.first_settings, at) != NULL
         note_setting(w, client, at)
         at += strlen(at) + 1
+
+
+cdef uint32_t running_what_is_left(const Client *client) noexcept nogil:
+    """The effects of an EXECUTE or Bind of what the server has for this client alone; of any of it, for nobody knows
+    which names stand for what."""
+    cdef uint32_t effects = client.left_effects
+    return effects | EFFECT_SETTINGS if effects & EFFECT_SETTING else effects
+
+
+cdef void note_run_of_left(Worker *w, Client *client) noexcept nogil:
+    """Such a statement is about to be run."""
+    note_effects(w, client, EFFECT_EXECUTE, NULL, 0)
+    if client.left_effects & (EFFECT_DEALLOCATE | EFFECT_ANYTHING):
+        client.server.replies.dropping = True
 
 
 cdef void undone(Client *client) noexcept nogil:

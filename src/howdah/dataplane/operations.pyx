@@ -24,19 +24,8 @@ from howdah.dataplane.parties cimport (
     Server,
     Worker,
 )
-from howdah.dataplane.pool cimport (
-    LIMIT_SLOTS,
-    PLACE_OPENING,
-    Limit,
-    Pool,
-    PooledServer,
-    Pools,
-    in_use,
-    limit_named,
-    renew,
-    set_held,
-    superseded,
-)
+from howdah.dataplane.pool cimport LIMIT_SLOTS, PLACE_OPENING, Limit, Pool, PooledServer, Pools, in_use, superseded
+from howdah.dataplane.pool_terms cimport limit_named, renew, set_held
 from howdah.dataplane.recycle cimport client_refuse, server_lost
 from howdah.dataplane.routes cimport CPlan, find_route
 

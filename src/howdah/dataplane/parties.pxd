@@ -344,6 +344,7 @@ cdef struct Client:
     bint group_describes  # ... and there is a Describe in it
     bint group_trusts  # ... and a Bind that fits but one result
     bint sql_prepares  # has used PREPARE on the server that it is linked to
+    uint32_t left_effects  # of running what it may have prepared there under names that do not follow it
     uint32_t effects  # what was sent since the server was asked last may have had these, see `asking`
     Block *noted  # names of settings that it may have changed, each with its NUL
     Ear *ear  # NULL: it hears nothing
@@ -394,7 +395,6 @@ cdef struct Server:
     bint half_sent  # a message to it lacks its end
     uint32_t evictions_lost  # statements that it was to close for others, and was kept from by an error
     bint unsettled  # got a Query behind extended messages without a Sync; see `recycle`
-    uint8_t front_size  # bytes that answer what goes in front of its client's next message, if all is well
     uint8_t settling  # answers to come before it is known to have its client's settings
     bint telling  # ... and the client is to see them, too
     bint overflowed  # its client has more settings than can follow it, and must go

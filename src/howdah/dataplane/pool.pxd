@@ -189,41 +189,27 @@ cdef struct PoolTerms:
     int max_db_clients  # 0: no limit; likewise the next
     int max_user_clients
 
-cdef bint pools_init(Pools *pools, int workers) noexcept nogil
-cdef void pools_free(Pools *pools) noexcept nogil
-cdef JoinVerdict pool_join(Pools *pools, const PoolTerms *terms, const char *login, bint alone, uint64_t now_us,
-                           Pool **pool, Limit **user) noexcept nogil
-cdef void pool_quit(Pools *pools, Pool *pool, Limit *user, bint alone, uint64_t now_us) noexcept nogil
-cdef void pool_tally(const Pools *pools, const Pool *pool, Tally *sum) noexcept nogil
-cdef void pool_secret(Pools *pools, Pool *pool, Secret *secret, const uint8_t *client_key) noexcept nogil
-cdef bint lay_table(Pools *pools, uint32_t size) noexcept nogil
 cdef int in_use(const Pool *pool) noexcept nogil
-cdef void pool_free(Pool *pool) noexcept nogil
-cdef Limit *limit_named(Limit **slots, const char *name) noexcept nogil
-cdef void renew(Pools *pools, Pool *pool) noexcept nogil
-cdef void set_held(Pools *pools, Pool *pool) noexcept nogil
-cdef void pool_terms(Pools *pools, Pool *pool, const PoolTerms *terms, bint replace_servers) noexcept nogil
-cdef TakeVerdict take(Pools *pools, Pool *pool, WaitingClient *client, uint64_t now_us,
-                      PooledServer **doubtful_one) noexcept nogil
-cdef void keep_addresses(Pools *pools, Pool *pool, const uint32_t *kept, uint32_t count) noexcept nogil
-cdef bint superseded(const PooledServer *server) noexcept nogil
+cdef void move(PooledServer *server, int place) noexcept nogil
 cdef bint doubtful(const Pools *pools, const PooledServer *server, uint64_t now_us) noexcept nogil
-cdef void stop_waiting_for(Pools *pools, PooledServer *server) noexcept nogil
-cdef PooledServer *next_to_check(Pools *pools) noexcept nogil
-cdef TakeVerdict take_room(Pools *pools, Pool *pool, WaitingClient *client, uint64_t now_us) noexcept nogil
-cdef WaitingClient *next_alone(Pools *pools, PooledServer **victim) noexcept nogil
-cdef void keep_for_hub(Pools *pools, Pool *pool, int by) noexcept nogil
-cdef bint take_room_for_hub(Pools *pools, Pool *pool) noexcept nogil
-cdef void room_for_hub_not_used(Pools *pools, Pool *pool) noexcept nogil
-cdef void room_not_used(Pools *pools, WaitingClient *client) noexcept nogil
-cdef LeaveVerdict leave_line(Pools *pools, WaitingClient *client) noexcept nogil
+cdef PooledServer *least_recent(Pools *pools, Pool *pool) noexcept nogil
+cdef bint superseded(const PooledServer *server) noexcept nogil
+cdef bint outdated(const PooledServer *server, uint64_t now_us) noexcept nogil
 cdef void opened(Pools *pools, Pool *pool, PooledServer *server, int worker, uint64_t now_us) noexcept nogil
-cdef ReleaseVerdict release(Pools *pools, PooledServer *server, uint64_t now_us, WaitingClient **next) noexcept nogil
-cdef bint claim(Pools *pools, PooledServer *server, int worker) noexcept nogil
+cdef void unreserve(Pools *pools, Pool *pool) noexcept nogil
 cdef void set_closing(Pools *pools, PooledServer *server) noexcept nogil
 cdef void gone(Pools *pools, PooledServer *server) noexcept nogil
-cdef void unreserve(Pools *pools, Pool *pool) noexcept nogil
-cdef WaitingClient *open_failed(Pools *pools, Pool *pool, int reason, bint refused, const char *sqlstate,
-                                const char *message, uint64_t now_us) noexcept nogil
-cdef Pool *next_to_open(Pools *pools, bint fill, uint64_t now_us, PooledServer **victim) noexcept nogil
-cdef PooledServer *next_outdated(Pools *pools, uint64_t now_us) noexcept nogil
+cdef bint room_for_one(Pools *pools, const Pool *pool, uint64_t now_us) noexcept nogil
+cdef bint wants_one(const Pool *pool, bint fill) noexcept nogil
+cdef bint may_try(const Pool *pool, uint64_t now_us) noexcept nogil
+cdef bint at_limit(const Limit *limit) noexcept nogil
+cdef bint reserve_one(Pools *pools, Pool *pool, uint64_t now_us) noexcept nogil
+cdef void count_waiting(Pools *pools, int by) noexcept nogil
+cdef TakeVerdict take(Pools *pools, Pool *pool, WaitingClient *client, uint64_t now_us,
+                      PooledServer **doubtful_one) noexcept nogil
+cdef void stop_waiting_for(Pools *pools, PooledServer *server) noexcept nogil
+cdef PooledServer *next_to_check(Pools *pools) noexcept nogil
+cdef void remove_from_line(Pools *pools, WaitingClient *client) noexcept nogil
+cdef LeaveVerdict leave_line(Pools *pools, WaitingClient *client) noexcept nogil
+cdef ReleaseVerdict release(Pools *pools, PooledServer *server, uint64_t now_us, WaitingClient **next) noexcept nogil
+cdef bint claim(Pools *pools, PooledServer *server, int worker) noexcept nogil

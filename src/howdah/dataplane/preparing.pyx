@@ -16,7 +16,7 @@ from howdah.dataplane.descriptions cimport goes_by_description, is_outdated, typ
 from howdah.dataplane.linking cimport forward_with, get_server, note_owed
 from howdah.dataplane.linting cimport lint
 from howdah.dataplane.meanings cimport as_of_now, statement_for
-from howdah.dataplane.noting cimport look_at, note_effects
+from howdah.dataplane.noting cimport look_at, note_effects, note_run_of_left, running_what_is_left
 from howdah.dataplane.parties cimport (
     LARGEST_KEPT,
     PIN_NAMED_STATEMENT,
@@ -102,7 +102,7 @@ from howdah.dataplane.unnamed cimport (
     unnamed_unsure,
     use_unnamed,
 )
-from howdah.sql.effects cimport EFFECT_DEALLOCATE, EFFECT_PREPARE, Analysis, only_use
+from howdah.sql.effects cimport EFFECT_DEALLOCATE, EFFECT_PREPARE, Analysis
 from howdah.wire cimport tags
 from howdah.wire.bytes cimport Writer
 from howdah.wire.compose cimport compose_bare
@@ -153,7 +153,7 @@ cdef Step parse(Worker *w, Client *client, const Frame *frame, const uint8_t *me
         return parse_again(w, client, frame, message, &mention, turn)
     lint_parse(w, client, frame, message, &mention)
     if not follows(w, client) or frame.size > LARGEST_KEPT or names_full(&client.names):
-        return parse_at_server(w, client, frame, message, &mention, turn)
+        return parse_at_server(w, client, frame, message, &mention, found.effects, turn)
     return parse_named(w, client, frame, message, &mention, &found, turn)
 
 
@@ -166,7 +166,7 @@ cdef Step parse_nameless(Worker *w, Client *client, const Frame *frame, const ui
     if named != NULL and must_wait(client):
         return stall(w, client, turn)
     if named != NULL:
-        return parse_with_statement(w, client, frame, message, mention, only_use(found), named, edition[0], turn)
+        return parse_with_statement(w, client, frame, message, mention, found, named, edition[0], turn)
     lint_parse(w, client, frame, message, mention)
     step = discard_sequences(w, client, found.effects, turn)
     return parse_unnamed(w, client, frame, message, found, turn) if step == STEP_FORWARD else step
@@ -250,7 +250,7 @@ cdef bint follows(const Worker *w, const Client *client) noexcept nogil:
 
 
 cdef Step parse_at_server(Worker *w, Client *client, const Frame *frame, const uint8_t *message,
-                          const Mention *mention, Turn *turn) noexcept nogil:
+                          const Mention *mention, uint32_t effects, Turn *turn) noexcept nogil:
     """A named statement that cannot follow: the client keeps its server as long as that exists, if it may."""
     cdef Naming *why
     if client.server.pooled.dedicated:
@@ -265,6 +265,7 @@ cdef Step parse_at_server(Worker *w, Client *client, const Frame *frame, const u
             client.server.pins |= PIN_NAMED_STATEMENT  # or whether: it counts when that is known
         else:
             pin(w, client, PIN_NAMED_STATEMENT)
+    client.left_effects |= effects
     return note_owed(client, EXPECT_PARSE, CHANGE_NONE, NULL, turn)
 
 
@@ -370,7 +371,7 @@ cdef Step use(Worker *w, Client *client, const Frame *frame, const uint8_t *mess
         return stall(w, client, turn)
     naming = names_find(&client.names, mention.name, mention.size, &edition)
     if naming == NULL and is_the_servers(w, client, mention):
-        return note_owed(client, expected, CHANGE_NONE, NULL, turn)
+        return use_at_server(w, client, expected, turn)
     if naming == NULL:
         return point_to(w, client, frame, message, mention, nowhere(), expected, turn)
     if expected == EXPECT_BIND and must_settle(client, naming.statement.text.effects):
@@ -406,6 +407,15 @@ cdef Step use(Worker *w, Client *client, const Frame *frame, const uint8_t *mess
         relaxed_add_u64(&client.pool.tallies[w.index].binds, 1)
         note_run(w, client, naming.statement.text)
     return renamed(w, client, frame, message, mention, naming.statement, naming, expected, CHANGE_NONE, turn)
+
+
+cdef Step use_at_server(Worker *w, Client *client, uint8_t expected, Turn *turn) noexcept nogil:
+    """The same of one that may be the server's own."""
+    if expected == EXPECT_BIND:
+        if must_settle(client, running_what_is_left(client)):
+            return stall(w, client, turn)
+        note_run_of_left(w, client)
+    return note_owed(client, expected, CHANGE_NONE, NULL, turn)
 
 
 cdef uint32_t effects_run(const Client *client, const Mention *mention) noexcept nogil:

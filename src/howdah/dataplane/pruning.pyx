@@ -10,7 +10,8 @@ from libc.stdlib cimport calloc
 from libc.string cimport memset
 
 from howdah.cdefs.threads cimport pthread_mutex_lock, pthread_mutex_unlock
-from howdah.dataplane.pool cimport Limit, Pool, Pools, in_use, lay_table, pool_tally
+from howdah.dataplane.pool cimport Limit, Pool, Pools, in_use
+from howdah.dataplane.pool_terms cimport lay_table, pool_tally
 from howdah.dataplane.stats cimport Tally
 
 

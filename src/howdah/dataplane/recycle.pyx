@@ -64,13 +64,12 @@ from howdah.dataplane.pool cimport (
     WaitingClient,
     gone,
     leave_line,
-    pool_quit,
     release,
-    room_not_used,
     set_closing,
     stop_waiting_for,
     superseded,
 )
+from howdah.dataplane.pool_terms cimport pool_quit
 from howdah.dataplane.reply_queue cimport (
     EXPECT_COPY_END,
     EXPECT_EXECUTE,
@@ -83,6 +82,7 @@ from howdah.dataplane.reply_queue cimport (
     first_expected,
     is_streaming,
 )
+from howdah.dataplane.rooms cimport room_not_used
 from howdah.dataplane.server cimport leave_hub, server_free, server_move
 from howdah.dataplane.session_state cimport Draft, draft_init, settings_drop, settings_new
 from howdah.dataplane.timers cimport timer_arm, timer_disarm

@@ -1,7 +1,7 @@
 """The way in for replication clients, each of which gets a server of its own.
 
 Replication is no work for a pool: the session is the client's from its startup packet on, which holds its settings, and
-a stream has no end.  So the server is opened for the one client (`server_login.open_dedicated`), logs in with what the
+a stream has no end.  So the server is opened for the one client (`connecting.open_dedicated`), logs in with what the
 client brought, is linked to it for good (PIN_REPLICATION), and goes when the client goes (`recycle.close_dedicated`).
 What it counts under are the limits of its database and user; a pool's size is about the servers that are shared.
 
@@ -14,11 +14,12 @@ from libc.stdint cimport uint8_t
 from howdah.cdefs.atomics cimport relaxed_add_u64
 from howdah.dataplane.client cimport client_move, client_watch_deadline, login_free, set_ready
 from howdah.dataplane.conn cimport SEND_ERROR, conn_send
+from howdah.dataplane.connecting cimport open_dedicated
 from howdah.dataplane.handshake cimport count_login, give_notice, make_key, tell_login
 from howdah.dataplane.parties cimport CLIENT_ACTIVE, SERVER_ACTIVE, Client, Server, Worker
-from howdah.dataplane.pool cimport TAKE_OPEN, TAKE_WAIT, TakeVerdict, take_room
+from howdah.dataplane.pool cimport TAKE_OPEN, TAKE_WAIT, TakeVerdict
 from howdah.dataplane.recycle cimport client_lost, watch_client
-from howdah.dataplane.server_login cimport open_dedicated
+from howdah.dataplane.rooms cimport take_room
 from howdah.dataplane.stats cimport Tally, observe
 from howdah.wire cimport tags
 from howdah.wire.bytes cimport Writer, writer

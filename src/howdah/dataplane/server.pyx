@@ -100,7 +100,7 @@ cdef Server *server_new(Worker *w) noexcept nogil:
     server.reset_wanted = server.under_check = False
     server.settings_refused = server.telling = server.asking = server.answer_lost = server.soiled = False
     server.front_failed = server.overflowed = server.channels_overflowed = False
-    server.settling = server.front_size = 0
+    server.settling = 0
     server.answer = NULL
     shelf_init(&server.shelf)
     server.unnamed_owner = 0

@@ -297,8 +297,8 @@ cdef uint32_t compose_change(Writer *w, const Settings *now, const Settings *wan
     """The Query messages that take a session from `now` to `wanted`, all of it or nothing; gives how many they are.
 
     They are one transaction, which a failure leaves open and failed: what is sent behind them then does nothing but to
-    fail, too.  The rows have no columns, so that the answer is short, and always as long (see `settling`); PostgreSQL
-    leaves no volatile function out (src/backend/optimizer/path/allpaths.c, remove_unused_subquery_outputs).
+    fail, too.  The rows have no columns, so that the answer is short; PostgreSQL leaves no volatile function out
+    (src/backend/optimizer/path/allpaths.c, remove_unused_subquery_outputs).
     """
     cdef bint identity = ((now.has_identity or wanted.has_identity)
                           and (differs(now, wanted, "session_authorization") or differs(now, wanted, "role")))

@@ -31,9 +31,6 @@ from howdah.wire.bytes cimport Writer, writer
 
 from howdah.reasons import NUMBERS
 
-cdef enum:
-    SETTLED_SIZE = 57  # of PostgreSQL's answer to what `compose_change` makes, if it is one message and goes well
-
 cdef int TOO_MANY_SETTINGS = NUMBERS["too_many_settings"]
 
 
@@ -61,8 +58,6 @@ cdef Step settle_first(Worker *w, Client *client, Turn *turn) noexcept nogil:
     if not compose(client, client.server, &message):
         return refuse(turn, TOO_MANY_SETTINGS)
     staged(w, &message)
-    if client.server.settling == 1:
-        client.server.front_size = SETTLED_SIZE
     return STEP_FORWARD
 
 

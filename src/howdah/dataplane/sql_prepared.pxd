@@ -21,5 +21,5 @@ cdef Naming *run_by_parse(const Client *client, const Frame *frame, const uint8_
                           const Analysis *found, int32_t **edition) noexcept nogil
 cdef Step provide_executed(Worker *w, Client *client, Turn *turn) noexcept nogil
 cdef Step parse_with_statement(Worker *w, Client *client, const Frame *frame, const uint8_t *message,
-                               const Mention *mention, const NameUse *use, Naming *naming, int32_t edition,
+                               const Mention *mention, const Analysis *found, Naming *naming, int32_t edition,
                                Turn *turn) noexcept nogil

@@ -12,7 +12,7 @@ Called by `simple_query`, `preparing` and `relay`.
 from libc.stdint cimport int16_t, int32_t, uint8_t, uint32_t
 
 from howdah.cdefs.atomics cimport add_i32
-from howdah.dataplane.buffers cimport Block, block_data, block_new
+from howdah.dataplane.buffers cimport Block, block_data, block_drop, block_new, hold
 from howdah.dataplane.linking cimport note_owed
 from howdah.dataplane.meanings cimport as_of_now, statement_for
 from howdah.dataplane.noting cimport look_at
@@ -47,6 +47,7 @@ from howdah.dataplane.texts cimport (
     nowhere,
     statement_drop,
     taken,
+    text_settings,
 )
 from howdah.dataplane.turn cimport (
     STEP_FORWARD,
@@ -62,7 +63,6 @@ from howdah.dataplane.turn cimport (
 from howdah.dataplane.unnamed cimport forget_unnamed, note_change
 from howdah.sql.effects cimport (
     EFFECT_PREPARE,
-    EFFECT_SETTING,
     EFFECT_SETTINGS,
     USE_EXECUTE,
     Analysis,
@@ -225,9 +225,11 @@ cdef bint keep(Worker *w, Client *client, const Frame *frame, const uint8_t *mes
 
 
 cdef Step parse_with_statement(Worker *w, Client *client, const Frame *frame, const uint8_t *message,
-                               const Mention *mention, const NameUse *use, Naming *naming, int32_t edition,
+                               const Mention *mention, const Analysis *found, Naming *naming, int32_t edition,
                                Turn *turn) noexcept nogil:
-    """Forward it with the name that the statement has at servers, and keep it so."""
+    """Forward it with the name that the statement has at servers, and keep it so.  It does what its own text shows
+    (there may be CREATE TABLE in front) and what the statement does."""
+    cdef const NameUse *use = only_use(found)
     cdef uint32_t start = mention.end + use.offset
     cdef Statement *statement = naming.statement
     cdef Step step = STEP_FORWARD
@@ -239,8 +241,10 @@ cdef Step parse_with_statement(Worker *w, Client *client, const Frame *frame, co
     client.server.unnamed_owner = client.id
     client.unnamed = UNNAMED_KEPT if keep(w, client, frame, message, start, use.size, statement) else UNNAMED_THERE
     client.unnamed_executes = True
-    client.unnamed_effects = statement.text.effects
-    if client.unnamed_effects & EFFECT_SETTING:
+    client.unnamed_effects = found.effects | statement.text.effects
+    block_drop(&w.slab, &client.unnamed_settings)
+    if not hold(&w.slab, &client.unnamed_settings, <const uint8_t *>text_settings(statement.text),
+                statement.text.settings_size):
         client.unnamed_effects |= EFFECT_SETTINGS
     if step == STEP_FORWARD:
         splice(w, client, frame, message, start, use.size, statement, turn)

@@ -10,7 +10,8 @@ from howdah.cdefs.atomics cimport load_i32, relaxed_load_u64
 from howdah.cdefs.threads cimport pthread_mutex_lock, pthread_mutex_unlock
 from howdah.dataplane.parties cimport PeerPool, Shared
 from howdah.dataplane.pinning cimport PIN_SORTS
-from howdah.dataplane.pool cimport LIMIT_SLOTS, Limit, Pool, Pools, pool_tally
+from howdah.dataplane.pool cimport LIMIT_SLOTS, Limit, Pool, Pools
+from howdah.dataplane.pool_terms cimport pool_tally
 from howdah.dataplane.stats cimport BUCKETS, PIN_KINDS, Histogram, Tally, tally_add
 
 from howdah.dataplane.rows import DurationsRow, PeerPoolRow, PinReasonRow, StatsRow

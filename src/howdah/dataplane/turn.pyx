@@ -17,13 +17,11 @@ from howdah.dataplane.conn cimport (
     SEND_ERROR,
     SEND_PART,
     SendVerdict,
-    conn_await,
     conn_flush,
     conn_send,
 )
 from howdah.dataplane.parties cimport Client, Server, Worker
 from howdah.dataplane.recycle cimport client_lost, client_refuse, watch_both, watch_client
-from howdah.dataplane.reply_queue cimport EXPECT_FUNCTION, EXPECT_SWALLOW, EXPECT_SYNC, ReplyQueue, owed_at
 from howdah.wire.bytes cimport Writer, writer
 
 from howdah.reasons import NUMBERS
@@ -97,22 +95,9 @@ cdef bint forward_request(Worker *w, Client *client, Turn *turn) noexcept nogil:
     if w.staged_size and w.staged_size + size <= STAGE_SIZE:
         put(w, block, size)
         size = 0
-    if client.server != NULL and client.server.front_size:
-        await_answer(client.server)
     if w.staged_size and not send_staged(w, client):
         return False
     return send_request(w, client, block, size)
-
-
-cdef void await_answer(Server *server) noexcept nogil:
-    """What was put in front of the client's messages is about to go out with them.  Where these have an answer, too, it
-    is enough to be told of that.  (Two errors are longer than the answers they stand for: none is waited for in vain.)
-    """
-    cdef const ReplyQueue *replies = &server.replies
-    cdef uint8_t last = owed_at(replies, replies.count - 1).item if replies.count else EXPECT_SWALLOW
-    if EXPECT_SYNC <= last <= EXPECT_FUNCTION:
-        conn_await(&server.conn, server.front_size + 1)
-    server.front_size = 0
 
 
 cdef bint send_staged(Worker *w, Client *client) noexcept nogil:

@@ -184,6 +184,7 @@ cdef void unnamed_back(Worker *w, Server *server, Owed *owed, bint failed) noexc
         client.unnamed = UNNAMED_KEPT
         client.unnamed_effects = EFFECT_ANYTHING  # it is seldom that one comes back: nobody has kept what it does
         client.unnamed_executes = True
+        block_drop(&w.slab, &client.unnamed_settings)
         if owed.before == NULL:
             client.unnamed = UNNAMED_THERE if owed.change == CHANGE_UNNAMED_AGAIN else UNNAMED_NONE
     owed.before = NULL

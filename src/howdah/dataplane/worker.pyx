@@ -59,6 +59,7 @@ from howdah.dataplane.conn cimport (
     conn_unwatch,
     conn_watch,
 )
+from howdah.dataplane.connecting cimport open_server
 from howdah.dataplane.credentials cimport Secret, secret_drop
 from howdah.dataplane.ears cimport boards_free, notification_drop, wish_free
 from howdah.dataplane.forwarding cimport (
@@ -138,18 +139,8 @@ from howdah.dataplane.parties cimport (
 from howdah.dataplane.operations cimport kill_client, kill_clients, pools_changed
 from howdah.dataplane.pinning cimport pin_name
 from howdah.dataplane.poller cimport poller_add
-from howdah.dataplane.pool cimport (
-    Pool,
-    PooledServer,
-    WaitingClient,
-    claim,
-    next_alone,
-    next_outdated,
-    next_to_check,
-    next_to_open,
-    pool_free,
-    superseded,
-)
+from howdah.dataplane.pool cimport Pool, PooledServer, WaitingClient, claim, next_to_check, superseded
+from howdah.dataplane.pool_terms cimport pool_free
 from howdah.dataplane.proof cimport outside_answered, proof_came, proof_held, refuse_password
 from howdah.dataplane.pruning cimport prune
 from howdah.dataplane.recycle cimport (
@@ -175,9 +166,10 @@ from howdah.dataplane.relay cimport (
 )
 from howdah.dataplane.replication cimport replication_login
 from howdah.dataplane.reply_queue cimport is_streaming, work_to_do
+from howdah.dataplane.rooms cimport next_alone
 from howdah.dataplane.routes cimport CPlan, Route, find_route, find_session_rules, find_time_limits
 from howdah.dataplane.server cimport at_rest, server_move
-from howdah.dataplane.server_login cimport open_server, server_login, server_login_late
+from howdah.dataplane.server_login cimport server_login, server_login_late
 from howdah.dataplane.snapshot cimport LOOK_MORE, Snapshot, take_snapshot
 from howdah.dataplane.suspension cimport (
     end_suspension,
@@ -189,6 +181,7 @@ from howdah.dataplane.suspension cimport (
 )
 from howdah.dataplane.turn cimport STAGE_SIZE
 from howdah.dataplane.timers cimport Timer, next_expired, next_tick, timer_arm, wheel_init, wheel_ticks
+from howdah.dataplane.upkeep cimport next_outdated, next_to_open
 from howdah.dataplane.welcome cimport welcomes_free
 from howdah.wire.bytes cimport Writer, writer
 from howdah.wire.compose cimport LARGEST_ERROR, compose_notice

@@ -20,7 +20,7 @@ cdef void analysis_start(Analysis *found) noexcept nogil:
 
 cdef void unreadable(Analysis *found) noexcept nogil:
     """Nobody can tell what it does."""
-    found.effects |= EFFECT_ANYTHING | EFFECT_DEALLOCATE
+    found.effects |= EFFECT_ANYTHING | EFFECT_DEALLOCATE | EFFECT_ENDS | EFFECT_TO_SAVEPOINT
     found.uses_unclear = True
 
 

@@ -123,8 +123,9 @@ pool_mode = "session"
 PEERS_HEAD = """\
 ## Table [peers.NAME]
 
-NAME is the `peer_id` of another process that shares the port (`so_reuseport`), or this one's own. Cancel requests are
-not yet passed on to peers.
+NAME is the `peer_id` of another process behind the same address (`so_reuseport`, or a load balancer), or this one's
+own. Cancel requests for its clients are
+[passed on to it](../explain/operations.md#several-processes-behind-one-address).
 """
 
 

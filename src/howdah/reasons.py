@@ -190,6 +190,24 @@ REASONS: tuple[Reason, ...] = (
     _row("cancel_wait_timeout", "", _P, Level.INFO, "cancel request dropped (cancel_wait_timeout)", "",
          "A cancel request waited longer than cancel_wait_timeout for earlier ones to be delivered.",
          pgbouncer="cancel_wait_timeout"),
+    _row("peer_unknown", "", _C, Level.INFO, "cancel request is for peer %s, which is not in [peers]", "",
+         "A cancel request's key is of no client of this process, and names no peer that it has: of a client that has "
+         "left, of a process that [peers] lacks, or made up.",
+         pgbouncer="could not find peer to forward request to"),
+    _row("peer_hops_used", "", _O, Level.INFO, "cancel request for peer %s has been passed on too often", "",
+         "A cancel request was passed on from peer to peer three times and has not found its client: the addresses in "
+         "[peers] of some of them lead to the wrong process.",
+         pgbouncer="failed to forward cancel request because its TTL was exhausted"),
+    _row("peer_busy", "", _S, Level.WARNING, "too many cancel requests wait for the peer",
+         "Raise the peer's pool_size.",
+         "1,000 cancel requests wait for one of [peers], as its pool_size lets no more be on their way."),
+    _row("peer_unreachable", "", _O, Level.WARNING, "cannot connect to the peer",
+         "Compare [peers] with listen_addr, listen_port and unix_socket_dir of that process.",
+         "None of the addresses of one of [peers] could be connected to in time; a cancel request for it was dropped.",
+         pgbouncer="connect failed"),
+    _row("peer_silent", "", _S, Level.WARNING, "the peer has taken a cancel request and does not answer", "",
+         "One of [peers] did not close the connection of a cancel request within 10 seconds. The request may still be "
+         "served."),
     # who is it?
     _row("password_failed", "28P01", _C, Level.WARNING, 'password authentication failed for user "%s"', "",
          "The user does not exist, or the password or SCRAM proof is wrong: the client is not told which.",

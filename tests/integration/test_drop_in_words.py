@@ -4,6 +4,7 @@ Each test names the ErrorResponse that the client gets and the lines about the c
 """
 
 import re
+import signal
 
 import pytest
 
@@ -291,3 +292,18 @@ def test_without_log_pooler_errors_they_are_not_logged(either: DropIn) -> None:
         pass
     either.wait_for_line("client close request")
     assert not [line for line in either.lines if "pooler error" in line[1]]
+
+
+def test_a_pause_by_signal_is_told_in_one_line(either: DropIn) -> None:
+    either.run()
+    either.wait_for_line("process up")
+    expected = [
+        (signal.SIGUSR1, "got SIGUSR1, pausing all activity"),
+        (signal.SIGUSR1, "got SIGUSR1, but already paused/suspended"),
+        (signal.SIGUSR2, "got SIGUSR2, continuing from PAUSE"),
+        (signal.SIGUSR2, "got SIGUSR2, but not paused/suspended"),
+    ]
+    for number, text in expected:
+        either.signal(number)
+        assert either.wait_for_line(text) == ("LOG", text)
+    assert not [text for _, text in either.lines if "command issued" in text]

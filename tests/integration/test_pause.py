@@ -231,3 +231,22 @@ def test_ctrl_c_ends_the_wait(pooler: Pooler, command: str) -> None:
     assert console.run("RESUME app") == resumed
     assert client.query("COMMIT").statuses == "I"
     assert client.query("SELECT 1").rows == [("1",)]
+
+
+def test_databases_of_the_star_are_shown_as_paused(pooler: Pooler) -> None:
+    pooler.databases = {"*": pooler.databases["app"]}
+    pooler.run()
+    with pooler.client() as client, pooler.console() as console:
+        client.query("SELECT 1")
+        assert shown_paused(pooler) == {"app": 0}
+        assert console.run("PAUSE app") == "PAUSE"
+        assert console.run("PAUSE never_used") == "PAUSE"
+        assert shown_paused(pooler) == {"app": 1, "never_used": 1}
+        assert console.run("RESUME app") == "RESUME"
+        assert shown_paused(pooler) == {"app": 0, "never_used": 1}
+
+
+def shown_paused(pooler: Pooler) -> dict[str, int]:
+    rows = {row["name"]: row["paused"] for row in pooler.admin("SHOW DATABASES")}
+    del rows["pgbouncer"]
+    return rows

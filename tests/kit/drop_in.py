@@ -135,7 +135,8 @@ class PgBouncer(DropIn):
         settings = {name: value for name, value in self.settings.items() if name != "workers"}
         databases = {name: _pairs(table) for name, table in self.databases.items()}
         users = {name: _pairs(table) for name, table in self.users.items()}
-        return ini({"databases": databases, "users": users, "pgbouncer": settings})
+        peers = {number: _pairs(table) for number, table in self.peers.items()}
+        return ini({"databases": databases, "users": users, "peers": peers, "pgbouncer": settings})
 
 
 def ini(sections: Mapping[str, Mapping[str, object]]) -> str:

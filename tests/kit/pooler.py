@@ -85,6 +85,7 @@ class Pooler:
         upstream: dict[str, Value] = {"host": postgres.host, "port": postgres.port}
         self.databases: dict[str, dict[str, Value]] = {"app": dict(upstream), "other": dict(upstream)}
         self.users: dict[str, dict[str, Value]] = {}
+        self.peers: dict[str, dict[str, Value]] = {}
         self.process: Process | subprocess.Popen[bytes] | None = None
         self._backends_before: set[int] = set()
         self._log_from = 0
@@ -135,7 +136,8 @@ class Pooler:
     def _tables(self) -> dict[str, Table]:
         tables: dict[str, Table] = {"howdah": self.settings}
         tables |= {f'databases."{name}"': table for name, table in self.databases.items()}
-        return tables | {f'users."{name}"': table for name, table in self.users.items()}
+        tables |= {f'users."{name}"': table for name, table in self.users.items()}
+        return tables | {f"peers.{number}": table for number, table in self.peers.items()}
 
     def spawn(self, *arguments: str) -> None:
         """Start ``howdah`` with these arguments as a program of its own; its output goes to the log."""

@@ -29,7 +29,7 @@ STEPS = (
     {"channels", "handover", "reply_queue", "statements", "session_state", "pool", "routes", "cancels", "turnstile"},
     {"parties", "client", "server", "mailbox", "welcome", "ears", "pool_terms", "rooms", "upkeep", "pruning"},
     {"opening", "proof", "handshake", "connecting", "server_login", "server_proof", "replication", "relay"}
-    | {"recycle", "canceller"}
+    | {"recycle", "canceller", "forwarding"}
     | {"asking", "noting", "pinning", "sequences", "settling", "providing", "sql_prepared", "meanings"}
     | {"assignment", "turn", "linking", "preparing", "unnamed", "simple_query", "curing", "deferral", "descriptions"}
     | {"hearing", "listening", "channel_queries", "hub", "hub_channels"}

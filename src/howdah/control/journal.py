@@ -30,6 +30,7 @@ _SUBJECT = {
     EventKind.PIN_WARNED: "server pinned to client",
     EventKind.STATEMENT_REFUSED: "statement refused",
     EventKind.RESERVE_TAKEN: "server of the reserve opened for client",
+    EventKind.PEER_FAILED: "cancel request not passed on",
     EventKind.WORKER_FAILED: "worker_failed",
 }
 _LOGINS = (EventKind.CLIENT_LOGIN, EventKind.SERVER_LOGIN)
@@ -127,7 +128,9 @@ def _statement(event: Event) -> str:
 
 def _fields(event: Event, reason: Reason) -> dict[str, Any]:
     """Only what the event knows."""
-    side = "server" if event.kind.name.startswith("SERVER") else "client"
+    side, number = ("server" if event.kind.name.startswith("SERVER") else "client"), "id"
+    if event.kind == EventKind.PEER_FAILED:
+        side, number = "address", "peer"
     fields: dict[str, Any] = {"reason": event.reason} if event.reason else {}
     fields |= {
         name: value
@@ -135,7 +138,7 @@ def _fields(event: Event, reason: Reason) -> dict[str, Any]:
             (side, event.address),
             ("database", event.database),
             ("user", event.user),
-            ("id", event.id),
+            (number, event.id),
         )
         if value
     }

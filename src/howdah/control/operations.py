@@ -67,8 +67,14 @@ class Operations:
 
     # --- pools
 
-    def pause(self, database: str | None = None) -> None:
-        self._log.info(_issued("PAUSE", database))
+    @property
+    def states(self) -> States:
+        return self._engine.states()
+
+    def pause(self, database: str | None = None, *, said: bool = False) -> None:
+        """`said`: the log has been told."""
+        if not said:
+            self._log.info(_issued("PAUSE", database))
         self._not_halted()
         self._known(database, "cannot pause admin db: %s")
         self._engine.pause(database)
@@ -89,8 +95,9 @@ class Operations:
         """Wait until none of these is paused."""
         await _until(lambda: not any(self.is_paused(database) for database in databases))
 
-    def resume(self, database: str | None = None) -> None:
-        self._log.info(_issued("RESUME", database))
+    def resume(self, database: str | None = None, *, said: bool = False) -> None:
+        if not said:
+            self._log.info(_issued("RESUME", database))
         states = self._engine.states()
         if database is None:
             if self._shutdown.asked.is_set():

@@ -14,13 +14,14 @@ from howdah.control.auth.secrets import NO_PASSWORD, parse_secret, unfitting
 from howdah.control.config.addresses import is_ip
 from howdah.control.config.pin_rules import pin_rules
 from howdah.control.config.pooling_settings import EMPTY_QUERY
-from howdah.control.config.schema import Config, DatabaseSettings, GlobalSettings, UserSettings
+from howdah.control.config.schema import Config, DatabaseSettings, GlobalSettings, PeerSettings, UserSettings
 from howdah.control.intake import Intake
 from howdah.control.sockaddr import ip_address, unix_address
 from howdah.dataplane.plan import (
     Address,
     CheckMode,
     DatabasePlan,
+    PeerPlan,
     Plan,
     PoolMode,
     Secret,
@@ -43,8 +44,9 @@ class Resolved(NamedTuple):
 
 
 def host_names(config: Config) -> frozenset[str]:
-    """The names that must be resolved before the plan has an address for every database."""
-    return frozenset(host for database in config.databases.values() for host in database.host if _is_name(host))
+    """The names that must be resolved before the plan has an address for every database and peer."""
+    hosts = [entry.host for entry in config.databases.values()] + [entry.host for entry in config.peers.values()]
+    return frozenset(host for of_one in hosts for host in of_one if _is_name(host))
 
 
 def _is_name(host: str) -> bool:
@@ -52,7 +54,7 @@ def _is_name(host: str) -> bool:
 
 
 def build_plan(config: Config, intake: Intake, resolved: Mapping[str, Resolved], version: int) -> Plan:
-    """The plan of `config`.  A database whose names are not in `resolved` gets a `resolve_error`, no addresses."""
+    """The plan of `config`.  What has names that are not in `resolved` gets a `resolve_error`, no addresses."""
     return Plan(
         version=version,
         settings=replace(_settings(config.settings), drop_in=config.drop_in),
@@ -62,6 +64,7 @@ def build_plan(config: Config, intake: Intake, resolved: Mapping[str, Resolved],
         users=tuple(_users(config, intake.access.secrets)),
         rules=tuple(line.rule for line in intake.access.lines),
         maps=intake.access.maps,
+        peers=tuple(_peer(int(name), peer, config.settings, resolved) for name, peer in config.peers.items()),
         client_tls=intake.tls.clients,
         server_tls=intake.tls.servers,
     )
@@ -125,6 +128,7 @@ def _settings(settings: GlobalSettings) -> Settings:
         server_reset_query_always=settings.server_reset_query_always,
         server_check_query=_check_query(settings.server_check_query.strip()),
         server_check_delay_us=microseconds(settings.server_check_delay),
+        peer_id=settings.peer_id,
     )
 
 
@@ -141,7 +145,7 @@ def _console_for_all(settings: GlobalSettings) -> bool:
 def _database(
     name: str, database: DatabaseSettings, settings: GlobalSettings, resolved: Mapping[str, Resolved]
 ) -> DatabasePlan:
-    addresses, error = _addresses(database, settings, resolved)
+    addresses, error = _addresses(database.host or (settings.unix_socket_dir,), database.port, resolved)
     return DatabasePlan(
         name=name,
         dbname=database.dbname,
@@ -225,15 +229,19 @@ def _own(seconds: float | None) -> int | None:
     return None if seconds is None else microseconds(seconds)
 
 
-def _addresses(
-    database: DatabaseSettings, settings: GlobalSettings, resolved: Mapping[str, Resolved]
-) -> tuple[tuple[Address, ...], str]:
+def _peer(number: int, peer: PeerSettings, settings: GlobalSettings, resolved: Mapping[str, Resolved]) -> PeerPlan:
+    addresses, error = _addresses(peer.host, peer.port, resolved)
+    size = _first(peer.pool_size, settings.default_pool_size)
+    return PeerPlan(number, ",".join(peer.host), addresses, error, size)
+
+
+def _addresses(hosts: Iterable[str], port: int, resolved: Mapping[str, Resolved]) -> tuple[tuple[Address, ...], str]:
     """All addresses of all hosts, or why there is none.  Of several hosts, some may be unknown for now."""
     addresses: list[Address] = []
     errors: list[str] = []
-    for host in database.host or (settings.unix_socket_dir,):
+    for host in hosts:
         try:
-            addresses += _addresses_of(host, database.port, resolved)
+            addresses += _addresses_of(host, port, resolved)
         except ValueError as error:
             errors.append(str(error))
     unique: dict[bytes, Address] = {}

@@ -8,13 +8,13 @@ runs.  Called by `recycle` and `worker`.
 """
 
 from libc.errno cimport EINPROGRESS, errno
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 from howdah.cdefs.atomics cimport store_i32
 from howdah.cdefs.epoll cimport EPOLLIN, EPOLLOUT
 from howdah.cdefs.sockets cimport SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, close, connect, sockaddr, socket
-from howdah.dataplane.cancels cimport same_secret, slot_of_pid
+from howdah.dataplane.cancels cimport KeyOwner, key_owner
 from howdah.dataplane.client cimport client_at
 from howdah.dataplane.conn cimport (
     CONN_CANCEL,
@@ -40,7 +40,6 @@ from howdah.dataplane.parties cimport (
     ENTRY_TLS_ANSWER,
     MAIL_CANCEL_DONE,
     READ_SIZE,
-    SECRET_SIZE,
     Cancel,
     Client,
     Mail,
@@ -53,7 +52,6 @@ from howdah.dataplane.timers cimport timer_arm, timer_disarm
 from howdah.dataplane.tls cimport tls_connect, tls_expect
 from howdah.wire.bytes cimport Writer, writer
 from howdah.wire.compose cimport compose_cancel, compose_ssl_request
-from howdah.wire.startup cimport PROTOCOL_3_2
 
 from howdah.dataplane.rows import EventKind
 from howdah.reasons import NUMBERS
@@ -70,12 +68,8 @@ cdef enum:
 
 cdef Client *owner_of_key(Worker *w, const Mail *mail) noexcept nogil:
     """The client whose key this is; NULL: nobody's."""
-    cdef Client *client = client_at(w, slot_of_pid(mail.pid))
-    cdef uint32_t size
-    if client == NULL or client.cancel_pid != mail.pid:
-        return NULL
-    size = SECRET_SIZE if client.version >= PROTOCOL_3_2 else 4
-    return client if mail.size == size and same_secret(client.secret, mail.secret, size) else NULL
+    cdef KeyOwner owner = key_owner(&w.shared.keys, mail.pid, mail.secret, mail.size)
+    return client_at(w, owner.slot) if owner.worker == w.index else NULL
 
 
 cdef Client *to_cancel(Worker *w, const Mail *mail) noexcept nogil:

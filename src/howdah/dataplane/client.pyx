@@ -13,6 +13,7 @@ from howdah.cdefs.crypto cimport OPENSSL_cleanse
 from howdah.cdefs.sockets cimport AF_INET, AF_INET6, AF_UNIX, inet_ntop
 from howdah.cdefs.threads cimport c_assert
 from howdah.dataplane.buffers cimport block_data, block_drop
+from howdah.dataplane.cancels cimport key_take_back
 from howdah.dataplane.conn cimport CONN_CLIENT, conn_init, conn_unwatch
 from howdah.dataplane.credentials cimport secret_drop
 from howdah.dataplane.parties cimport (
@@ -159,7 +160,9 @@ cdef Client *client_new(Worker *w, int fd) noexcept nogil:
     client.settings = client.first_settings = NULL
     client.version = 0
     client.replication = REPLICATION_NONE
-    client.cancel_pid = 0
+    client.key.given = False
+    client.key.worker = w.index
+    client.key.slot = client.slot
     client.id = add_u64(&w.shared.last_id, 1)
     client.connected_us = client.request_us = client.query_us = w.now_us
     client_move(client, CLIENT_STARTUP)
@@ -203,7 +206,7 @@ cdef void client_free(Worker *w, Client *client) noexcept nogil:
     settings_drop(client.settings)
     settings_drop(client.first_settings)
     client.settings = client.first_settings = NULL
-    client.cancel_pid = 0
+    key_take_back(&w.shared.keys, &client.key)
     if w.looked_at == client:
         w.looked_at = client.next
     if client.prev == NULL:

@@ -15,6 +15,8 @@ cpdef enum ConnKind:
     CONN_LOGINS  # the epoll of logins
     CONN_TICK  # the timerfd that moves the wheel of deadlines
     CONN_HUB  # no socket, but a timer: see `hub`
+    CONN_FORWARD
+    CONN_PEER  # likewise no socket: see `forwarding`
 
 cpdef enum FillVerdict:
     FILL_DATA

@@ -11,6 +11,7 @@ from howdah.dataplane.rows import (
     Event,
     LintRow,
     MemoryRow,
+    PeerPoolRow,
     PinReasonRow,
     PinRow,
     PoolRow,
@@ -86,6 +87,9 @@ class Engine:
         """What `session_lint` has counted in this process."""
 
     def durations(self) -> list[DurationsRow]: ...
+    def peer_pools(self) -> list[PeerPoolRow]:
+        """Of peers that a cancel request has ever been for, those included that are not in [peers] any more."""
+
     def reasons(self) -> dict[str, int]:
         """How often something was refused or closed since the start, by code of `howdah.reasons`."""
 

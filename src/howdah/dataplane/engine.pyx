@@ -20,9 +20,10 @@ from howdah.cdefs.threads cimport (
     pthread_mutex_lock,
     pthread_mutex_unlock,
 )
-from howdah.dataplane.cancels cimport new_secret
+from howdah.dataplane.cancels cimport keys_clear, keys_init, new_secret
 from howdah.dataplane.conn cimport CONN_LISTENER, Conn, conn_close, conn_init, conn_send
 from howdah.dataplane.credentials cimport lookups_clear, lookups_init, secret_new
+from howdah.dataplane.forwarding cimport peer_pools_free
 from howdah.dataplane.handshake cimport pool_terms_of
 from howdah.dataplane.linting cimport LINT, LINT_SORTS, MOST_LINTED, LintEntry, lint_entries
 from howdah.dataplane.mailbox cimport mail_new, mail_send, notes_fetch
@@ -114,7 +115,7 @@ from howdah.dataplane.snapshot cimport (
     local_end,
 )
 from howdah.dataplane.stats cimport Tally, tally_add
-from howdah.dataplane.tallies cimport duration_rows, pin_reason_rows, stats_rows
+from howdah.dataplane.tallies cimport duration_rows, peer_pool_rows, pin_reason_rows, stats_rows
 from howdah.dataplane.timers cimport timer_disarm
 from howdah.dataplane.turnstile cimport turnstile_clear, turnstile_init
 from howdah.dataplane.welcome cimport welcomes_free
@@ -309,7 +310,10 @@ cdef class Engine:
         self.shared.wall_offset_us = clock_us(CLOCK_REALTIME) - clock_us(CLOCK_MONOTONIC)
         pthread_mutex_init(&self.shared.server_lock, NULL)
         pthread_mutex_init(&self.shared.note_lock, NULL)
+        pthread_mutex_init(&self.shared.peer_lock, NULL)
         self.shared.note_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)
+        if not keys_init(&self.shared.keys):
+            raise MemoryError
         if not pools_init(&self.shared.pools, self.shared.worker_count) or self.shared.note_fd < 0:
             raise MemoryError
         if not new_secret(<unsigned char *>&seed, sizeof(seed)) or not new_secret(self.shared.process_key, 32):
@@ -339,6 +343,8 @@ cdef class Engine:
             for i in range(self.shared.worker_count):
                 if self.shared.workers[i].shared != NULL:
                     worker_free(&self.shared.workers[i])
+        peer_pools_free(self.shared)
+        keys_clear(&self.shared.keys)
         drop_notes(self.shared)
         lookups_clear(&self.shared.lookups)
         turnstile_clear(&self.shared.turnstile)
@@ -350,6 +356,7 @@ cdef class Engine:
             close(self.shared.note_fd)
         pthread_mutex_destroy(&self.shared.server_lock)
         pthread_mutex_destroy(&self.shared.note_lock)
+        pthread_mutex_destroy(&self.shared.peer_lock)
         free(self.shared.workers)
         free(self.shared)
 
@@ -712,6 +719,9 @@ cdef class Engine:
 
     def durations(self):
         return duration_rows(self.shared)
+
+    def peer_pools(self):
+        return peer_pool_rows(self.shared)
 
     def reasons(self):
         cdef uint64_t times

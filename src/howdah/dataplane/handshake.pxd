@@ -18,4 +18,4 @@ cdef void count_login(Worker *w, Client *client) noexcept nogil
 cdef void tell_attempt(Worker *w, Client *client) noexcept nogil
 cdef void give_notice(const Worker *w, Writer *message) noexcept nogil
 cdef void tell_login(Worker *w, Client *client) noexcept nogil
-cdef bint random_bytes(Worker *w, uint8_t *secret) noexcept nogil
+cdef bint random_bytes(Worker *w, uint8_t *random, size_t size) noexcept nogil

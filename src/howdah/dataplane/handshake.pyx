@@ -10,7 +10,7 @@ from libc.string cimport memcpy, memset, strcmp, strlen, strncmp
 from howdah.cdefs.atomics cimport relaxed_add_u64
 from howdah.cdefs.sockets cimport AF_INET6, AF_UNIX
 from howdah.cdefs.threads cimport pthread_mutex_lock, pthread_mutex_unlock
-from howdah.dataplane.cancels cimport cancel_pid, new_secret
+from howdah.dataplane.cancels cimport KEY_SIZE, SECRET_SIZE, key_fill, key_give, new_secret
 from howdah.dataplane.assignment cimport take_living
 from howdah.dataplane.client cimport (
     client_move,
@@ -28,7 +28,6 @@ from howdah.dataplane.parties cimport (
     CLIENT_IDLE,
     CLIENT_LOGIN_ACTIVE,
     CLIENT_LOGIN_WAITING,
-    SECRET_SIZE,
     SERVER_ACTIVE,
     Client,
     Login,
@@ -360,21 +359,24 @@ cdef void tell_of(Worker *w, uint8_t kind, Client *client) noexcept nogil:
 cdef void make_key(Worker *w, Client *client, Writer *message) noexcept nogil:
     """A cancel key: four bytes of secret, or thirty-two where the protocol version has room for them."""
     cdef uint32_t size = SECRET_SIZE if client.version >= PROTOCOL_3_2 else 4
-    if not random_bytes(w, client.secret):
-        return
-    client.cancel_pid = cancel_pid(w.index, client.slot)
-    compose_backend_key_data(message, client.cancel_pid, client.secret, size)
+    cdef uint8_t[KEY_SIZE] random
+    while not client.key.given:
+        if not random_bytes(w, random, KEY_SIZE):
+            return
+        key_fill(&client.key, random, size, w.plan.peer_id)
+        key_give(&w.shared.keys, &client.key)
+    compose_backend_key_data(message, client.key.pid, client.key.secret, size)
 
 
-cdef bint random_bytes(Worker *w, uint8_t *secret) noexcept nogil:
-    """SECRET_SIZE bytes of the system's randomness, of which a worker fetches many at once and uses each once."""
-    if w.randomness_left == 0:
+cdef bint random_bytes(Worker *w, uint8_t *random, size_t size) noexcept nogil:
+    """A few bytes of the system's randomness, of which a worker fetches many at once and uses each once."""
+    if w.randomness_left < size:
         if not new_secret(w.randomness, sizeof(w.randomness)):
             return False
         w.randomness_left = sizeof(w.randomness)
-    w.randomness_left -= SECRET_SIZE
-    memcpy(secret, w.randomness + w.randomness_left, SECRET_SIZE)
-    memset(w.randomness + w.randomness_left, 0, SECRET_SIZE)
+    w.randomness_left -= size
+    memcpy(random, w.randomness + w.randomness_left, size)
+    memset(w.randomness + w.randomness_left, 0, size)
     return True
 
 

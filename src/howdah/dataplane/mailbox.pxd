@@ -17,5 +17,6 @@ cdef void tell_client(Worker *w, uint8_t kind, Client *client, int reason, const
 cdef void tell_reserve(Worker *w, Client *client) noexcept nogil
 cdef void tell_server(Worker *w, uint8_t kind, Server *server, int reason, const void *detail,
                       size_t size) noexcept nogil
+cdef void tell_peer(Worker *w, int reason, int peer_id, const char *where, const char *problem) noexcept nogil
 cdef void tell_worker(Worker *w, uint8_t kind, int reason, const char *detail) noexcept nogil
 cdef Note *notes_fetch(Shared *shared) noexcept nogil

@@ -45,6 +45,7 @@ cdef enum:
     MOST_NOTES = 65536
 
 cdef uint8_t CLIENT_CLOSED = EventKind.CLIENT_CLOSED
+cdef uint8_t PEER_FAILED = EventKind.PEER_FAILED
 cdef uint8_t RESERVE_TAKEN = EventKind.RESERVE_TAKEN
 cdef bint[MOST_REASONS] loud  # reasons that are told whatever the plan says
 
@@ -241,6 +242,16 @@ cdef void tell_server(Worker *w, uint8_t kind, Server *server, int reason, const
         note.age_us = w.now_us - server.connected_us
         if server.endpoint != NULL:
             snprintf(note.address, sizeof(note.address), b"%s", server.endpoint)
+    note_send(w.shared, note)
+
+
+cdef void tell_peer(Worker *w, int reason, int peer_id, const char *where, const char *problem) noexcept nogil:
+    """A cancel request could not be passed on."""
+    cdef Note *note = note_new(w, PEER_FAILED, reason, b"", b"", problem, strlen(problem))
+    relaxed_add_u64(&w.told[reason], 1)
+    if note != NULL:
+        note.id = <uint64_t>peer_id
+        snprintf(note.address, sizeof(note.address), b"%s", where)
     note_send(w.shared, note)
 
 

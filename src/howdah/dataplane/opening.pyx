@@ -14,7 +14,7 @@ from howdah.cdefs.epoll cimport EPOLLIN, EPOLLOUT, EPOLLRDHUP
 from howdah.cdefs.sockets cimport AF_INET, AF_INET6, AF_UNIX
 from howdah.dataplane.access cimport networks_have
 from howdah.dataplane.buffers cimport hold, unhold
-from howdah.dataplane.cancels cimport worker_of_pid
+from howdah.dataplane.cancels cimport KeyOwner, key_owner, peer_of_key
 from howdah.dataplane.client cimport address_key, client_move, client_watch_deadline, print_address, read_room
 from howdah.dataplane.conn cimport (
     FILL_AGAIN,
@@ -29,16 +29,18 @@ from howdah.dataplane.conn cimport (
     conn_send,
     conn_watch,
 )
+from howdah.dataplane.forwarding cimport forward_refusal, forwarder_of
 from howdah.dataplane.handshake cimport tell_attempt
 from howdah.dataplane.mailbox cimport mail_new, mail_send
 from howdah.dataplane.parties cimport (
     CLIENT_CANCEL,
     MAIL_CANCEL,
+    MAIL_FORWARD,
     READ_SIZE,
-    SECRET_SIZE,
     Client,
     Login,
     Mail,
+    MailKind,
     Worker,
 )
 from howdah.dataplane.proof cimport ask_for_proof
@@ -273,11 +275,29 @@ cdef void refuse_startup(Worker *w, Client *client, StartupVerdict verdict, cons
 
 
 cdef void pass_cancel(Worker *w, Client *client, const Startup *packet) noexcept nogil:
-    """Hand a CancelRequest to the worker of the client it is about; this connection is closed when it is done."""
-    cdef int owner = worker_of_pid(packet.pid)
-    cdef Mail *mail = NULL
-    if 0 <= owner < w.shared.worker_count and packet.secret_size <= SECRET_SIZE:
-        mail = mail_new(MAIL_CANCEL)
+    """Hand a CancelRequest to the worker of the client it is about, or of the peer that has this client.
+
+    The connection is closed when it is done.
+    """
+    cdef KeyOwner owner = key_owner(&w.shared.keys, packet.pid, packet.secret, packet.secret_size)
+    cdef int peer = peer_of_key(packet.pid)
+    cdef char[16] name
+    cdef int reason = NONE
+    name[0] = 0
+    if owner.worker >= 0:
+        send_cancel(w, client, packet, MAIL_CANCEL, owner.worker)
+        return
+    if 0 < w.plan.peer_id != peer:
+        reason = forward_refusal(w.plan, packet.pid, packet.secret, packet.secret_size)
+        if reason == NONE:
+            send_cancel(w, client, packet, MAIL_FORWARD, forwarder_of(w, peer))
+            return
+        snprintf(name, sizeof(name), b"%d", peer)
+    client_leave(w, client, reason, name)
+
+
+cdef void send_cancel(Worker *w, Client *client, const Startup *packet, MailKind kind, int to) noexcept nogil:
+    cdef Mail *mail = mail_new(kind)
     if mail == NULL:
         client_leave(w, client, NONE, b"")
         return
@@ -290,7 +310,7 @@ cdef void pass_cancel(Worker *w, Client *client, const Startup *packet) noexcept
     mail.pid = packet.pid
     mail.size = packet.secret_size
     memcpy(mail.secret, packet.secret, packet.secret_size)
-    mail_send(&w.shared.workers[owner], mail)
+    mail_send(&w.shared.workers[to], mail)
 
 
 cdef void take_up(Worker *w, Client *client, Startup *packet, const uint8_t *data, size_t size) noexcept nogil:

@@ -8,6 +8,7 @@ from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from howdah.cdefs.threads cimport pthread_mutex_t
 from howdah.dataplane.buffers cimport Block, Slab
+from howdah.dataplane.cancels cimport SECRET_SIZE, CancelKey, CancelKeys
 from howdah.dataplane.channels cimport Channel, Channels, Seat
 from howdah.dataplane.conn cimport Conn
 from howdah.dataplane.credentials cimport Lookups, Secret
@@ -25,7 +26,6 @@ cpdef enum:
     READ_SIZE = 65536  # bytes read from one connection in one turn at most
     LARGEST_KEPT = 1048576  # of a Parse whose statement can follow its client
     MOST_WORKERS = 64
-    SECRET_SIZE = 32
     CHUNK = 64  # clients allocated together
     MOST_REASONS = 256  # rows of howdah.reasons
     SHOWN_TEXT = 240  # bytes of a statement as operators see it, with its NUL
@@ -95,7 +95,8 @@ cpdef enum EntryStep:
 cpdef enum MailKind:
     MAIL_GRANT  # client: a server is yours
     MAIL_REFUSED  # client: the pool cannot open servers
-    MAIL_CANCEL  # pid, secret: cancel what this client runs; from: who asks
+    MAIL_CANCEL  # pid, secret: cancel what the client with this key runs; from: who asks
+    MAIL_FORWARD  # the same, where that client is at another process
     MAIL_CANCEL_DONE  # client: the cancel it asked for has been delivered
     MAIL_CONSOLE  # id, data: bytes for a console client
     MAIL_AUTH  # id, pid: the control plane's answer (size: its verdict, data: a Secret or a text)
@@ -149,7 +150,7 @@ cdef struct Mail:
     bint flag
     void *data
     uint8_t[SECRET_SIZE] secret
-    uint64_t since_us  # of a MAIL_CANCEL that waits: since when,
+    uint64_t since_us  # of a cancel request that waits: since when,
     uint64_t request_us  # and when that began which is to be cancelled
 
 # An event on its way to the control plane.  Made by the worker that tells it, freed by `engine`.
@@ -320,8 +321,7 @@ cdef struct Client:
     Peer peer
     uint32_t version  # of the protocol it speaks
     uint8_t replication  # a Replication (`wire.startup`): with one it has a server of its own, see `replication`
-    uint32_t cancel_pid
-    uint8_t[SECRET_SIZE] secret
+    CancelKey key
     bint owed  # stands in line, or a grant or refusal is on its way
     bint counted  # under max_client_conn; from login to the end, whatever the state
     bint proxied  # a PROXY header comes first
@@ -447,6 +447,33 @@ cdef struct Cancel:
     uint8_t step  # an EntryStep
     Mail *askers  # MAIL_CANCELs that are answered when it is done
 
+# Cancel requests for one of [peers].  Made by `forwarding` of one worker, always the same for the same peer, which
+# alone touches it, but for the counts, which anybody may read; freed by `engine`.
+cdef struct PeerPool:
+    Conn conn  # of no socket: so that a timer's owner has a kind
+    PeerPool *next
+    int peer_id
+    int worker
+    Timer timer  # of the first that waits
+    Mail *first_waiting  # MAIL_FORWARDs, oldest first
+    Mail *last_waiting
+    Forward *forwards  # on their way
+    int32_t waiting
+    int32_t connecting
+    int32_t sent  # and the peer has not closed the connection yet
+    uint64_t passed_on  # in all
+
+# One of these on its way.  Made and freed by `forwarding`.
+cdef struct Forward:
+    Conn conn
+    Forward *next  # of its peer's
+    Forward *prev
+    PeerPool *pool
+    Timer timer
+    Mail *mail  # the request, answered when it is done
+    uint32_t attempt  # which of the peer's addresses
+    bint sent
+
 # One thread.  Touched by that thread alone, but for the inbox.
 cdef struct Worker:
     int index
@@ -512,6 +539,9 @@ cdef struct Shared:
     int32_t connected  # all there are
     Turnstile turnstile
     Lookups lookups
+    CancelKeys keys
+    pthread_mutex_t peer_lock
+    PeerPool *peer_pools
     uint8_t[32] process_key  # random; of salts for users there are not
     uint64_t last_id
     char[32] marker_channel  # where markers are sent, see `handover`; no other process has it

@@ -253,6 +253,17 @@ class UserPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class PeerPlan:
+    """One entry of [peers]: another process, which gets the cancel requests for its clients that come here."""
+
+    peer_id: int
+    host: str  # as configured
+    addresses: tuple[Address, ...]  # resolved; the next one is used when the one before fails
+    resolve_error: str  # why addresses is empty; else ""
+    pool_size: int  # most requests on their way
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The global numbers a worker needs."""
 
@@ -307,6 +318,7 @@ class Settings:
     tcp_socket_buffer: int = 0  # bytes, 0: system default
     tcp_defer_accept: bool = False
     log_pooler_errors: bool = True
+    peer_id: int = 0  # our own number among `Plan.peers`, which cancel keys carry; 0: we have no peers
     #: Clients and the log are told things in PgBouncer's words; the same for the engine's whole life.
     drop_in: bool = False
 
@@ -321,5 +333,6 @@ class Plan:
     users: tuple[UserPlan, ...]
     rules: tuple[AccessRule, ...] = ()
     maps: tuple[MapLine, ...] = ()
+    peers: tuple[PeerPlan, ...] = ()
     client_tls: TlsPlan = TlsPlan()
     server_tls: TlsPlan = TlsPlan()

@@ -354,7 +354,7 @@ cdef void challenge(Worker *w, Client *client) noexcept nogil:
         login.step = PROOF_SASL_FIRST
         compose_authentication_sasl(&message, offers_binding(client))
     elif login.method == METHOD_MD5:
-        if not random_salt(w, login.salt):
+        if not random_bytes(w, login.salt, sizeof(login.salt)):
             client_refuse(w, client, OUT_OF_MEMORY, b"")
             return
         compose_authentication_md5(&message, login.salt)
@@ -362,14 +362,6 @@ cdef void challenge(Worker *w, Client *client) noexcept nogil:
         compose_authentication(&message, CLEARTEXT)
     client_move(client, CLIENT_PROOF)
     say(w, client, data, message.used)
-
-
-cdef bint random_salt(Worker *w, uint8_t *salt) noexcept nogil:
-    cdef uint8_t[32] bytes
-    if not random_bytes(w, bytes):
-        return False
-    memcpy(salt, bytes, 4)
-    return True
 
 
 cdef bint offers_binding(const Client *client) noexcept nogil:

@@ -67,6 +67,15 @@ cdef struct Route:
     int max_pinned  # per cent of the pool's size; 100: no limit
     bint session_lint
 
+# One entry of [peers].
+cdef struct PeerRoute:
+    int peer_id
+    const char *host
+    Endpoint *endpoints
+    uint32_t endpoint_count
+    const char *resolve_error
+    int pool_size
+
 # Overrides for one user; -1 keeps what the route or the settings say.
 cdef struct UserRule:
     const char *name
@@ -156,6 +165,9 @@ cdef struct CPlan:
     const char *server_check_query  # NULL: no check
     uint64_t server_check_delay_us
     bint drop_in  # told in PgBouncer's words
+    int peer_id  # 0: of no group
+    PeerRoute *peers
+    uint32_t peer_count
     Networks *proxies
     Access *access
     uint8_t client_tls  # a TlsUse
@@ -179,6 +191,7 @@ cdef struct CPlan:
 cdef CPlan *plan_new(object plan) except NULL
 cdef void plan_free(CPlan *plan) noexcept nogil
 cdef Route *find_route(CPlan *plan, const char *database) noexcept nogil
+cdef PeerRoute *find_peer(const CPlan *plan, int peer_id) noexcept nogil
 cdef UserRule *find_user(CPlan *plan, const char *user) noexcept nogil
 cdef void find_time_limits(CPlan *plan, const Route *route, const char *user, TimeLimits *limits) noexcept nogil
 cdef void find_session_rules(CPlan *plan, const Route *route, const char *user, SessionRules *rules) noexcept nogil

@@ -71,21 +71,36 @@ cdef uint32_t *index_of(Memory memory, list names, uint32_t *slots) except NULL:
     return table
 
 
-cdef int fill_route(Memory memory, Route *route, object entry) except -1:
+cdef Endpoint *endpoints_of(Memory memory, object addresses) except NULL:
+    cdef Endpoint *endpoints = <Endpoint *>memory.take(len(addresses) * sizeof(Endpoint))
     cdef Endpoint *endpoint
-    route.name = memory.text(entry.name)
-    route.dbname = memory.text(entry.dbname)
-    route.host = memory.text(entry.host)
-    route.port = entry.port
-    route.endpoint_count = <uint32_t>len(entry.addresses)
-    route.endpoints = <Endpoint *>memory.take(len(entry.addresses) * sizeof(Endpoint))
-    for i, address in enumerate(entry.addresses):
-        endpoint = &route.endpoints[i]
+    for i, address in enumerate(addresses):
+        endpoint = &endpoints[i]
         endpoint.sockaddr = memory.octets(address.packed)
         endpoint.size = <uint32_t>len(address.packed)
         endpoint.text = memory.text(address.text)
         endpoint.hash = text_hash(endpoint.text)
         endpoint.host = memory.text(address.host)
+    return endpoints
+
+
+cdef int fill_peer(Memory memory, PeerRoute *peer, object entry) except -1:
+    peer.peer_id = entry.peer_id
+    peer.host = memory.text(entry.host)
+    peer.endpoint_count = <uint32_t>len(entry.addresses)
+    peer.endpoints = endpoints_of(memory, entry.addresses)
+    peer.resolve_error = memory.text(entry.resolve_error)
+    peer.pool_size = entry.pool_size
+    return 0
+
+
+cdef int fill_route(Memory memory, Route *route, object entry) except -1:
+    route.name = memory.text(entry.name)
+    route.dbname = memory.text(entry.dbname)
+    route.host = memory.text(entry.host)
+    route.port = entry.port
+    route.endpoint_count = <uint32_t>len(entry.addresses)
+    route.endpoints = endpoints_of(memory, entry.addresses)
     route.in_order = entry.in_order
     route.resolve_error = memory.text(entry.resolve_error)
     route.force_user = memory.text(entry.force_user)
@@ -189,6 +204,7 @@ cdef int fill_settings(Memory memory, CPlan *plan, object settings) except -1:
     plan.server_check_query = memory.text(settings.server_check_query)
     plan.server_check_delay_us = settings.server_check_delay_us
     plan.drop_in = settings.drop_in
+    plan.peer_id = settings.peer_id
     plan.proxies = networks_new(settings.proxy_networks)
     return 0
 
@@ -226,6 +242,10 @@ cdef int fill_plan(Memory memory, CPlan *plan, object source) except -1:
     for i, entry in enumerate(source.users):
         fill_user(memory, &plan.users[i], entry)
     plan.user_index = index_of(memory, [entry.name for entry in source.users], &plan.user_slots)
+    plan.peer_count = <uint32_t>len(source.peers)
+    plan.peers = <PeerRoute *>memory.take(len(source.peers) * sizeof(PeerRoute))
+    for i, entry in enumerate(source.peers):
+        fill_peer(memory, &plan.peers[i], entry)
     fill_logins(plan, source)
     return 0
 
@@ -284,6 +304,14 @@ cdef Route *find_route(CPlan *plan, const char *database) noexcept nogil:
             return route
         at = (at + 1) & (plan.route_slots - 1)
     return plan.fallback
+
+
+cdef PeerRoute *find_peer(const CPlan *plan, int peer_id) noexcept nogil:
+    """NULL: there is none with that number."""
+    for i in range(plan.peer_count):
+        if plan.peers[i].peer_id == peer_id:
+            return &plan.peers[i]
+    return NULL
 
 
 cdef UserRule *find_user(CPlan *plan, const char *user) noexcept nogil:

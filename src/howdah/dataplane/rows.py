@@ -29,6 +29,7 @@ class EventKind(IntEnum):
     SERVER_CONNECTED = 17  # a server is connected to, before its login (only in PgBouncer's place); detail: from where
     RESERVE_TAKEN = 18  # a client had waited so long that a server of the reserve was opened for it
     CONSOLE_CANCEL = 19  # what that client waits for is to be cancelled
+    PEER_FAILED = 20  # a cancel request could not be passed on; id is the peer's, detail what was wrong
 
 
 class AuthAsk(IntEnum):
@@ -97,6 +98,17 @@ class PoolRow(NamedTuple):
     maxwait_us: int
     pool_size: int
     pinned: int  # links that are pins now
+
+
+class PeerPoolRow(NamedTuple):
+    """Cancel requests on their way to one of [peers]."""
+
+    peer_id: int
+    cl_active_cancel_req: int
+    cl_waiting_cancel_req: int
+    sv_active_cancel: int
+    sv_login: int
+    passed_on: int  # since the start
 
 
 class ClientRow(NamedTuple):

@@ -17,6 +17,7 @@ from howdah.dataplane.parties cimport (
     MAIL_AUTH,
     MAIL_CANCEL,
     MAIL_CANCEL_DONE,
+    MAIL_FORWARD,
     MAIL_GRANT,
     MAIL_HEARD,
     MAIL_HUB,
@@ -155,7 +156,8 @@ cdef void suspend_overdue(Worker *w) noexcept nogil:
 cdef bint put_off(Worker *w, Mail *mail) noexcept nogil:
     """Keep mail that would set a client or a server in motion; False: it is to be dealt with as ever."""
     if not w.still or mail.kind not in (
-            MAIL_GRANT, MAIL_REFUSED, MAIL_CANCEL, MAIL_CANCEL_DONE, MAIL_AUTH, MAIL_WISH, MAIL_HEARD, MAIL_HUB):
+            MAIL_GRANT, MAIL_REFUSED, MAIL_CANCEL, MAIL_FORWARD, MAIL_CANCEL_DONE, MAIL_AUTH, MAIL_WISH, MAIL_HEARD,
+            MAIL_HUB):
         return False
     mail.next = NULL
     if w.last_put_off == NULL:

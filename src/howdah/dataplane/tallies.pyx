@@ -6,14 +6,15 @@ The lock that queries need is held for copying alone, not while Python builds ro
 from libc.stdlib cimport calloc, free
 from libc.string cimport strdup
 
+from howdah.cdefs.atomics cimport load_i32, relaxed_load_u64
 from howdah.cdefs.threads cimport pthread_mutex_lock, pthread_mutex_unlock
-from howdah.dataplane.parties cimport Shared
+from howdah.dataplane.parties cimport PeerPool, Shared
 from howdah.dataplane.pinning cimport PIN_SORTS
 from howdah.dataplane.pool cimport LIMIT_SLOTS, Limit, Pool, Pools
 from howdah.dataplane.pool_terms cimport pool_tally
 from howdah.dataplane.stats cimport BUCKETS, PIN_KINDS, Histogram, Tally, tally_add
 
-from howdah.dataplane.rows import DurationsRow, PinReasonRow, StatsRow
+from howdah.dataplane.rows import DurationsRow, PeerPoolRow, PinReasonRow, StatsRow
 from howdah.reasons import REASONS
 
 # One pool's, or what the pools of a database had counted that are gone (`user` is NULL).  The names are copies: the
@@ -43,6 +44,22 @@ cdef list duration_rows(Shared *shared):
     rows = {}
     each(shared, add_durations, rows)
     return list(rows.values())
+
+
+cdef list peer_pool_rows(Shared *shared):
+    """A row for each peer that a cancel request has been for.  A request that is connecting waits, as in PgBouncer."""
+    cdef PeerPool *pool
+    cdef int sent, connecting
+    rows = []
+    pthread_mutex_lock(&shared.peer_lock)
+    pool = shared.peer_pools
+    pthread_mutex_unlock(&shared.peer_lock)
+    while pool != NULL:  # only its head ever changes
+        sent, connecting = load_i32(&pool.sent), load_i32(&pool.connecting)
+        rows.append(PeerPoolRow(pool.peer_id, sent, load_i32(&pool.waiting) + connecting, sent, connecting,
+                                relaxed_load_u64(&pool.passed_on)))
+        pool = pool.next
+    return sorted(rows)
 
 
 cdef int each(Shared *shared, int (*add)(dict rows, str database, Counted *counted) except -1, dict rows) except -1:

@@ -40,10 +40,12 @@ from howdah.dataplane.client cimport (
 from howdah.dataplane.conn cimport (
     CONN_CANCEL,
     CONN_CLIENT,
+    CONN_FORWARD,
     CONN_HUB,
     CONN_LISTENER,
     CONN_LOGINS,
     CONN_MAILBOX,
+    CONN_PEER,
     CONN_SERVER,
     CONN_TICK,
     FILL_AGAIN,
@@ -60,6 +62,14 @@ from howdah.dataplane.conn cimport (
 from howdah.dataplane.connecting cimport open_server
 from howdah.dataplane.credentials cimport Secret, secret_drop
 from howdah.dataplane.ears cimport boards_free, notification_drop, wish_free
+from howdah.dataplane.forwarding cimport (
+    forward_asked,
+    forward_event,
+    forward_late,
+    forwards_end,
+    forwards_go_on,
+    peers_changed,
+)
 from howdah.dataplane.handshake cimport (
     client_refused_by_pool,
     login_answered,
@@ -90,6 +100,7 @@ from howdah.dataplane.parties cimport (
     MAIL_CLOSE,
     MAIL_CONSOLE,
     MAIL_DRAIN,
+    MAIL_FORWARD,
     MAIL_GRANT,
     MAIL_HEARD,
     MAIL_HUB,
@@ -113,11 +124,13 @@ from howdah.dataplane.parties cimport (
     SERVER_RECYCLING,
     Cancel,
     Client,
+    Forward,
     Hub,
     Killing,
     Limit,
     Mail,
     Notification,
+    PeerPool,
     Server,
     Shared,
     Wish,
@@ -279,6 +292,7 @@ cdef void worker_run(Worker *w) noexcept nogil:
             w.accept_paused = False
             watch_listeners(w, True)
     part_from_all(w)
+    forwards_end(w)
     store_i32(&w.ended, True)
 
 
@@ -311,6 +325,8 @@ cdef void dispatch(Worker *w, Conn *conn, uint32_t events) noexcept nogil:
         accept_clients(w, conn)
     elif conn.kind == CONN_TICK:
         next_tick(conn.fd)  # `expire` comes after all events
+    elif conn.kind == CONN_FORWARD:
+        forward_event(w, <Forward *>conn)
     elif cancel_event(w, <Cancel *>conn, events) == CANCEL_ENDED:
         cancel_over(w, <Cancel *>conn)
 
@@ -449,6 +465,10 @@ cdef void expire(Worker *w) noexcept nogil:
             server_expired(w, <Server *>conn)
         elif conn.kind == CONN_HUB:
             hub_goes_on(w, <Hub *>conn)
+        elif conn.kind == CONN_FORWARD:
+            forward_late(w, <Forward *>conn)
+        elif conn.kind == CONN_PEER:
+            forwards_go_on(w, <PeerPool *>conn)
         elif conn.kind == CONN_CANCEL:
             # PostgreSQL may still take the request later: its target must not be anybody's then.
             (<Cancel *>conn).target.question_failed = True
@@ -603,6 +623,9 @@ cdef void deliver(Worker *w, Mail *mail) noexcept nogil:
     if kind == MAIL_CANCEL:
         cancel_asked(w, mail)
         return
+    if kind == MAIL_FORWARD:
+        forward_asked(w, mail)
+        return
     if kind == MAIL_CANCEL_DONE:
         if mail.client.id == mail.client_id and mail.client.state == CLIENT_CANCEL:
             client_leave(w, mail.client, NONE, b"")
@@ -640,7 +663,7 @@ cdef void deliver(Worker *w, Mail *mail) noexcept nogil:
 
 
 cdef void leave_mail(Worker *w) noexcept nogil:
-    """What has come too late about channels."""
+    """What has come too late, and is nobody else's to free."""
     leave_mails(w, w.first_mail)
     leave_mails(w, w.first_put_off)
     w.first_mail = w.last_mail = w.first_put_off = w.last_put_off = NULL
@@ -654,7 +677,7 @@ cdef void leave_mails(Worker *w, Mail *mail) noexcept nogil:
             notification_drop(<Notification *>mail.data)
         elif mail.kind == MAIL_WISH:
             wish_free(w, <Wish *>mail.data)
-        if mail.kind == MAIL_HEARD or mail.kind == MAIL_WISH or mail.kind == MAIL_HUB:
+        if mail.kind in (MAIL_HEARD, MAIL_WISH, MAIL_HUB, MAIL_CANCEL, MAIL_FORWARD, MAIL_CANCEL_DONE):
             mail_free(mail)
         mail = next_mail
 
@@ -713,6 +736,7 @@ cdef void new_plan(Worker *w, CPlan *plan, int32_t *left) noexcept nogil:
     w.plan = plan
     w.hub_wanted = True
     tune_listeners(w)
+    peers_changed(w)
     add_i32(left, -1)
     while client != NULL:
         next_client = client.next

@@ -121,3 +121,14 @@ def test_a_refused_statement_is_written_with_what_it_would_have_done() -> None:
     assert line["message"].startswith("statement refused: ")
     assert line["message"].endswith(": LISTEN")
     assert (line["level"], line["statement"]) == ("warning", "LISTEN a")
+
+
+def test_a_peer_that_could_not_be_reached_is_named() -> None:
+    log = Log()
+    event = _event(EventKind.PEER_FAILED, "peer_unreachable", b"Connection refused", id=2, database="", user="")
+    log.journal.write(event._replace(address="192.0.2.1:6432"), 0.0)
+    (line,) = log.lines
+    assert (line["level"], line["peer"], line["address"]) == ("warning", 2, "192.0.2.1:6432")
+    assert line["message"] == "cancel request not passed on: cannot connect to the peer: Connection refused"
+    assert "client" not in line
+    assert "[peers]" in line["hint"]

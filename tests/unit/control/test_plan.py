@@ -272,3 +272,24 @@ def test_a_database_without_addresses_says_why(resolved: dict[str, Resolved], er
 def test_only_names_are_to_be_resolved() -> None:
     tables = {"a": {"host": "db, 10.0.0.1, /run, @x, ::1"}, "b": {"host": "db, localhost"}, "c": {}}
     assert host_names(Config.model_validate({"databases": tables})) == {"db", "localhost"}
+
+
+def test_peers_are_resolved_as_databases_are() -> None:
+    peers = {
+        "1": {"host": "/run/pool1"},
+        "2": {"host": "pool.example", "port": 6433, "pool_size": 3},
+        "3": {"host": "::1"},
+        "4": {"host": "gone.example"},
+    }
+    config = Config.model_validate({"peers": peers, "settings": {"peer_id": 1, "default_pool_size": 7}})
+    assert host_names(config) == {"pool.example", "gone.example"}
+    known = {"pool.example": Resolved(("192.0.2.1", "192.0.2.2")), "gone.example": Resolved((), "no such name")}
+    built = build_plan(config, NOTHING, known, version=1)
+    assert built.settings.peer_id == 1
+    shown = [(p.peer_id, p.host, tuple(a.text for a in p.addresses), p.resolve_error, p.pool_size) for p in built.peers]
+    assert shown == [
+        (1, "/run/pool1", ("unix:/run/pool1/.s.PGSQL.6432",), "", 7),
+        (2, "pool.example", ("192.0.2.1:6433", "192.0.2.2:6433"), "", 3),
+        (3, "::1", ("[::1]:6432",), "", 7),
+        (4, "gone.example", (), "no such name", 7),
+    ]

@@ -124,13 +124,23 @@ def _names(config: Tables) -> Iterator[Finding]:
 
 
 def _peers(config: Tables) -> Iterator[Finding]:
+    numbers: dict[int, str] = {}
     for name, peer in config.peers.items():
         if not (name.isascii() and name.isdecimal() and 1 <= int(name) <= LARGEST_PEER_ID):
             yield Finding(
                 [("peers", name)], f"a peer's name is its number, from 1 to {LARGEST_PEER_ID}", "name it by its peer_id"
             )
+        elif (other := numbers.setdefault(int(name), name)) != name:
+            yield Finding([("peers", name)], f"this is the peer that {other} is, too", "give each a number of its own")
         if len(peer.host) != 1:
             yield Finding([("peers", name, "host"), ("peers", name)], "a peer has one host", "set host")
+    if config.peers and not config.howdah.peer_id:
+        yield Finding(
+            [("howdah", "peer_id"), ("peers", next(iter(config.peers)))],
+            "without a peer_id, cancel requests are neither passed on to [peers] nor taken from them",
+            "set peer_id to the number that this process has among its peers",
+            fatal=False,
+        )
 
 
 def _place(config: Tables, name: str, database: DatabaseSettings) -> Iterator[Finding]:

@@ -81,15 +81,19 @@ class NetworkSettings(Table):
         ("IntervalStyle",), f"{_FOR_PGBOUNCER}all settings follow their client.", restart=True
     )
     peer_id: PeerId = setting(
-        0, "Which of `[peers]` this process is. 0: none. Cancel requests are not yet passed on to peers."
+        0,
+        "Which of `[peers]` this process is. Its clients' cancel keys tell the others so: a cancel request that "
+        "reaches one of these is passed on to it. 0: none.",
     )
 
 
 class PeerSettings(Table):
     """Table [peers.NAME]; NAME is the peer's `peer_id`."""
 
-    host: Hosts = setting((), "Address of the peer, or the directory of its Unix socket.")
+    host: Hosts = setting((), "Name or address of the peer, or the directory of its Unix socket.")
     port: Port = setting(6432, "Port of the peer.")
     pool_size: Count | None = setting(
-        None, "Most cancel requests on their way to the peer.", shown="`default_pool_size`"
+        None,
+        "Most cancel requests on their way to the peer at a time. Others wait, up to `cancel_wait_timeout`.",
+        shown="`default_pool_size`",
     )

@@ -156,7 +156,7 @@ class PoolingSettings(Table):
     )
     cancel_wait_timeout: Seconds = setting(
         10.0,
-        "How long a cancel request may wait where a pool has as many on their way to PostgreSQL as it may have; then "
+        "How long a cancel request may wait where as many are on their way to a server, or to a peer, as may be; then "
         "it is dropped. 0: no limit.",
     )
     server_idle_timeout: Seconds = setting(600.0, "Close server connections that nobody used for this long. 0: never.")

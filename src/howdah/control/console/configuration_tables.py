@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 from howdah.control.config import DatabaseSettings
 from howdah.control.config.names import CONSOLE
@@ -16,21 +17,22 @@ def _config(facts: Facts) -> Rows:
         yield setting.key, setting.value, setting.default, "yes" if setting.changeable else "no"
 
 
-def _databases(facts: Facts) -> Rows:
-    entries, configured = facts.plan().databases, facts.config().databases
-    names = {entry.name for entry in entries}
+def databases(facts: Facts) -> Rows:
+    """As in PgBouncer "*" is none of them, but what has come in by it is, each for itself."""
+    entries, configured = {entry.name: entry for entry in facts.plan().databases}, facts.config().databases
     servers, clients = Counter[str](), Counter[str]()
     for pool in facts.engine.pools():
-        # What has no entry of its own came in by "*".
-        name = pool.database if pool.database in names else "*"
-        servers[name] += _servers_of(pool)
-        clients[name] += pool.cl_active + pool.cl_waiting
+        servers[pool.database] += _servers_of(pool)
+        clients[pool.database] += pool.cl_active + pool.cl_waiting
     states = {state.name: state for state in facts.engine.states().databases}
     rows = [_console(facts)]
-    for entry in entries:
-        own = configured.get(entry.name, DatabaseSettings())
-        state = states.get(entry.name, DatabaseState(entry.name, paused=False, disabled=False))
-        rows.append(_database(entry, own, servers[entry.name], clients[entry.name], state))
+    for name in {*entries, *servers, *states} - {"*", CONSOLE}:
+        source = name if name in entries else "*"
+        if source not in entries:
+            continue  # removed by a reload; its last clients leave
+        entry, own = replace(entries[source], name=name), configured.get(source, DatabaseSettings())
+        state = states.get(name, DatabaseState(name, paused=False, disabled=False))
+        rows.append(_database(entry, own, servers[name], clients[name], state))
     return sorted(rows, key=lambda row: str(row[0]))
 
 
@@ -96,6 +98,14 @@ def _peers(facts: Facts) -> Iterator[Row]:
         yield int(name), ", ".join(peer.host) or None, peer.port, size
 
 
+def peer_pools(facts: Facts) -> Iterator[Row]:
+    """Of peers that there have been requests for, as in PgBouncer."""
+    known = {peer.peer_id for peer in facts.plan().peers}
+    for pool in facts.engine.peer_pools():
+        if pool.peer_id in known:
+            yield pool[:5]
+
+
 def _nothing(_: Facts) -> Iterator[Row]:
     return iter(())
 
@@ -110,14 +120,13 @@ TABLES = (
     ),
     Table(
         "DATABASES",
-        "each entry of [databases]",
+        "each entry of [databases], and what came in by `*`",
         columns(
             "name t, host t, port i, database t, force_user t, pool_size i, min_pool_size i, reserve_pool_size i, "
             "server_lifetime i, pool_mode t, load_balance_hosts t, max_connections i, current_connections i, "
             "max_client_connections i, current_client_connections i, paused i, disabled i"
         ),
-        _databases,
-        differs="databases that came in by `*` are counted there.",
+        databases,
     ),
     Table(
         "USERS",
@@ -133,7 +142,7 @@ TABLES = (
         "PEER_POOLS",
         "cancel requests on their way to other processes",
         columns("peer_id i, cl_active_cancel_req i, cl_waiting_cancel_req i, sv_active_cancel i, sv_login i"),
-        _nothing,
+        peer_pools,
     ),
     Table("DNS_HOSTS", "each host name that was looked up", columns("hostname t, ttl q, addrs t"), _dns_hosts),
     Table(

@@ -31,17 +31,17 @@ def _pools(facts: Facts) -> Rows:
 
 def _lists(facts: Facts) -> Rows:
     """From counters: nobody has to look at each client."""
-    pools, plan = facts.engine.pools(), facts.plan()
+    pools = facts.engine.pools()
     memory = {row.name: row for row in facts.engine.memory()}
     clients, servers = memory["client_cache"], memory["server_cache"]
     logged_in = sum(pool.cl_active + pool.cl_waiting for pool in pools) + len(facts.use.users)
     hosts = list(facts.host_names())
     return [
-        ("databases", len(plan.databases) + 1),
+        ("databases", sum(1 for _ in configuration_tables.databases(facts))),
         ("users", sum(1 for _ in TABLES_BY_NAME["users"].rows(facts))),
         ("peers", len(facts.config().peers)),
         ("pools", len(pools) + 1),
-        ("peer_pools", 0),
+        ("peer_pools", sum(1 for _ in configuration_tables.peer_pools(facts))),
         ("free_clients", clients.free),
         ("used_clients", logged_in),
         ("login_clients", max(clients.used - logged_in, 0)),

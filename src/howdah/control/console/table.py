@@ -12,7 +12,7 @@ from howdah.control.console.averages import Averages
 from howdah.control.console.columns import Cell, Column
 from howdah.control.reloaded import Reloaded
 from howdah.dataplane.plan import Plan
-from howdah.dataplane.rows import ClientRow, MemoryRow, PoolRow, ServerRow, States, StatsRow
+from howdah.dataplane.rows import ClientRow, MemoryRow, PeerPoolRow, PoolRow, ServerRow, States, StatsRow
 
 Row = Sequence[Cell]
 Rows = Iterable[Row]
@@ -29,6 +29,7 @@ class Observed(pin_tables.Observed, Protocol):
     def stats(self) -> list[StatsRow]: ...
     def memory(self) -> list[MemoryRow]: ...
     def states(self) -> States: ...
+    def peer_pools(self) -> list[PeerPoolRow]: ...
 
 
 class Setting(NamedTuple):

@@ -84,6 +84,8 @@ def lines_of(event: Event, config: Config) -> Iterator[Line]:
         yield "info", _closing(_server(event), _server_end(event, reason), event)
     elif kind == EventKind.SERVER_REFUSED:
         yield from _server_refused(event, reason, settings)
+    elif kind == EventKind.PEER_FAILED and settings.log_disconnections:
+        yield "info", _closing(f"S-0x0: peer-{event.id}@{_place(event)}", reason.pgbouncer or reason.message, event)
     elif kind == EventKind.SERVER_QUERY_FAILED:
         yield "error", f"S: error while executing exec_on_query: ERROR: {_detail(event)}"
     elif kind == EventKind.RESERVE_TAKEN:
@@ -142,8 +144,11 @@ def _client(event: Event, settings: GlobalSettings) -> str:
 
 
 def _server(event: Event) -> str:
-    address = f"unix:{event.address.rpartition('.')[2]}" if event.address.startswith("unix:") else event.address
-    return f"S-0x{event.id:x}: {event.database}/{event.user}@{address}"
+    return f"S-0x{event.id:x}: {event.database}/{event.user}@{_place(event)}"
+
+
+def _place(event: Event) -> str:
+    return f"unix:{event.address.rpartition('.')[2]}" if event.address.startswith("unix:") else event.address
 
 
 def _closing(who: str, why: str, event: Event) -> str:

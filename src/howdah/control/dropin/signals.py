@@ -17,6 +17,7 @@ from typing import Protocol
 from howdah.control.log import FilteringBoundLogger
 from howdah.control.operations import NotPossible
 from howdah.control.shutdown import WaitFor
+from howdah.dataplane.rows import States
 
 
 class Operations(Protocol):
@@ -24,8 +25,10 @@ class Operations(Protocol):
 
     @property
     def stopping(self) -> bool: ...
-    def pause(self) -> None: ...
-    def resume(self) -> None: ...
+    @property
+    def states(self) -> States: ...
+    def pause(self, *, said: bool) -> None: ...
+    def resume(self, *, said: bool) -> None: ...
     def shutdown(self, wait_for: WaitFor) -> None: ...
 
 
@@ -65,19 +68,36 @@ class Signals:
             self._log.info("got SIGHUP, re-reading config")
             self._reload()
         elif number == signal.SIGUSR1:
-            self._log.info("got SIGUSR1, pausing all activity")
-            self._operations.pause()
+            self._pause()
         elif number == signal.SIGUSR2:
             self._continue()
         else:
             self._shut_down(number)
 
+    def _pause(self) -> None:
+        if self._halted():
+            self._log.info("got SIGUSR1, but already paused/suspended")
+            return
+        self._log.info("got SIGUSR1, pausing all activity")
+        self._operations.pause(said=True)
+
     def _continue(self) -> None:
         if self._operations.stopping:
             self._log.info("got SIGUSR2 while shutting down, ignoring")
             return
-        self._log.info("got SIGUSR2, continuing from PAUSE")
-        self._operations.resume()
+        halted = self._halted()
+        if not halted:
+            self._log.info("got SIGUSR2, but not paused/suspended")
+            return
+        self._log.info(f"got SIGUSR2, continuing from {halted}")
+        self._operations.resume(said=True)
+
+    def _halted(self) -> str:
+        """By which command, if at all."""
+        states = self._operations.states
+        if states.suspended:
+            return "SUSPEND"
+        return "PAUSE" if states.paused else ""
 
     def _shut_down(self, number: signal.Signals) -> None:
         wait_for = _WAITS.get(number, WaitFor.NOBODY)

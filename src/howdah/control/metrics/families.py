@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 import howdah
-from howdah.dataplane.rows import BOUNDS_US, DurationsRow, PinReasonRow, PoolRow, StatsRow
+from howdah.dataplane.rows import BOUNDS_US, DurationsRow, PeerPoolRow, PinReasonRow, PoolRow, StatsRow
 from howdah.reasons import BY_CODE
 
 if TYPE_CHECKING:  # the pages are written from here where nothing is compiled, too
@@ -37,6 +37,7 @@ class Observed(Protocol):
     def stats(self) -> list[StatsRow]: ...
     def pin_reasons(self) -> list[PinReasonRow]: ...
     def durations(self) -> list[DurationsRow]: ...
+    def peer_pools(self) -> list[PeerPoolRow]: ...
     def reasons(self) -> dict[str, int]: ...
 
 
@@ -48,6 +49,7 @@ class Sample(NamedTuple):
     stats: Sequence[StatsRow]
     pin_reasons: Sequence[PinReasonRow]
     durations: Sequence[DurationsRow]
+    peer_pools: Sequence[PeerPoolRow]
     reasons: dict[str, int]
     max_client_conn: int
 
@@ -58,7 +60,14 @@ def sample(engine: Observed, max_client_conn: int, *, by_user: bool) -> Sample:
     if not by_user:
         pools, durations = _merged_pools(pools), _merged_durations(durations)
     return Sample(
-        engine.totals(), pools, engine.stats(), engine.pin_reasons(), durations, engine.reasons(), max_client_conn
+        engine.totals(),
+        pools,
+        engine.stats(),
+        engine.pin_reasons(),
+        durations,
+        engine.peer_pools(),
+        engine.reasons(),
+        max_client_conn,
     )
 
 
@@ -117,6 +126,11 @@ def _of_pins(field: str, unit: float = 1) -> Callable[[Sample], Iterable[tuple[t
     return lambda taken: [((row.database, row.reason), getattr(row, field) * unit) for row in taken.pin_reasons]
 
 
+def _peers(taken: Sample) -> Iterable[tuple[tuple[str, ...], float]]:
+    for pool in taken.peer_pools:
+        yield (str(pool.peer_id),), pool.passed_on
+
+
 def _reasons(taken: Sample) -> Iterable[tuple[tuple[str, ...], float]]:
     for code, times in taken.reasons.items():
         reason = BY_CODE[code]
@@ -163,6 +177,8 @@ FAMILIES = (
     Family("howdah_pins_ended", _C, "How many of these are over.", ("database", "reason"), _of_pins("ended")),
     Family("howdah_pin_seconds", _C, "How long those lasted that are over.", ("database", "reason"),
            _of_pins("ended_us", US)),
+    Family("howdah_cancels_passed_on", _C, "Cancel requests for clients of another process, by its peer_id.", ("peer",),
+           _peers),
     Family("howdah_reasons", _C, "What was refused or closed, by reason: docs/reference/reasons.md.",
            ("reason", "fault", "sqlstate"), _reasons),
 )  # fmt: skip

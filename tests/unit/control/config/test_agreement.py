@@ -184,3 +184,40 @@ def test_what_is_odd_but_may_be_meant(settings: dict[str, Any], key: str) -> Non
     (finding,) = found(**settings)
     assert not finding.fatal
     assert ".".join(map(str, finding.keys[0])) == key
+
+
+PEER = {"host": "/run/pool2"}
+
+
+def of_peers(peers: dict[str, Any], peer_id: int = 1) -> list[Finding]:
+    tables = {"howdah": {"auth_type": "trust", "peer_id": peer_id}, "databases": {"app": HERE}, "peers": peers}
+    return list(findings(Tables.model_validate(tables)))
+
+
+def test_a_process_may_be_among_its_own_peers() -> None:
+    assert of_peers({"1": {"host": "/run/pool1"}, "2": PEER, "16383": {"host": "db.example", "port": 6433}}) == []
+
+
+@pytest.mark.parametrize(
+    "peers, name, says",
+    [
+        ({"0": PEER}, "0", "from 1 to 16383"),
+        ({"16384": PEER}, "16384", "from 1 to 16383"),
+        ({"two": PEER}, "two", "from 1 to 16383"),
+        ({"-1": PEER}, "-1", "from 1 to 16383"),
+        ({"2": PEER, "02": PEER}, "02", "this is the peer that 2 is, too"),
+        ({"2": {}}, "2", "a peer has one host"),
+        ({"2": {"host": "a,b"}}, "2", "a peer has one host"),
+    ],
+)
+def test_what_is_wrong_with_a_peer(peers: dict[str, Any], name: str, says: str) -> None:
+    (finding,) = of_peers(peers)
+    assert says in finding.message
+    assert ("peers", name) in finding.keys
+    assert finding.stops(pgbouncer=True)
+
+
+def test_peers_without_a_number_of_our_own_are_worth_a_warning() -> None:
+    (finding,) = of_peers({"2": PEER}, peer_id=0)
+    assert "peer_id" in finding.message
+    assert not finding.stops(pgbouncer=False)

@@ -12,8 +12,10 @@ from howdah.control.reloaded import Reloaded
 from howdah.dataplane.plan import Address, DatabasePlan, Plan, PoolMode, Settings
 from howdah.dataplane.rows import (
     ClientRow,
+    DatabaseState,
     LintRow,
     MemoryRow,
+    PeerPoolRow,
     PinReasonRow,
     PinRow,
     PoolRow,
@@ -69,6 +71,8 @@ class EngineStub:
     pin_reason_rows: list[PinReasonRow] = field(default_factory=lambda: [PIN_REASON])
     lint_rows: list[LintRow] = field(default_factory=lambda: [LINT])
     memory_rows: list[MemoryRow] = field(default_factory=lambda: list(MEMORY))
+    database_states: tuple[DatabaseState, ...] = ()
+    peer_pool_rows: list[PeerPoolRow] = field(default_factory=list)
     sent: list[tuple[int, bytes, bool]] = field(default_factory=list)
 
     def pools(self) -> list[PoolRow]:
@@ -86,6 +90,9 @@ class EngineStub:
     def memory(self) -> list[MemoryRow]:
         return self.memory_rows
 
+    def peer_pools(self) -> list[PeerPoolRow]:
+        return self.peer_pool_rows
+
     def pins(self) -> list[PinRow]:
         return self.pin_rows
 
@@ -96,7 +103,7 @@ class EngineStub:
         return self.lint_rows
 
     def states(self) -> States:
-        return States(paused=False, suspended=False, databases=())
+        return States(paused=False, suspended=False, databases=self.database_states)
 
     def console_send(self, client: int, data: bytes, close: bool) -> None:
         self.sent.append((client, data, close))

@@ -12,8 +12,8 @@ from howdah.control.config.network_settings import PeerSettings
 from howdah.control.console.averages import Averages
 from howdah.control.console.columns import BYTEA, INT4, INT8, NUMERIC, TEXT, columns
 from howdah.control.console.show import TABLES, TABLES_BY_NAME, Table
-from howdah.dataplane.plan import Plan
-from howdah.dataplane.rows import StatsRow
+from howdah.dataplane.plan import PeerPlan, Plan
+from howdah.dataplane.rows import DatabaseState, PeerPoolRow, StatsRow
 from tests.unit.control.console.engine_stub import CLIENT, DATABASE, POOL, SERVER, SETTINGS, STATS, EngineStub, facts
 
 BY_NAME = {table.name: table for table in TABLES}
@@ -162,13 +162,23 @@ def test_a_console_client_is_shown_with_what_it_calls_itself() -> None:
     assert "pgmetrics" in row
 
 
-def test_connections_without_an_entry_count_for_the_star() -> None:
-    star = replace(DATABASE, name="*")
-    known = facts(EngineStub(pool_rows=[POOL, POOL._replace(database="other", sv_active=9)]))
-    rows = list(BY_NAME["DATABASES"].rows(replace(known, plan=lambda: Plan(1, SETTINGS, (DATABASE, star), ()))))
+def test_databases_that_came_in_by_the_star_are_shown_for_themselves() -> None:
+    star = replace(DATABASE, name="*", host="stars", pool_size=3)
+    engine = EngineStub(pool_rows=[POOL, POOL._replace(database="other", sv_active=9)])
+    engine.database_states = (DatabaseState("unused", paused=True, disabled=False),)
+    known = replace(facts(engine), plan=lambda: Plan(1, SETTINGS, (DATABASE, star), ()))
     names = [column.name for column in BY_NAME["DATABASES"].columns]
-    servers, clients = names.index("current_connections"), names.index("current_client_connections")
-    assert {row[0]: (row[servers], row[clients]) for row in rows} == {"app": (6, 5), "*": (11, 5), "pgbouncer": (0, 1)}
+    rows = {row[0]: dict(zip(names, row, strict=True)) for row in BY_NAME["DATABASES"].rows(known)}
+    counts = {name: (row["current_connections"], row["current_client_connections"]) for name, row in rows.items()}
+    assert counts == {"app": (6, 5), "other": (11, 5), "pgbouncer": (0, 1), "unused": (0, 0)}
+    assert (rows["other"]["host"], rows["other"]["database"], rows["other"]["pool_size"]) == ("stars", "other", 3)
+    assert [name for name, row in rows.items() if row["paused"]] == ["unused"]
+    assert ("databases", 4) in list(TABLES_BY_NAME["lists"].rows(known))
+
+
+def test_a_database_that_has_been_removed_is_not_shown_while_its_clients_leave() -> None:
+    known = replace(facts(), plan=lambda: Plan(1, SETTINGS, (), ()))
+    assert [row[0] for row in BY_NAME["DATABASES"].rows(known)] == ["pgbouncer"]
 
 
 def test_stats_hold_totals_and_the_console_itself() -> None:
@@ -205,7 +215,7 @@ def test_averages_are_of_the_last_full_period() -> None:
 def test_the_stub_is_no_looser_than_the_engine() -> None:
     """Its methods are the engine's: a renamed one must fail here, not in production."""
     typed = Path(facts.__code__.co_filename).parents[4] / "src/howdah/dataplane/engine.pyi"
-    for method in ("pools", "clients", "servers", "stats", "pins", "pin_reasons", "lint", "console_send"):
+    for method in ("pools", "clients", "servers", "stats", "pins", "pin_reasons", "lint", "peer_pools", "console_send"):
         assert f"def {method}(" in typed.read_text()
         assert hasattr(EngineStub, method)
 
@@ -253,6 +263,13 @@ def test_peers_are_shown_by_their_numbers() -> None:
     shown = facts(config=config)
     assert list(TABLES_BY_NAME["peers"].rows(shown)) == [(2, "/run/howdah", 6433, 20), (10, "10.0.0.2", 6432, 3)]
     assert ("peers", 2) in list(TABLES_BY_NAME["lists"].rows(shown))
+
+
+def test_only_peers_that_are_configured_have_pools() -> None:
+    engine = EngineStub(peer_pool_rows=[PeerPoolRow(2, 1, 5, 1, 2, 30), PeerPoolRow(3, 0, 0, 0, 0, 1)])
+    shown = replace(facts(engine), plan=lambda: Plan(1, SETTINGS, (), (), peers=(PeerPlan(2, "x", (), "", 9),)))
+    assert list(TABLES_BY_NAME["peer_pools"].rows(shown)) == [(2, 1, 5, 1, 2)]
+    assert ("peer_pools", 1) in list(TABLES_BY_NAME["lists"].rows(shown))
 
 
 def test_memory_is_summed_up() -> None:

@@ -168,3 +168,11 @@ def test_no_event_is_too_strange(kind: EventKind, reason: str) -> None:
     for level, text in _lines(kind, reason, b"\xff\0%s{x}"):
         assert level in ("debug", "info", "warning", "error")
         assert text
+
+
+@pytest.mark.parametrize(
+    "address, shown", [("192.0.2.1:6432", "192.0.2.1:6432"), ("unix:/run/pool2/.s.PGSQL.6433", "unix:6433")]
+)
+def test_a_peer_that_could_not_be_reached(address: str, shown: str) -> None:
+    lines = _lines(EventKind.PEER_FAILED, "peer_unreachable", b"Connection refused", id=2, address=address, age_us=0)
+    assert lines == [("info", f"S-0x0: peer-2@{shown} closing because: connect failed (age=0s)")]

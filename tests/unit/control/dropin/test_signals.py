@@ -8,6 +8,7 @@ import pytest
 from howdah.control.dropin.signals import NUMBERS, Signals
 from howdah.control.log import configure, logger
 from howdah.control.shutdown import WaitFor
+from howdah.dataplane.rows import States
 
 
 class Pooler:
@@ -17,13 +18,16 @@ class Pooler:
         self._stream = StringIO()
         configure(level="info", json=False, stream=self._stream, colors=False, drop_in=True)
         self.stopping = False
+        self.states = States(paused=False, suspended=False, databases=())
         self.asked: list[tuple[str, str]] = []
         self.signals = Signals(self, lambda: self._note("reload"), logger())
 
-    def pause(self) -> None:
+    def pause(self, *, said: bool) -> None:
+        assert said, "the log would have two lines"
         self._note("pause")
 
-    def resume(self) -> None:
+    def resume(self, *, said: bool) -> None:
+        assert said, "the log would have two lines"
         self._note("resume")
 
     def shutdown(self, wait_for: WaitFor) -> None:
@@ -47,7 +51,6 @@ class Pooler:
         (signal.SIGINT, "SERVERS", "got SIGINT, shutting down, waiting for all servers connections to be released"),
         (signal.SIGQUIT, "NOBODY", "got SIGQUIT, fast exit"),
         (signal.SIGUSR1, "pause", "got SIGUSR1, pausing all activity"),
-        (signal.SIGUSR2, "resume", "got SIGUSR2, continuing from PAUSE"),
     ],
 )
 def test_each_signal_has_its_meaning(number: signal.Signals, asked: str, said: str) -> None:
@@ -55,6 +58,24 @@ def test_each_signal_has_its_meaning(number: signal.Signals, asked: str, said: s
     pooler = Pooler()
     pooler.signals.came(number)
     assert pooler.asked == [(asked, said)]
+
+
+@pytest.mark.parametrize("halted", ["PAUSE", "SUSPEND"])
+def test_what_has_been_halted_goes_on(halted: str) -> None:
+    pooler = Pooler()
+    pooler.states = States(paused=halted == "PAUSE", suspended=halted == "SUSPEND", databases=())
+    pooler.signals.came(signal.SIGUSR2)
+    assert pooler.asked == [("resume", f"got SIGUSR2, continuing from {halted}")]
+
+
+def test_what_is_so_already_is_not_done_again() -> None:
+    pooler = Pooler()
+    pooler.signals.came(signal.SIGUSR2)
+    assert pooler.said == "got SIGUSR2, but not paused/suspended"
+    pooler.states = States(paused=True, suspended=False, databases=())
+    pooler.signals.came(signal.SIGUSR1)
+    assert pooler.said == "got SIGUSR1, but already paused/suspended"
+    assert pooler.asked == []
 
 
 @pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT])

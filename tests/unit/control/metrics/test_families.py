@@ -12,7 +12,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from howdah.control.metrics.families import FAMILIES, Sample, families, sample
 from howdah.dataplane.engine import Totals
-from howdah.dataplane.rows import BOUNDS_US, DurationsRow, PinReasonRow, PoolRow, StatsRow
+from howdah.dataplane.rows import BOUNDS_US, DurationsRow, PeerPoolRow, PinReasonRow, PoolRow, StatsRow
 
 
 def pool(database: str, user: str, *, active: int, maxwait_us: int = 0) -> PoolRow:
@@ -44,6 +44,9 @@ class Engine:
     def durations(self) -> list[DurationsRow]:
         return [durations("app", "ann", fast=3, slow=1), durations("app", "bob", fast=2, slow=0)]
 
+    def peer_pools(self) -> list[PeerPoolRow]:
+        return [PeerPoolRow(2, 1, 0, 1, 0, 12)]
+
     def reasons(self) -> dict[str, int]:
         return {"query_wait_timeout": 4}
 
@@ -73,6 +76,7 @@ def test_each_pool_has_its_own_numbers() -> None:
     assert found["howdah_clients", ()] == 7
     assert found["howdah_max_clients", ()] == 100
     assert found["howdah_transactions_total", (("database", "app"),)] == 10
+    assert found["howdah_cancels_passed_on_total", (("peer", "2"),)] == 12
 
 
 def test_users_of_a_database_are_added_up_where_that_is_wanted() -> None:

@@ -31,6 +31,15 @@ class Observed(pin_tables.Observed, Protocol):
     def states(self) -> States: ...
 
 
+class ObservedNames(Protocol):
+    """What is known of host names."""
+
+    @property
+    def queries(self) -> int: ...
+    def rows(self) -> Iterable[tuple[str, int, tuple[str, ...]]]: ...
+    def zones(self) -> Iterable[tuple[str, int, int]]: ...
+
+
 class Setting(NamedTuple):
     """A row of SHOW CONFIG."""
 
@@ -62,9 +71,8 @@ class Facts:
     reload: Callable[[], Future[Reloaded]]
     change: Callable[[str, str], Future[str]]  # SET: what is wrong with it, "" when it is in force
     may_change: Rights
+    names: ObservedNames
     listeners: Callable[[], Iterable[tuple[int, str, int]]] = tuple  # fd, address and port of listening sockets
-    #: Name, seconds until it is looked up again, and addresses.
-    host_names: Callable[[], Iterable[tuple[str, int, tuple[str, ...]]]] = tuple
 
     def stats(self) -> list[StatsRow]:
         """The engine's totals and the console's own."""

@@ -264,8 +264,13 @@ def test_lists_count_what_there_is() -> None:
     """Five clients in the pool and one on the console are in; eight structs are in use."""
     lists = {row["list"]: row["items"] for row in _rows("LISTS")}
     assert (lists["used_clients"], lists["login_clients"], lists["free_clients"]) == (6, 2, 56)
-    assert (lists["used_servers"], lists["free_servers"], lists["databases"], lists["dns_names"]) == (1, 15, 2, 1)
+    assert (lists["used_servers"], lists["free_servers"], lists["databases"]) == (1, 15, 2)
+    assert (lists["dns_names"], lists["dns_zones"], lists["dns_queries"], lists["dns_pending"]) == (1, 1, 2, 0)
 
 
 def test_host_names_are_shown_with_their_addresses() -> None:
     assert _rows("DNS_HOSTS") == [{"hostname": "db.example", "ttl": 12, "addrs": "192.0.2.1"}]
+
+
+def test_zones_are_shown_with_their_serials() -> None:
+    assert _rows("DNS_ZONES") == [{"zonename": "example", "serial": 2026112801, "count": 1}]

@@ -12,7 +12,7 @@ from howdah.control.console.averages import Averages
 from howdah.control.console.columns import Cell, Column
 from howdah.control.reloaded import Reloaded
 from howdah.dataplane.plan import Plan
-from howdah.dataplane.rows import ClientRow, MemoryRow, PoolRow, ServerRow, States, StatsRow
+from howdah.dataplane.rows import GONE, ClientRow, MemoryRow, PoolRow, ServerRow, States, StatsRow
 
 Row = Sequence[Cell]
 Rows = Iterable[Row]
@@ -76,6 +76,10 @@ class Facts:
 
     def stats(self) -> list[StatsRow]:
         """The engine's totals and the console's own."""
+        return [row for row in self.all_stats() if row.database != GONE]
+
+    def all_stats(self) -> list[StatsRow]:
+        """The same, and what databases that are gone had counted."""
         console = StatsRow(CONSOLE, xact_count=self.use.statements, query_count=self.use.statements)
         rows = [row for row in self.engine.stats() if row.database != CONSOLE]
         return sorted([*rows, console])

@@ -116,7 +116,8 @@ class HostNames:
         if self._drop_in and self._settings().verbose > 1:
             for host, found in answers.items():
                 for number, address in enumerate(found.addresses):
-                    self._log.debug(f"DNS: {host}[{number}] = {address}:0 [STREAM]", noise=True)
+                    shown = f"[{address}]" if ":" in address else address
+                    self._log.debug(f"DNS: {host}[{number}] = {shown}:0 [STREAM]", noise=True)
 
     async def _counted(self, host: str) -> Resolved:
         self.queries += 1

@@ -21,6 +21,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="how many clients the console is asked about (default 1000; 10000 by hand, on the release build)",
     )  # fmt: skip
     parser.addoption(
+        "--reload-databases", type=int, default=200,
+        help="how many databases a reload is about (default 200; 2000 by hand, on the release build)",
+    )  # fmt: skip
+    parser.addoption(
         "--tenant-transactions", type=int, default=6000,
         help="how many transactions of tenants share servers (default 6000; 1000000 by hand before a release)",
     )  # fmt: skip

@@ -151,6 +151,15 @@ def test_all_databases_are_looked_up_in_auth_dbname(asking: GuardedPooler) -> No
             session.execute("DROP FUNCTION public.lookup")
 
 
+def test_a_database_has_a_place_to_look_of_its_own(asking: GuardedPooler) -> None:
+    """The global one is not there at all."""
+    asking.add_database("users", dbname="other")
+    asking.add_database("nowhere", port=1)
+    asking.add_database("app", auth_dbname="users", auth_query="SELECT $1, 'found in ' || current_database()")
+    asking.run_with(auth_dbname="nowhere")
+    assert login(asking, "alice", "found in other") == "alice"
+
+
 def test_a_database_has_a_query_of_its_own(asking: GuardedPooler) -> None:
     asking.add_database("app", auth_query="SELECT $1, 'sesame' WHERE $1 = 'alice'")
     asking.run()

@@ -1,6 +1,9 @@
 """pool_idle_timeout: pools that nobody uses go, and what they have counted stays."""
 
+import pytest
+
 from tests.kit.deadline import wait_until
+from tests.kit.monitored import Monitored
 from tests.kit.pooler import Pooler
 
 
@@ -63,3 +66,41 @@ def test_without_it_pools_stay(pooler: Pooler) -> None:
             client.query("SELECT 1")
     wait_until(lambda: not pooler.pool("postgres"), "the pool of * to go")
     assert pooler.pool()
+
+
+def test_totals_do_not_fall_when_a_database_of_the_star_goes(pooler: Pooler) -> None:
+    pooler.databases["*"] = dict(pooler.databases.pop("other"))
+    pooler.run_with(autodb_idle_timeout="0.2s", server_idle_timeout="0.2s")
+
+    def total() -> int:
+        (row,) = [row for row in pooler.admin("SHOW TOTALS") if row["name"] == "total_client_login_count"]
+        return int(row["value"])
+
+    with pooler.client(database="other") as client:
+        client.query("SELECT 1")
+        assert total() == 1
+    wait_until(lambda: not pooler.pool("other"), "the pool to go")
+    assert total() == 1
+    assert "other" not in [row["database"] for row in pooler.admin("SHOW STATS")]
+    with pooler.client(database="other") as client:
+        client.query("SELECT 1")
+        assert total() == 2
+
+
+@pytest.mark.parametrize("by", ["database", "pool"])
+def test_metrics_by_database_do_not_fall_when_a_pool_goes(pooler: Pooler, by: str) -> None:
+    monitored = Monitored(pooler, pool_idle_timeout="0.2s", server_idle_timeout="0.2s", metrics_by=by)
+    of_app = {"database": "app"}
+    counters = ("howdah_queries_total", "howdah_client_logins_total", "howdah_received_bytes_total")
+    with pooler.client() as client:
+        client.query("SELECT 1")
+        before = [monitored.value(name, **of_app) for name in counters]
+        assert min(before) > 0
+        assert monitored.value("howdah_login_seconds_count", **of_app) == 1
+    wait_until(lambda: not pooler.pool(), "the pool to go")
+    after = [monitored.value(name, **of_app) for name in counters]
+    assert all(later >= earlier for earlier, later in zip(before, after, strict=True))
+    assert monitored.value("howdah_login_seconds_count", **of_app) == (1 if by == "database" else 0)
+    with pooler.client() as client:
+        client.query("SELECT 1")
+        assert monitored.value("howdah_login_seconds_count", **of_app) == (2 if by == "database" else 1)

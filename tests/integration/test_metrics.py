@@ -9,36 +9,12 @@ import urllib.request
 import psycopg
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
-from prometheus_client.parser import text_string_to_metric_families as prometheus
 
 from tests.kit import wire
 from tests.kit.deadline import wait_until
+from tests.kit.monitored import Monitored
 from tests.kit.pooler import Pooler
 from tests.kit.ports import take_port
-
-
-class Monitored:
-    def __init__(self, pooler: Pooler, **settings: int | str | bool) -> None:
-        self.pooler, self.port = pooler, take_port()
-        pooler.run_with(http_port=self.port, **settings)
-        wait_until(lambda: pooler.log_contains("metrics and health are served"), "the HTTP listener")
-
-    def get(self, path: str, accept: str = "") -> tuple[int, str]:
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers={"Accept": accept})
-        try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
-
-    def value(self, name: str, **labels: str) -> float:
-        """The sum of the samples with this name and these labels."""
-        return sum(
-            each.value
-            for family in prometheus(self.get("/metrics")[1])
-            for each in family.samples
-            if each.name == name and labels.items() <= each.labels.items()
-        )
 
 
 @pytest.fixture
@@ -141,3 +117,13 @@ def test_a_port_that_is_taken_is_told(pooler: Pooler) -> None:
     assert pooler.wait_for_exit() == 1
     assert f"cannot listen for HTTP on 127.0.0.1:{pooler.port}" in pooler.log_text
     assert "http_port" in json.dumps(pooler.log_text)
+
+
+def test_it_listens_where_it_is_told_to(pooler: Pooler) -> None:
+    port = take_port()
+    pooler.run_with(http_port=port, http_addr="127.0.0.2")
+    wait_until(lambda: pooler.log_contains("metrics and health are served"), "the HTTP listener")
+    with urllib.request.urlopen(f"http://127.0.0.2:{port}/healthz", timeout=20) as answer:
+        assert answer.status == 200
+    with pytest.raises(urllib.error.URLError, match="refused"):
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=20)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from howdah.control.config.pgbouncer import WITHOUT_EFFECT
 from tests.kit.deadline import wait_until
 from tests.kit.pooler import Pooler
 from tests.kit.postgres import Postgres
@@ -103,3 +104,14 @@ def test_the_converted_file_does_the_same(drop: Drop, postgres: Postgres) -> Non
     wait_until(lambda: drop.pooler.log_contains("howdah is ready"), "the pooler to be ready", within=20)
     assert drop.value("SELECT current_database()") == "app"
     assert drop.pooler.admin("SHOW DATABASES")[0]["pool_size"] == 3
+
+
+def test_what_can_have_no_effect_is_taken_and_told(drop: Drop, postgres: Postgres) -> None:
+    values = {"conffile": "/nowhere", "job_name": "x", "service_name": "x", "track_extra_parameters": "search_path"}
+    names = sorted(WITHOUT_EFFECT)
+    more = "\n".join(f"{name} = {values.get(name, 8192)}" for name in names)
+    drop.write(f"app = {connection_string(postgres)}", more)
+    drop.run()
+    assert drop.value("SELECT 1") == "1"
+    for name in names:
+        assert drop.pooler.log_contains(rf"{name}: this setting has no effect: ")

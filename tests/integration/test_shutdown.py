@@ -131,3 +131,12 @@ def test_idle_sessions_that_keep_their_server_are_told_at_once(pooler: Pooler) -
     assert busy.query("COMMIT").statuses == "I"
     assert is_told_of_the_shutdown(busy)
     assert pooler.wait_for_exit(within=10) == 0
+
+
+def test_transactions_that_last_longer_than_shutdown_timeout_are_ended(pooler: Pooler) -> None:
+    pooler.run_with(shutdown_timeout="0.5s")
+    with pooler.client() as client:
+        client.begin()
+        pooler.signal(signal.SIGTERM)
+        assert client.read_to_end().errors[-1].sqlstate == "57P01"
+    assert pooler.wait_for_exit() == 0

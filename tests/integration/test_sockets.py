@@ -1,11 +1,17 @@
 """Where howdah listens and how it reaches PostgreSQL: TCP over IPv4 and IPv6, Unix sockets, host names."""
 
+import contextlib
+import grp
+import os
+import signal
+import socket
 import stat
 from pathlib import Path
 
 import pytest
 
 from tests.kit.client import Client
+from tests.kit.deadline import wait_until
 from tests.kit.pooler import Pooler
 from tests.kit.ports import ipv6_works
 from tests.kit.postgres import Postgres
@@ -89,3 +95,32 @@ def test_an_older_postgresql(pooler: Pooler, postgres_15: Postgres) -> None:
     with pooler.client() as client, postgres_15.client() as direct:
         assert client.settings == direct.settings
         assert (client.query("SHOW server_version_num").value or "").startswith("15")
+
+
+def test_the_unix_sockets_group(pooler: Pooler) -> None:
+    others = [group for group in os.getgroups() if group != os.getegid()] or ([1] if os.geteuid() == 0 else [])
+    if not others:
+        pytest.skip("whoever runs this is in one group only")
+    pooler.run_with(unix_socket_group=str(grp.getgrgid(others[0]).gr_name))
+    assert Path(pooler.socket_path).stat().st_gid == others[0]
+
+
+def test_the_kernel_queues_as_many_as_listen_backlog_says(pooler: Pooler) -> None:
+    """Linux lets one more in."""
+    pooler.run_with(listen_backlog=3, workers=1)
+    pooler.signal(signal.SIGSTOP)
+    try:
+        with contextlib.ExitStack() as stack:
+            for _ in range(8):
+                waiting = stack.enter_context(socket.socket())
+                waiting.setblocking(False)
+                waiting.connect_ex(pooler.address)
+            wait_until(lambda: _queued(pooler.port) == 4, "four connections to be there")
+    finally:
+        pooler.signal(signal.SIGCONT)
+
+
+def _queued(port: int) -> int:
+    """Connections that the kernel has established at this port of ours."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(row[1].endswith(f":{port:04X}") and row[3] == "01" for row in rows)

@@ -99,3 +99,12 @@ def test_a_configuration_that_is_not_there(pooler: Pooler) -> None:
     assert pooler.wait_for_exit() == 1
     assert "nowhere.toml" in pooler.log_text
     assert "Traceback" not in pooler.log_text
+
+
+def test_trust_on_other_addresses_must_be_allowed(pooler: Pooler) -> None:
+    pooler.settings["listen_addr"] = "0.0.0.0"
+    pooler.start()
+    assert pooler.wait_for_exit() == 1
+    assert "allow_trust_from_network" in pooler.log_text
+    pooler.run_with(allow_trust_from_network=True)
+    assert pooler.value("SELECT 1") == 1

@@ -131,3 +131,14 @@ def _listens(port: int) -> bool:
     except ConnectionRefusedError:
         return False
     return True
+
+
+def test_without_the_live_line(postgres: Postgres) -> None:
+    with _howdah(postgres, "--set", "live_line=false") as terminal:
+        url = terminal.wait_for(r"psql '(postgresql://[^']+/app)'")[1]
+        with psycopg.connect(url, user="alice", autocommit=True) as connection:
+            connection.execute("SELECT 1")
+        terminal.press(b"\x03")
+        assert terminal.wait_for_exit() == 0
+        assert "howdah has stopped" in terminal.shown
+        assert "waiting 0" not in terminal.shown

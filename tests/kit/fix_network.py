@@ -1,9 +1,10 @@
-"""Fixtures: a network that can fail, between the pooler and PostgreSQL."""
+"""Fixtures: a network that can fail, between the pooler and PostgreSQL, and a name server."""
 
 from collections.abc import Iterator
 
 import pytest
 
+from tests.kit.name_server import NameServer
 from tests.kit.pooler import Pooler
 from tests.kit.postgres import Postgres
 from tests.kit.proxy import Network
@@ -22,3 +23,10 @@ def pooler_behind(pooler: Pooler, network: Network) -> Pooler:
     for database in pooler.databases.values():
         database.update(host=network.host, port=network.port)
     return pooler
+
+
+@pytest.fixture
+def name_server() -> Iterator[NameServer]:
+    server = NameServer()
+    yield server
+    server.close()

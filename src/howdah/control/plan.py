@@ -6,6 +6,8 @@ Precedence is PgBouncer's: the user's value, then the database's, then the globa
 databases at login; here each database gets its own values or the global ones.
 """
 
+import functools
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple, TypeVar
@@ -41,6 +43,7 @@ class Resolved(NamedTuple):
 
     addresses: tuple[str, ...]  # numeric, IPv6 perhaps with a zone: "fe80::1%eth0"; empty: see error
     error: str = ""
+    ttl_s: float = math.inf  # how long it holds, where that is known
 
 
 def host_names(config: Config) -> frozenset[str]:
@@ -250,13 +253,18 @@ def _addresses(hosts: Iterable[str], port: int, resolved: Mapping[str, Resolved]
     return tuple(unique.values()), "" if unique else "; ".join(errors)
 
 
+@functools.lru_cache(maxsize=1024)  # thousands of databases have a few addresses between them
+def _numeric(host: str, port: int) -> Address:
+    return replace(ip_address(host, port), host=host)
+
+
 def _addresses_of(host: str, port: int, resolved: Mapping[str, Resolved]) -> Iterable[Address]:
     if not host:
         raise ValueError("the database has no host and unix_socket_dir is empty")
     if host.startswith(("/", "@")):
         return [unix_address(host, port)]
     if not _is_name(host):
-        return [replace(ip_address(host, port), host=host)]
+        return [_numeric(host, port) if "%" not in host else _numeric.__wrapped__(host, port)]
     found = resolved.get(host)
     if found is None or not found.addresses:
         raise ValueError((found and found.error) or f"host name {host!r} is not resolved yet")

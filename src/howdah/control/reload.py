@@ -147,6 +147,8 @@ def until_restart(running: Config, wanted: Config) -> Config:
     would open those that howdah listens on.
     """
     kept = changed_for_restart(running.settings, wanted.settings)
+    if not kept:
+        return wanted
     settings = wanted.settings.model_copy(update={name: getattr(running.settings, name) for name in kept})
     config = wanted.model_copy(update={"settings": settings})
     faults = [finding for finding in findings(config.tables()) if finding.stops(pgbouncer=wanted.pgbouncer)]

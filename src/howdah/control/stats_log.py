@@ -38,6 +38,5 @@ class StatsLog:
 
 def _average(new: StatsRow, old: StatsRow, seconds: float) -> StatsRow:
     """Counts and bytes a second; times for each transaction, query and server given to a client."""
-    # A database that is gone takes its counts along.
-    more = StatsRow("", *(max(number, 0) for number in grown(old, new)[1:]))
+    more = grown(old, new)
     return averaged(more, seconds)._replace(wait_time_us=per_item(more.wait_time_us, more.server_assignment_count))

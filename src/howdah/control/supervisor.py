@@ -222,8 +222,8 @@ class _Supervisor:
         self._warn(*map(str, (*self._config.warnings, *intake.warnings)), *listeners.warnings, shortfall)
         watch = Watch(self._publisher, self._ticket_key, self._log)
         watchdog = self._notifier.keep_watchdog(engine.totals)
-        names, health = self._publisher.watch_names(), self._health.run()
-        await self._spawn(stack, pulse.run(), names, watch.run(), reload.run(), watchdog, health)
+        names, zones, health = self._publisher.watch_names(), self._publisher.names.watch_zones(), self._health.run()
+        await self._spawn(stack, pulse.run(), names, zones, watch.run(), reload.run(), watchdog, health)
         self._reload = reload
         self._launch.up()
         self._notifier.ready()
@@ -297,7 +297,7 @@ class _Supervisor:
             reload=partial(self._issued, "RELOAD", reload.ask),
             change=lambda name, value: asyncio.ensure_future(reload.change(name, value)),
             listeners=self._listeners.sockets,
-            host_names=publisher.host_names,
+            names=publisher.names,
             may_change=lambda user, local: may_change(publisher.config.settings, user, local),
         )
         journal: EventLog = Journal(self._log, lambda: publisher.plan.settings)

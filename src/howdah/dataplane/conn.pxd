@@ -38,6 +38,7 @@ cdef struct Conn:
     uint32_t interest  # what epoll tells about now
     bint proxied  # of a listener: its connections begin with a PROXY header
     bint lent  # of a listener: it is not ours, and whoever waits there is for the next process
+    bint tuned_anew  # of a listener: who has come to it before its options changed may still be in its queue
     Tls *tls  # NULL: bytes travel as they are
     Outbox out  # as it goes out: with TLS, records
 

@@ -7,6 +7,7 @@ from howdah.dataplane.pool cimport Pool
 from howdah.dataplane.routes cimport CPlan
 
 cdef void tune(const CPlan *plan, int fd) noexcept nogil
+cdef void tune_anew(const CPlan *plan, int fd) noexcept nogil
 cdef void open_server(Worker *w, Pool *pool) noexcept nogil
 cdef void open_listening(Worker *w, Hub *hub) noexcept nogil
 cdef void open_dedicated(Worker *w, Client *client) noexcept nogil

@@ -12,6 +12,7 @@ from libc.string cimport memcpy, strdup, strerror, strlen
 
 from howdah.cdefs.epoll cimport EPOLLIN, EPOLLOUT
 from howdah.cdefs.sockets cimport (
+    AF_INET,
     AF_UNIX,
     IPPROTO_TCP,
     SO_KEEPALIVE,
@@ -26,10 +27,13 @@ from howdah.cdefs.sockets cimport (
     TCP_KEEPINTVL,
     TCP_NODELAY,
     TCP_USER_TIMEOUT,
+    close,
     connect,
+    getsockopt,
     setsockopt,
     sockaddr,
     socket,
+    socklen_t,
 )
 from howdah.cdefs.threads cimport pthread_mutex_lock, pthread_mutex_unlock
 from howdah.dataplane.conn cimport SEND_ERROR, conn_close, conn_send, conn_watch
@@ -73,6 +77,31 @@ cdef void tune(const CPlan *plan, int fd) noexcept nogil:
     set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, plan.tcp_user_timeout)
     set_option(fd, SOL_SOCKET, SO_SNDBUF, plan.tcp_socket_buffer)
     set_option(fd, SOL_SOCKET, SO_RCVBUF, plan.tcp_socket_buffer)
+
+
+cdef int system_value(int option) noexcept nogil:
+    """What a new socket has for this option of TCP; 0: it does not say."""
+    cdef int value = 0
+    cdef socklen_t size = sizeof(value)
+    cdef int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)
+    if fd >= 0:
+        getsockopt(fd, IPPROTO_TCP, option, &value, &size)
+        close(fd)
+    return value
+
+
+cdef void tune_anew(const CPlan *plan, int fd) noexcept nogil:
+    """The same for a socket that may have other options already: what is not set any more is the system's again."""
+    cdef int keepalive = plan.tcp_keepalive
+    tune(plan, fd)
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &keepalive, sizeof(keepalive))
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &plan.tcp_user_timeout, sizeof(int))
+    if not plan.tcp_keepidle:
+        set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, system_value(TCP_KEEPIDLE))
+    if not plan.tcp_keepintvl:
+        set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, system_value(TCP_KEEPINTVL))
+    if not plan.tcp_keepcnt:
+        set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, system_value(TCP_KEEPCNT))
 
 
 cdef const Endpoint *next_endpoint(Pool *pool, bint failed) noexcept nogil:

@@ -861,6 +861,8 @@ cdef void zero(Tally *sum) noexcept nogil:
 cdef void add_past(Pools *pools, Tally *sum) noexcept nogil:
     """What pools had counted that are gone.  The caller holds the lock."""
     cdef Limit *limit
+    if pools.past != NULL:
+        tally_add(sum, pools.past)
     for i in range(LIMIT_SLOTS):
         limit = pools.databases[i]
         while limit != NULL:

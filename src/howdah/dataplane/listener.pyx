@@ -23,7 +23,7 @@ from howdah.cdefs.sockets cimport (
 )
 from howdah.dataplane.client cimport client_new, client_watch_deadline
 from howdah.dataplane.conn cimport Conn, conn_unwatch, conn_watch
-from howdah.dataplane.connecting cimport tune
+from howdah.dataplane.connecting cimport tune, tune_anew
 from howdah.dataplane.mailbox cimport fill_peer, own_end, tell_worker
 from howdah.dataplane.opening cimport client_startup
 from howdah.dataplane.parties cimport Client, Peer, Worker
@@ -56,8 +56,11 @@ cdef bint accept_clients(Worker *w, Conn *listening) noexcept nogil:
         address.ss_family = AF_UNIX
         fd = accept4(listening.fd, <sockaddr *>&address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC)
         if fd >= 0:
+            if listening.tuned_anew:
+                tune(w.plan, fd)
             welcome_client(w, fd, &address, listening.proxied)
         elif errno == EAGAIN:
+            listening.tuned_anew = False
             return False
         elif errno == EINVAL:
             conn_unwatch(w.login_fd, listening)  # shut down: nobody is to come any more
@@ -91,7 +94,8 @@ cdef void tune_listeners(Worker *w) noexcept nogil:
     """Set the TCP options that accepted connections inherit (on Unix sockets they have no effect)."""
     cdef int defer = DEFER_S if w.plan.tcp_defer_accept else 0
     for i in range(w.listener_count):
-        tune(w.plan, w.listeners[i].fd)
+        tune_anew(w.plan, w.listeners[i].fd)
+        w.listeners[i].tuned_anew = True
         setsockopt(w.listeners[i].fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &defer, sizeof(defer))
 
 

@@ -168,6 +168,7 @@ cdef struct Pools:
     uint64_t fallback_timeout_us
     uint64_t unused_timeout_us
     bint paused  # PAUSE or KILL of all databases
+    Tally *past  # what pools of databases that only "*" stands for had counted, of those that are gone; NULL: none are
 
 # What the plan says of a pool.
 cdef struct PoolTerms:

@@ -51,6 +51,7 @@ cdef void pools_free(Pools *pools) noexcept nogil:
         limits_free(pools.databases[i])
         limits_free(pools.users[i])
     free(pools.table)
+    free(pools.past)
     pthread_mutex_destroy(&pools.lock)
 
 

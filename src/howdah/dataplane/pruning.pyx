@@ -1,8 +1,8 @@
 """Pools that nobody uses go: after pool_idle_timeout, or, where only the entry "*" stands for their database, after
 autodb_idle_timeout.
 
-What they have counted stays with their database, as long as that is one that the configuration names.  Called by
-`worker`, which frees what it gets.
+What they have counted stays with their database, where the configuration names that; of all others it stays together,
+for there is no end to their names.  Called by `worker`, which frees what it gets.
 """
 
 from libc.stdint cimport uint64_t
@@ -10,7 +10,7 @@ from libc.stdlib cimport calloc
 from libc.string cimport memset
 
 from howdah.cdefs.threads cimport pthread_mutex_lock, pthread_mutex_unlock
-from howdah.dataplane.pool cimport Limit, Pool, Pools, in_use
+from howdah.dataplane.pool cimport Pool, Pools, in_use
 from howdah.dataplane.pool_terms cimport lay_table, pool_tally
 from howdah.dataplane.stats cimport Tally
 
@@ -28,14 +28,14 @@ cdef bint unused(const Pools *pools, const Pool *pool, uint64_t now_us) noexcept
             and in_use(pool) + pool.dedicated + pool.hubs == 0)
 
 
-cdef bint keep_tally(const Pools *pools, Pool *pool) noexcept nogil:
-    """What it has counted stays with its database.  False: out of memory."""
-    cdef Limit *database = pool.database_limit
-    if database.past == NULL:
-        database.past = <Tally *>calloc(1, sizeof(Tally))
-    if database.past == NULL:
+cdef bint keep_tally(Pools *pools, Pool *pool) noexcept nogil:
+    """What it has counted stays.  False: out of memory."""
+    cdef Tally **past = &pools.past if pool.fallback else &pool.database_limit.past
+    if past[0] == NULL:
+        past[0] = <Tally *>calloc(1, sizeof(Tally))
+    if past[0] == NULL:
         return False
-    pool_tally(pools, pool, database.past)
+    pool_tally(pools, pool, past[0])
     memset(pool.tallies, 0, pools.workers * sizeof(Tally))
     return True
 
@@ -51,7 +51,7 @@ cdef Pool *prune(Pools *pools, uint64_t now_us) noexcept nogil:
     pthread_mutex_lock(&pools.lock)
     while link[0] != NULL:
         pool = link[0]
-        if unused(pools, pool, now_us) and (pool.fallback or keep_tally(pools, pool)):
+        if unused(pools, pool, now_us) and keep_tally(pools, pool):
             link[0] = pool.next
             pool.next = gone_pools
             gone_pools = pool

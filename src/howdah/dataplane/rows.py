@@ -195,11 +195,15 @@ class PinReasonRow(NamedTuple):
     ended_us: int  # how long those lasted that have ended
 
 
+#: In the place of a name: what was counted for all that are gone.
+GONE = ""
+
+
 class DurationsRow(NamedTuple):
     """How often something took how long, since start, for one pool."""
 
     database: str
-    user: str
+    user: str  # GONE: of all pools of the database that are
     kind: str  # login, tls, wait, checkout, query or transaction
     counts: tuple[int, ...]  # `BOUNDS_US` has the bounds; one more than these, for what took longer
     sum_us: int
@@ -242,7 +246,7 @@ class LintRow(NamedTuple):
 class StatsRow(NamedTuple):
     """Totals since start for one database."""
 
-    database: str
+    database: str  # GONE: of all that only the entry "*" stood for
     server_assignment_count: int = 0
     xact_count: int = 0
     query_count: int = 0

@@ -14,11 +14,11 @@ from howdah.dataplane.pool cimport LIMIT_SLOTS, Limit, Pool, Pools
 from howdah.dataplane.pool_terms cimport pool_tally
 from howdah.dataplane.stats cimport BUCKETS, PIN_KINDS, Histogram, Tally, tally_add
 
-from howdah.dataplane.rows import DurationsRow, PeerPoolRow, PinReasonRow, StatsRow
+from howdah.dataplane.rows import GONE, DurationsRow, PeerPoolRow, PinReasonRow, StatsRow
 from howdah.reasons import REASONS
 
-# One pool's, or what the pools of a database had counted that are gone (`user` is NULL).  The names are copies: the
-# pool may be gone when they are read.
+# One pool's, or what pools that are gone had counted (`user` is NULL): those of a database, or of all that are gone
+# themselves (`database` is "").  The names are copies: the pool may be gone when they are read.
 cdef struct Counted:
     char *database
     char *user
@@ -26,21 +26,21 @@ cdef struct Counted:
 
 
 cdef list stats_rows(Shared *shared):
-    """Totals for each database."""
+    """Totals for each database, and for all that are gone."""
     totals = {}
     each(shared, add_counters, totals)
     return [StatsRow(name, *numbers) for name, numbers in sorted(totals.items())]
 
 
 cdef list pin_reason_rows(Shared *shared):
-    """Totals for each database and reason."""
+    """Totals for each database and reason; nobody asks for those of databases that are gone."""
     totals = {}
     each(shared, add_pins, totals)
     return [PinReasonRow(*key, *numbers) for key, numbers in totals.items()]
 
 
 cdef list duration_rows(Shared *shared):
-    """A row for each pool and kind of duration of which there have been any."""
+    """A row for each pool (one for a database's that are gone) and kind of duration of which there have been any."""
     rows = {}
     each(shared, add_durations, rows)
     return list(rows.values())
@@ -89,7 +89,7 @@ cdef size_t most_counted(Pools *pools) noexcept nogil:
     cdef Limit *limit
     cdef size_t count
     pthread_mutex_lock(&pools.lock)
-    count = pools.pool_count
+    count = pools.pool_count + (pools.past != NULL)
     for i in range(LIMIT_SLOTS):
         limit = pools.databases[i]
         while limit != NULL:
@@ -112,6 +112,10 @@ cdef size_t copy_all(Pools *pools, Counted *to, size_t room) noexcept nogil:
         pool_tally(pools, pool, &to[count].sum)
         count += 1
         pool = pool.next
+    if pools.past != NULL and count < room:
+        to[count].database = strdup("")
+        tally_add(&to[count].sum, pools.past)
+        count += 1
     for i in range(LIMIT_SLOTS):
         limit = pools.databases[i]
         while limit != NULL and count < room:
@@ -135,6 +139,8 @@ cdef int add_counters(dict rows, str database, Counted *counted) except -1:
 
 
 cdef int add_pins(dict rows, str database, Counted *counted) except -1:
+    if database == GONE:
+        return 0
     for kind in range(PIN_KINDS):
         if counted.sum.pins[kind].begun:
             key = database, REASONS[PIN_SORTS[kind].reason].code
@@ -145,10 +151,10 @@ cdef int add_pins(dict rows, str database, Counted *counted) except -1:
 
 
 cdef int add_durations(dict rows, str database, Counted *counted) except -1:
-    """Of pools that there are: those that are gone have left no user's name."""
-    if counted.user == NULL:
+    """Pools that are gone have left no user's name."""
+    if database == GONE:
         return 0
-    names = database, counted.user.decode(errors="replace")
+    names = database, GONE if counted.user == NULL else counted.user.decode(errors="replace")
     add_histogram(rows, names, "login", &counted.sum.login)
     add_histogram(rows, names, "tls", &counted.sum.tls)
     add_histogram(rows, names, "wait", &counted.sum.wait)

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from howdah.control import publisher
 from howdah.control.auth.access import Access
 from howdah.control.config import Config, DatabaseSettings, GlobalSettings
 from howdah.control.intake import Intake
 from howdah.control.log import logger
+from howdah.control.names import known
 from howdah.control.plan import Resolved
 from howdah.control.publisher import Publisher, restart_needed
 from howdah.control.tls_files import TlsPlans
@@ -31,6 +31,10 @@ def _config(host: str = "db.test", **settings: object) -> Config:
     return Config(settings=GlobalSettings(**settings), databases={"app": DatabaseSettings(host=(host,))})
 
 
+async def _by_length(host: str) -> Resolved:
+    return Resolved((f"192.0.2.{len(host)}",))
+
+
 async def _watch_until(publisher_: Publisher, done: Callable[[], bool]) -> None:
     watching = asyncio.ensure_future(publisher_.watch_names())
     async with asyncio.timeout(10):
@@ -41,11 +45,11 @@ async def _watch_until(publisher_: Publisher, done: Callable[[], bool]) -> None:
 
 
 def test_a_name_that_appears_later_is_published(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publisher, "SHORTEST_TTL_S", 0.001)
+    monkeypatch.setattr(known, "SHORTEST_TTL_S", 0.001)
     answers = [Resolved((), "no such name"), Resolved((), "no such name"), Resolved(("192.0.2.9",))]
     asked: list[str] = []
 
-    def lookup(host: str) -> Resolved:
+    async def lookup(host: str) -> Resolved:
         asked.append(host)
         return answers[min(len(asked), len(answers)) - 1]
 
@@ -64,10 +68,7 @@ def test_a_name_that_appears_later_is_published(monkeypatch: pytest.MonkeyPatch)
 
 def test_another_configuration_is_published_with_its_names() -> None:
     async def story() -> None:
-        subject, engine = (
-            Publisher(_config(), NOTHING, logger(), lambda host: Resolved((f"192.0.2.{len(host)}",))),
-            Engine(),
-        )
+        subject, engine = Publisher(_config(), NOTHING, logger(), _by_length), Engine()
         await subject.first_plan()
         told: list[int] = []
         subject.attach(engine, lambda: told.append(subject.plan.version))

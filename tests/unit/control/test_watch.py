@@ -12,7 +12,6 @@ import pytest
 from howdah.control import watch
 from howdah.control.config.schema import Config
 from howdah.control.intake import take_in
-from howdah.control.plan import Resolved
 from howdah.control.publisher import Publisher
 from howdah.control.watch import Watch
 from howdah.dataplane.plan import Plan
@@ -46,7 +45,7 @@ class Watched:
         self.log = Log()
         self.plans: list[Plan] = []
         config = self._config()
-        self.publisher = Publisher(config, take_in(config, TICKET_KEY), self.log, lambda _: Resolved(()))  # type: ignore[arg-type]
+        self.publisher = Publisher(config, take_in(config, TICKET_KEY), self.log)  # type: ignore[arg-type]
         self.watch = Watch(self.publisher, TICKET_KEY, self.log)  # type: ignore[arg-type]
 
     def _config(self) -> Config:

@@ -1,11 +1,13 @@
 """Addresses to listen on: what may be written, and which of them strangers can reach."""
 
+import functools
 import ipaddress
 import re
 
 _HOST_NAME = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_-]{1,63})*\.?")
 
 
+@functools.lru_cache(maxsize=4096)  # thousands of databases have a few hosts between them
 def is_ip(host: str) -> bool:
     """Whether `host` is a numeric address, an IPv6 one with or without zone."""
     try:

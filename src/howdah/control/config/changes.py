@@ -33,5 +33,6 @@ def _entries(kind: str, before: Mapping[str, Table], after: Mapping[str, Table])
             yield f"{kind} {name}: removed"
         elif name not in before:
             yield f"{kind} {name}: added"
-        elif differences := list(_differences(before[name], after[name])):
+        elif before[name] != after[name]:
+            differences = _differences(before[name], after[name])
             yield f"{kind} {name}: {', '.join(f'{key}: {old} -> {new}' for key, old, new in differences)}"

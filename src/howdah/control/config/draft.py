@@ -4,7 +4,7 @@
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,13 +25,21 @@ class Draft:
     source: str  # for people
     tables: dict[str, Any] = field(default_factory=dict)
     path: str | None = None
-    lines: dict[KeyPath, int] = field(default_factory=dict)  # of the keys in the file
+    locate: Callable[[], dict[KeyPath, int]] = dict  # finds the lines of the keys in the file
     places: dict[KeyPath, str] = field(default_factory=dict)  # of the keys from elsewhere
     notes: list[Problem] = field(default_factory=list)  # warnings about what is not a key
     embedded: bool = False
     sample_database: str | None = None
     sample_user: str = ""
     pgbouncer: bool = False  # read by PgBouncer's rules
+    _lines: dict[KeyPath, int] | None = None
+
+    @property
+    def lines(self) -> dict[KeyPath, int]:
+        """Of the keys in the file: looked for when somebody wants to know, mostly because something is wrong."""
+        if self._lines is None:
+            self._lines = self.locate()
+        return self._lines
 
     def put(self, table: str, key: str, value: object, *, where: str) -> None:
         """Set one global setting."""

@@ -9,6 +9,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def _of_file(path: str, environ: Mapping[str, str], *, pgbouncer: bool = False) 
     if own or pgbouncer:
         return draft_of(path, lambda name: raw if name == path else Path(name).read_bytes())
     text = _text_of(path, raw)
-    draft = Draft(source=path, path=path, tables=_parse(path, text), lines=locate(text))
+    draft = Draft(source=path, path=path, tables=_parse(path, text), locate=partial(locate, text))
     _find_files_beside(draft, Path(path).parent)
     if not draft.tables.get("databases") and not isinstance(draft.tables.get("databases"), list):
         _find_databases(draft, environ)

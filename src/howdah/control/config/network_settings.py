@@ -41,15 +41,25 @@ _FOR_PGBOUNCER = "Taken for PgBouncer's sake, and without effect: "
 class NetworkSettings(Table):
     """Names and sockets."""
 
-    dns_max_ttl: Seconds = setting(15.0, "How long the address of a database's host name is kept.")
+    dns_max_ttl: Seconds = setting(
+        15.0,
+        "How long the addresses of a database's host name are kept. With `resolv_conf`, or less, if name servers say "
+        "so.",
+    )
     dns_nxdomain_ttl: Seconds = setting(
         2.0, "How long it is kept that a host name has no address. PgBouncer's default is 15 seconds."
     )
     dns_zone_check_period: Seconds = setting(
-        0.0, f"{_FOR_PGBOUNCER}names are looked up again every `dns_max_ttl`, whatever their zone says."
+        0.0,
+        "How often to ask name servers for the serials of the zones that host names are in (what is behind a name's "
+        "first dot). Names of a zone whose serial has changed are looked up at once. 0: never.",
     )
     resolv_conf: File = setting(
-        "", f"{_FOR_PGBOUNCER}names are looked up by the operating system, as its own files say.", restart=True
+        "",
+        "Look host names up at the name servers of this file, which has the form of `/etc/resolv.conf`; a port may "
+        "follow an address, as in `127.0.0.1:5353` and `[::1]:5353`. `/etc/hosts` goes first. Empty: the operating "
+        "system looks them up.",
+        restart=True,
     )
     tcp_defer_accept: Switch = setting(
         False,

@@ -5,10 +5,8 @@ from collections.abc import Mapping
 #: Why, in words that go on behind "this setting has no effect: ".
 WITHOUT_EFFECT: Mapping[str, str] = {
     "conffile": "the file is the one that howdah was started with",
-    "dns_zone_check_period": "names are looked up again every dns_max_ttl, whatever their zone says",
     "job_name": "it is for Windows",
     "pkt_buf": "all connections of a worker share one buffer",
-    "resolv_conf": "names are looked up by the operating system, as its own files say",
     "sbuf_loopcnt": "each connection is read once before it is the next one's turn",
     "service_name": "it is for Windows",
     "track_extra_parameters": "all settings follow their client",

@@ -3,7 +3,8 @@
 `"warn"`, or `"allow, temporary_object = deny, load = deny"`: a word alone is for all reasons that are not named.
 """
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator
@@ -38,7 +39,8 @@ def _rules(value: tuple[str, ...]) -> tuple[str, ...]:
     return (*(general or ["allow"]), *(f"{name}={policy}" for name, policy in own.items()))
 
 
-def pin_rules(rules: Sequence[str]) -> PinRules:
+@functools.cache  # most databases have the same
+def pin_rules(rules: tuple[str, ...]) -> PinRules:
     """What they come to.  That a session could not be asked about is nobody's wish: it is denied only by its name."""
     general, *own = rules
     policies = dict.fromkeys(KINDS, general)

@@ -44,8 +44,10 @@ def summed(name: str, rows: Iterable[StatsRow]) -> StatsRow:
 
 
 def grown(old: StatsRow, new: StatsRow) -> StatsRow:
-    """What has come between two readings."""
-    return StatsRow(new.database, *(later - earlier for later, earlier in zip(new[1:], old[1:], strict=True)))
+    """What has come between two readings; a database that was gone in between has begun anew."""
+    began_anew = any(later < earlier for later, earlier in zip(new[1:], old[1:], strict=True))
+    before = StatsRow("") if began_anew else old
+    return StatsRow(new.database, *(later - earlier for later, earlier in zip(new[1:], before[1:], strict=True)))
 
 
 def averaged(row: StatsRow, seconds: float) -> StatsRow:

@@ -87,8 +87,12 @@ def _either(own: int | None, general: int) -> int:
 
 
 def _dns_hosts(facts: Facts) -> Rows:
-    for name, ttl, addresses in sorted(facts.host_names()):
+    for name, ttl, addresses in sorted(facts.names.rows()):
         yield name, ttl, ",".join(addresses)
+
+
+def _dns_zones(facts: Facts) -> Rows:
+    return facts.names.zones()
 
 
 def _peers(facts: Facts) -> Iterator[Row]:
@@ -147,9 +151,8 @@ TABLES = (
     Table("DNS_HOSTS", "each host name that was looked up", columns("hostname t, ttl q, addrs t"), _dns_hosts),
     Table(
         "DNS_ZONES",
-        "each zone of DNS",
+        "each zone that host names are in",
         columns("zonename t, serial q, count i"),
-        _nothing,
-        differs="always empty: the system's resolver tells of no zones.",
+        _dns_zones,
     ),
 )

@@ -35,7 +35,7 @@ def _lists(facts: Facts) -> Rows:
     memory = {row.name: row for row in facts.engine.memory()}
     clients, servers = memory["client_cache"], memory["server_cache"]
     logged_in = sum(pool.cl_active + pool.cl_waiting for pool in pools) + len(facts.use.users)
-    hosts = list(facts.host_names())
+    names = facts.names
     return [
         ("databases", sum(1 for _ in configuration_tables.databases(facts))),
         ("users", sum(1 for _ in TABLES_BY_NAME["users"].rows(facts))),
@@ -47,10 +47,10 @@ def _lists(facts: Facts) -> Rows:
         ("login_clients", max(clients.used - logged_in, 0)),
         ("free_servers", servers.free),
         ("used_servers", servers.used),
-        ("dns_names", len(hosts)),
-        ("dns_zones", 0),
-        ("dns_queries", 0),
-        ("dns_pending", sum(not addresses for _, _, addresses in hosts)),
+        ("dns_names", sum(1 for _ in names.rows())),
+        ("dns_zones", sum(1 for _ in names.zones())),
+        ("dns_queries", names.queries),
+        ("dns_pending", 0),
     ]
 
 

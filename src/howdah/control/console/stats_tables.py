@@ -43,7 +43,7 @@ def _stats_averages(facts: Facts) -> Rows:
 
 
 def _totals(facts: Facts) -> Rows:
-    yield from _named("total_", summed("", facts.stats()))
+    yield from _named("total_", summed("", facts.all_stats()))
     yield from _named("avg_", facts.averages.of_all())
 
 

@@ -12,7 +12,7 @@ from howdah.control.console.averages import Averages
 from howdah.control.console.columns import Cell, Column
 from howdah.control.reloaded import Reloaded
 from howdah.dataplane.plan import Plan
-from howdah.dataplane.rows import ClientRow, MemoryRow, PeerPoolRow, PoolRow, ServerRow, States, StatsRow
+from howdah.dataplane.rows import GONE, ClientRow, MemoryRow, PeerPoolRow, PoolRow, ServerRow, States, StatsRow
 
 Row = Sequence[Cell]
 Rows = Iterable[Row]
@@ -30,6 +30,15 @@ class Observed(pin_tables.Observed, Protocol):
     def memory(self) -> list[MemoryRow]: ...
     def states(self) -> States: ...
     def peer_pools(self) -> list[PeerPoolRow]: ...
+
+
+class ObservedNames(Protocol):
+    """What is known of host names."""
+
+    @property
+    def queries(self) -> int: ...
+    def rows(self) -> Iterable[tuple[str, int, tuple[str, ...]]]: ...
+    def zones(self) -> Iterable[tuple[str, int, int]]: ...
 
 
 class Setting(NamedTuple):
@@ -63,12 +72,15 @@ class Facts:
     reload: Callable[[], Future[Reloaded]]
     change: Callable[[str, str], Future[str]]  # SET: what is wrong with it, "" when it is in force
     may_change: Rights
+    names: ObservedNames
     listeners: Callable[[], Iterable[tuple[int, str, int]]] = tuple  # fd, address and port of listening sockets
-    #: Name, seconds until it is looked up again, and addresses.
-    host_names: Callable[[], Iterable[tuple[str, int, tuple[str, ...]]]] = tuple
 
     def stats(self) -> list[StatsRow]:
         """The engine's totals and the console's own."""
+        return [row for row in self.all_stats() if row.database != GONE]
+
+    def all_stats(self) -> list[StatsRow]:
+        """The same, and what databases that are gone had counted."""
         console = StatsRow(CONSOLE, xact_count=self.use.statements, query_count=self.use.statements)
         rows = [row for row in self.engine.stats() if row.database != CONSOLE]
         return sorted([*rows, console])

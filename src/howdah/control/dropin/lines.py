@@ -9,9 +9,14 @@ _LEVELS = {"debug": "DEBUG", "info": "LOG", "warning": "WARNING", "error": "ERRO
 
 
 def render(_: Any, __: str, event: MutableMapping[str, Any]) -> str:
-    """The last of structlog's processors.  `at_us` is when it happened; without, it is now."""
+    """The last of structlog's processors.
+
+    `at_us` is when it happened; without, it is now.  `noise` is what a debug line has that PgBouncer says at the next
+    level only.
+    """
     at = event.pop("at_us", None)
     level = _LEVELS[event.pop("level")]
+    level = "NOISE" if event.pop("noise", False) else level
     trace = str(event.pop("exception", "")).splitlines()
     text = "".join((str(event.pop("event")), *(f" {name}={value}" for name, value in event.items())))
     first = f"{_stamp(time.time_ns() // 1000 if at is None else at)} [{os.getpid()}] {level} {_printable(text)}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 import howdah
-from howdah.dataplane.rows import BOUNDS_US, DurationsRow, PeerPoolRow, PinReasonRow, PoolRow, StatsRow
+from howdah.dataplane.rows import BOUNDS_US, GONE, DurationsRow, PeerPoolRow, PinReasonRow, PoolRow, StatsRow
 from howdah.reasons import BY_CODE
 
 if TYPE_CHECKING:  # the pages are written from here where nothing is compiled, too
@@ -55,14 +55,21 @@ class Sample(NamedTuple):
 
 
 def sample(engine: Observed, max_client_conn: int, *, by_user: bool) -> Sample:
-    """Read the engine; with `by_user` False the users of a database are added up, under the name ""."""
+    """Read the engine; with `by_user` False the users of a database are added up, under the name "".
+
+    Series of what is gone end; they are not added to others, whose rates would show it all at once.  Where users are
+    added up, those who are gone have been there already.
+    """
     pools, durations = engine.pools(), engine.durations()
-    if not by_user:
+    if by_user:
+        durations = [row for row in durations if row.user != GONE]
+    else:
         pools, durations = _merged_pools(pools), _merged_durations(durations)
+    stats = [row for row in engine.stats() if row.database != GONE]
     return Sample(
         engine.totals(),
         pools,
-        engine.stats(),
+        stats,
         engine.pin_reasons(),
         durations,
         engine.peer_pools(),

@@ -9,7 +9,12 @@ from dataclasses import dataclass
 from howdah.control.config.errors import StartError
 
 #: Loaded when they are first needed, by which time the user may not be able to read where Python is installed.
-_NEEDED_LATER = ("howdah.control.console.query", "howdah.control.metrics.site", "ldap")
+_NEEDED_LATER = (
+    "howdah.control.console.query",
+    "howdah.control.metrics.site",
+    "howdah.control.names.name_servers",
+    "ldap",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,16 @@ MEMORY = (MemoryRow("client_cache", 900, 8, 56), MemoryRow("server_cache", 1000,
 STATS = StatsRow("app", 10, 20, 30, 4000, 5000, 60, 70, 80, 11, 12, 13, 9)
 
 
+class NamesStub:
+    queries = 2
+
+    def rows(self) -> list[tuple[str, int, tuple[str, ...]]]:
+        return [("db.example", 12, ("192.0.2.1",))]
+
+    def zones(self) -> list[tuple[str, int, int]]:
+        return [("example", 2026112801, 1)]
+
+
 @dataclass
 class EngineStub:
     pool_rows: list[PoolRow] = field(default_factory=lambda: [POOL])
@@ -137,7 +147,7 @@ def facts(
         reload=reload,
         change=change,
         listeners=lambda: [(5, "127.0.0.1", 6432), (6, "unix", 6432)],
-        host_names=lambda: [("db.example", 12, ("192.0.2.1",))],
+        names=NamesStub(),
         may_change=lambda user, _: user == "alice",
     )
 

@@ -13,7 +13,7 @@ from howdah.control.console.averages import Averages
 from howdah.control.console.columns import BYTEA, INT4, INT8, NUMERIC, TEXT, columns
 from howdah.control.console.show import TABLES, TABLES_BY_NAME, Table
 from howdah.dataplane.plan import PeerPlan, Plan
-from howdah.dataplane.rows import DatabaseState, PeerPoolRow, StatsRow
+from howdah.dataplane.rows import GONE, DatabaseState, PeerPoolRow, StatsRow
 from tests.unit.control.console.engine_stub import CLIENT, DATABASE, POOL, SERVER, SETTINGS, STATS, EngineStub, facts
 
 BY_NAME = {table.name: table for table in TABLES}
@@ -281,8 +281,27 @@ def test_lists_count_what_there_is() -> None:
     """Five clients in the pool and one on the console are in; eight structs are in use."""
     lists = {row["list"]: row["items"] for row in _rows("LISTS")}
     assert (lists["used_clients"], lists["login_clients"], lists["free_clients"]) == (6, 2, 56)
-    assert (lists["used_servers"], lists["free_servers"], lists["databases"], lists["dns_names"]) == (1, 15, 2, 1)
+    assert (lists["used_servers"], lists["free_servers"], lists["databases"]) == (1, 15, 2)
+    assert (lists["dns_names"], lists["dns_zones"], lists["dns_queries"], lists["dns_pending"]) == (1, 1, 2, 0)
 
 
 def test_host_names_are_shown_with_their_addresses() -> None:
     assert _rows("DNS_HOSTS") == [{"hostname": "db.example", "ttl": 12, "addrs": "192.0.2.1"}]
+
+
+def test_zones_are_shown_with_their_serials() -> None:
+    assert _rows("DNS_ZONES") == [{"zonename": "example", "serial": 2026112801, "count": 1}]
+
+
+def test_databases_that_are_gone_count_in_totals_alone() -> None:
+    engine = EngineStub(stats_rows=[STATS, StatsRow(GONE, query_count=100)])
+    totals = {row[0]: row[1] for row in BY_NAME["TOTALS"].rows(facts(engine))}
+    assert totals["total_query_count"] == STATS.query_count + 100 + 5
+    assert [row[0] for row in BY_NAME["STATS"].rows(facts(engine))] == ["app", "pgbouncer"]
+
+
+def test_a_database_that_was_gone_has_no_negative_averages() -> None:
+    averages = Averages(0.0)
+    averages.sample(60.0, [StatsRow("app", query_count=6000)])
+    averages.sample(120.0, [StatsRow("app", query_count=60)])
+    assert averages.of("app").query_count == 1

@@ -54,3 +54,9 @@ def test_a_traceback_is_told_in_lines_that_are_no_log_lines() -> None:
     assert first.endswith("ERROR internal error")
     assert any("ValueError: what was it" in line for line in rest)
     assert all(line.startswith("\t") for line in rest)
+
+
+def test_noise_is_a_level_of_its_own() -> None:
+    stream = _log()
+    logger().debug("something", noise=True)
+    assert stream.getvalue().endswith("] NOISE something\n")

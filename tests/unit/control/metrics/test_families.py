@@ -12,7 +12,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from howdah.control.metrics.families import FAMILIES, Sample, families, sample
 from howdah.dataplane.engine import Totals
-from howdah.dataplane.rows import BOUNDS_US, DurationsRow, PeerPoolRow, PinReasonRow, PoolRow, StatsRow
+from howdah.dataplane.rows import BOUNDS_US, GONE, DurationsRow, PeerPoolRow, PinReasonRow, PoolRow, StatsRow
 
 
 def pool(database: str, user: str, *, active: int, maxwait_us: int = 0) -> PoolRow:
@@ -36,13 +36,17 @@ class Engine:
         ]
 
     def stats(self) -> list[StatsRow]:
-        return [StatsRow("app", xact_count=10, query_count=20, bytes_received=5)]
+        return [StatsRow("app", xact_count=10, query_count=20, bytes_received=5), StatsRow(GONE, xact_count=99)]
 
     def pin_reasons(self) -> list[PinReasonRow]:
         return [PinReasonRow("app", "pin_listen", 3, 2, 1_500_000)]
 
     def durations(self) -> list[DurationsRow]:
-        return [durations("app", "ann", fast=3, slow=1), durations("app", "bob", fast=2, slow=0)]
+        return [
+            durations("app", "ann", fast=3, slow=1),
+            durations("app", "bob", fast=2, slow=0),
+            durations("app", GONE, fast=5, slow=0),
+        ]
 
     def peer_pools(self) -> list[PeerPoolRow]:
         return [PeerPoolRow(2, 1, 0, 1, 0, 12)]
@@ -85,7 +89,14 @@ def test_users_of_a_database_are_added_up_where_that_is_wanted() -> None:
     assert found["howdah_pool_clients", labels] == 5
     assert found["howdah_pool_size", (("database", "app"), ("user", ""))] == 40
     assert found["howdah_pool_maxwait_seconds", (("database", "app"), ("user", ""))] == 2
-    assert found["howdah_query_seconds_count", (("database", "app"), ("user", ""))] == 6
+    assert found["howdah_query_seconds_count", (("database", "app"), ("user", ""))] == 11
+
+
+def test_what_is_gone_is_added_to_no_other_series() -> None:
+    found = scraped(sample(Engine(), 100, by_user=True))
+    users = {dict(labels).get("user") for name, labels in found if name == "howdah_query_seconds_count"}
+    databases = {dict(labels)["database"] for name, labels in found if name == "howdah_transactions_total"}
+    assert (users, databases) == ({"ann", "bob"}, {"app"})
 
 
 def test_a_histogram_counts_up_to_each_bound() -> None:

@@ -12,6 +12,7 @@ cdef void note_analysis(Worker *w, Client *client, const Analysis *found) noexce
 cdef bint hold_settings(Worker *w, Block **held, const Analysis *found) noexcept nogil
 cdef void setting_reported(Client *client, const char *name) noexcept nogil
 cdef uint32_t running_what_is_left(const Client *client) noexcept nogil
+cdef void note_run_by_name(Worker *w, Client *client) noexcept nogil
 cdef void note_run_of_left(Worker *w, Client *client) noexcept nogil
 cdef void undone(Client *client) noexcept nogil
 cdef bint is_noted(const Client *client, const char *name) noexcept nogil

@@ -88,6 +88,12 @@ cdef void note_run_of_left(Worker *w, Client *client) noexcept nogil:
         client.server.replies.dropping = True
 
 
+cdef void note_run_by_name(Worker *w, Client *client) noexcept nogil:
+    """A text runs by SQL what the server has under a name, which nobody has looked at: it may be an earlier client's."""
+    note_effects(w, client, EFFECT_ANYTHING, NULL, 0)
+    client.server.replies.dropping = True
+
+
 cdef void undone(Client *client) noexcept nogil:
     """Something has failed or was rolled back: a setting that was to be changed may have the server's own value, and
     only the list of all says whether it has."""

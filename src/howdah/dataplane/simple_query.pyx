@@ -11,7 +11,7 @@ from howdah.cdefs.atomics cimport load_i32
 from howdah.dataplane.deferral cimport say
 from howdah.dataplane.linking cimport get_server, note_owed
 from howdah.dataplane.linting cimport lint
-from howdah.dataplane.noting cimport look_at, note_analysis, note_run_of_left
+from howdah.dataplane.noting cimport look_at, note_analysis, note_run_by_name
 from howdah.dataplane.parties cimport LARGEST_KEPT, Client, Server, Worker
 from howdah.dataplane.refusing cimport refusal, refuse_run
 from howdah.dataplane.reply_queue cimport (
@@ -165,7 +165,7 @@ cdef Step other_query(Worker *w, Client *client, const Frame *frame, const uint8
         return step
     note_analysis(w, client, found)
     if found.effects & EFFECT_EXECUTE:
-        note_run_of_left(w, client)
+        note_run_by_name(w, client)
     if found.effects & EFFECT_DEALLOCATE:
         client.server.replies.dropping = True
     return note_change(w, client, EXPECT_QUERY, turn)

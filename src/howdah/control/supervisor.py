@@ -313,7 +313,7 @@ class _Supervisor:
             on_pause=self._logins.leave_servers,
         )
         self._logins.hold_with(operations.open_for)
-        desk = Desk(self._engine, Commands(facts, operations), use, operations.cancelled)
+        desk = Desk(self._engine, Commands(facts, operations), use)
         inbox = Inbox(self._engine, desk, self._logins, journal)
         inbox.open()
         stack.callback(lambda: journal.summarize(time.monotonic(), final=True))

@@ -21,15 +21,10 @@ class Post(Protocol):
 
 
 class Desk:
-    """`on_cancel` is called when a client cancels the statement it waits for, before it is told so."""
-
-    def __init__(
-        self, post: Post, commands: Commands, use: ConsoleUse, on_cancel: Callable[[], None] = lambda: None
-    ) -> None:
+    def __init__(self, post: Post, commands: Commands, use: ConsoleUse) -> None:
         self._post = post
         self._commands = commands
         self._use = use
-        self._on_cancel = on_cancel
         self._sessions: dict[int, Session] = {}
         self._waiting: dict[int, Future[Outcome]] = {}  # what a session's statement waits for
 
@@ -50,7 +45,7 @@ class Desk:
     def _cancel(self, client: int) -> None:
         waiting = self._waiting.get(client)
         if waiting is not None:
-            self._on_cancel()
+            self._sessions[client].undo()
             waiting.cancel()
 
     def _answer(self, client: int, ask: Callable[[Session], Answer]) -> None:

@@ -66,6 +66,7 @@ class Session:
         self._skipping = False  # after an error in the extended protocol, until Sync
         self._out: list[bytes] = []
         self._work: Work[None] | None = None  # of a statement that waits
+        self._waits: Action | None = None  # which one, once it is performed
         self.statements = 0  # executed so far
 
     def receive(self, data: bytes) -> Answer:
@@ -76,6 +77,11 @@ class Session:
         """Go on with the statement whose future, `Answer.waits_for`, is done."""
         work, self._work = self._work, None
         return Answer(b"", False) if work is None else self._go_on(work)
+
+    def undo(self) -> None:
+        """The client cancels the statement that waits."""
+        if self._waits is not None and self._waits.undo is not None:
+            self._waits.undo()
 
     def _go_on(self, work: Work[None]) -> Answer:
         close, waits_for = False, None
@@ -266,7 +272,9 @@ class Session:
         self.statements += 1
         outcome = action.perform(self._state)
         if isinstance(outcome, Future):
+            self._waits = action
             yield outcome
+            self._waits = None
             if outcome.cancelled():
                 raise ConsoleError("57014", "canceling statement due to user request")
             outcome = outcome.result()

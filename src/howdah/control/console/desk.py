@@ -3,10 +3,10 @@
 from asyncio import Future
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from howdah.control.console import messages
-from howdah.control.console.action import ConsoleError, Outcome
+from howdah.control.console.action import ConsoleError
 from howdah.control.console.commands import Commands
 from howdah.control.console.session import Answer, Session
 from howdah.control.console.show import ConsoleUse
@@ -26,7 +26,7 @@ class Desk:
         self._commands = commands
         self._use = use
         self._sessions: dict[int, Session] = {}
-        self._waiting: dict[int, Future[Outcome]] = {}  # what a session's statement waits for
+        self._waiting: dict[int, Future[Any]] = {}  # what a session's statement waits for
 
     def handle(self, event: Event) -> None:
         if event.kind == EventKind.CONSOLE_OPEN:
@@ -64,7 +64,7 @@ class Desk:
         if answer.waits_for is not None:
             answer.waits_for.add_done_callback(partial(self._resume, client))
 
-    def _resume(self, client: int, done: Future[Outcome]) -> None:
+    def _resume(self, client: int, done: Future[Any]) -> None:
         if self._waiting.get(client) is done:
             del self._waiting[client]
         if not done.cancelled():

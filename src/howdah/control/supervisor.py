@@ -298,7 +298,7 @@ class _Supervisor:
             change=lambda name, value: asyncio.ensure_future(reload.change(name, value)),
             listeners=self._listeners.sockets,
             host_names=publisher.host_names,
-            may_change=lambda user, local: may_change(publisher.config.settings, user, local),
+            may_change=lambda user, local: may_change(publisher.config, user, local),
         )
         journal: EventLog = Journal(self._log, lambda: publisher.plan.settings)
         if self._config.drop_in:

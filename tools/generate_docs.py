@@ -18,8 +18,11 @@ from howdah.control.config.schema import DatabaseSettings, GlobalSettings, PeerS
 from howdah.control.config.toml import kind_of, written
 from howdah.control.config.units import DURATIONS
 from howdah.control.console.compared import COMPARED
-from howdah.control.console.sandbox import LONGEST_S, MOST_ROWS
+from howdah.control.console.places import MOST_AT_ONCE
+from howdah.control.console.query import MOST_MEMORY, MOST_ROWS
+from howdah.control.console.sandbox import LONGEST_S
 from howdah.control.console.show import OWN_TABLES, TABLES
+from howdah.control.console.statements import LONGEST_TEXT
 from howdah.control.console.table import Table as Console
 from howdah.control.metrics.families import DURATIONS as METRIC_DURATIONS
 from howdah.control.metrics.families import FAMILIES, POOL_LABELS
@@ -290,7 +293,8 @@ SELECT state, count(*) FROM clients WHERE database = $1 GROUP BY state;
 
 The SQL is SQLite's: `LIKE` does not mind upper and lower case, casts are written as `CAST(value AS type)`. A column
 keeps its type; what cannot be told from an expression's words is text. A statement ends after
-{LONGEST_S:g} seconds, or with more than {MOST_ROWS:,} rows.
+{LONGEST_S:g} seconds, or with more than {MOST_ROWS:,} rows or {MOST_MEMORY >> 20} MiB;
+{MOST_AT_ONCE} run at a time. A text has at most {LONGEST_TEXT // 1024} KiB.
 
 ## SET and RELOAD
 

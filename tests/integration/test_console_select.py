@@ -1,13 +1,18 @@
 """SELECT on the console, as drivers send it: with parameters, in binary, prepared, and with rights."""
 
 import asyncio
+import time
 from typing import Any
 
 import asyncpg
+import psutil
 import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from howdah.control.console.places import MOST_AT_ONCE
+from howdah.control.console.sandbox import LONGEST_S
+from tests.kit.deadline import PATIENCE
 from tests.kit.pooler import Pooler
 
 
@@ -109,3 +114,46 @@ def test_a_select_that_takes_its_time_delays_nobody_else(pooler: Pooler) -> None
     result = slow.pgconn.get_result()
     assert result is not None
     assert result.error_field(psycopg.pq.DiagnosticField.SQLSTATE) == b"57014"
+
+
+def test_a_statement_that_is_long_delays_nobody_else(pooler: Pooler) -> None:
+    """What it says is made out beside the loop, too, and is not quadratic."""
+    pooler.run()
+    slow, quick = _console(pooler), _console(pooler)
+    levels = ", ".join(f"c{at} AS (SELECT 1 FROM c{at - 1} x, c{at - 1} y)" for at in range(1, 40))
+    slow.pgconn.send_query(f"WITH c0 AS (SELECT 1 FROM pools), {levels} SELECT * FROM c39".encode())
+    slow.pgconn.flush()
+    for _ in range(20):
+        assert quick.execute("SHOW VERSION").fetchone()
+    slow.pgconn.consume_input()
+    assert slow.pgconn.is_busy()
+    result = slow.pgconn.get_result()
+    assert result is not None
+    assert result.error_field(psycopg.pq.DiagnosticField.SQLSTATE) == b"54000"
+
+
+def test_a_cancel_ends_a_select_and_frees_its_place(pooler: Pooler) -> None:
+    pooler.run()
+    forever = "WITH RECURSIVE x(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM x) SELECT count(*) FROM x"
+    consoles = [pooler.console() for _ in range(2 * MOST_AT_ONCE)]
+    began = time.monotonic()
+    for console in consoles:
+        console.send(forever)
+    for console in consoles:
+        while not console.has_answer:
+            console.cancel()
+        assert console.answer().startswith("57014: ")
+    assert pooler.console().run("SELECT 1") == "SELECT 1"
+    assert time.monotonic() - began < LONGEST_S * PATIENCE
+
+
+def test_what_one_select_gives_is_bounded(pooler: Pooler) -> None:
+    """A user who may only look could otherwise take all the memory there is."""
+    pooler.run()
+    before = psutil.Process(pooler.pid).memory_info().rss
+    with _console(pooler) as console, pytest.raises(psycopg.errors.ProgramLimitExceeded, match="more than 64 MiB"):
+        console.execute(
+            "WITH RECURSIVE s(x) AS MATERIALIZED (SELECT printf('%.*c', 60000, 'x')), "
+            "n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 90000) SELECT length(x), x FROM n, s"
+        )
+    assert psutil.Process(pooler.pid).memory_info().rss - before < 200 << 20

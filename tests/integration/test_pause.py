@@ -250,3 +250,23 @@ def shown_paused(pooler: Pooler) -> dict[str, int]:
     rows = {row["name"]: row["paused"] for row in pooler.admin("SHOW DATABASES")}
     del rows["pgbouncer"]
     return rows
+
+
+@pytest.mark.parametrize(
+    "waits", ["WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n", "WAIT_CLOSE"]
+)
+def test_ctrl_c_in_another_session_leaves_the_pause(pooler: Pooler, waits: str) -> None:
+    """It is about the statement of that session, and SELECT is for users who may only look."""
+    pooler.run()
+    client, console, other = pooler.client(), pooler.console(), pooler.console()
+    client.begin()
+    console.run("RECONNECT")
+    console.send("PAUSE")
+    wait_for_pause(pooler)
+    other.send(waits)
+    while not other.has_answer:
+        other.cancel()
+    assert other.answer() == "57014: canceling statement due to user request"
+    assert other.state() == "paused"
+    client.query("COMMIT")
+    assert console.answer() == "PAUSE"

@@ -253,7 +253,8 @@ class UnixListener:
 
     def give_to(self, uid: int, gid: int) -> None:
         if self.path is not None:
-            os.chown(self.path, uid, -1 if self.grouped else gid)
+            # Whoever may write to the folder may have put a link in its place.
+            os.chown(self.path, uid, -1 if self.grouped else gid, follow_symlinks=False)
         if self.lock is not None:
             self.lock.give_to(uid, gid)
 
@@ -328,7 +329,7 @@ def _change_group(path: Path, name: str) -> None:
     except KeyError:
         raise StartError(f"unix_socket_group: there is no group {name!r}") from None
     try:
-        os.chown(path, -1, group)
+        os.chown(path, -1, group, follow_symlinks=False)
     except PermissionError:
         raise StartError(
             f"unix_socket_group: not allowed to give {path} to group {name!r}; run howdah as a member of it"

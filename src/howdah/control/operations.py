@@ -115,8 +115,10 @@ class Operations:
             self._watch.cancel()
             self._watch = None
 
-    def cancelled(self) -> None:
-        """An administrator does not wait for PAUSE or SUSPEND any longer: as in PgBouncer, that undoes it."""
+    def undo(self, database: str | None = None) -> None:
+        """An administrator does not wait for PAUSE or SUSPEND any longer: as in PgBouncer, that undoes it, of all."""
+        if database is not None:
+            return
         states = self._engine.states()
         if (states.paused or states.suspended) and not self._shutdown.asked.is_set():
             self._log.info("cancelled by an administrator, doing RESUME")

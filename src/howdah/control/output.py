@@ -3,6 +3,7 @@
 A line is one write to each.  What cannot be written is lost, never an error: queries matter more than their log.
 """
 
+import contextlib
 import os
 import socket
 import syslog
@@ -75,13 +76,12 @@ class Output:
 
 
 def _open_file(path: str, owner: Identity | None) -> int:
+    """As the user whom we are to become: it is to open it anew, one day, and may have put a link in its place."""
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOCTTY, 0o644)
-        if owner is not None:
-            os.fchown(fd, owner.uid, owner.gid)  # it is to open it anew, one day
+        with owner.acting() if owner is not None else contextlib.nullcontext():
+            return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOCTTY, 0o644)
     except OSError as failure:
         raise StartError(f"Cannot open logfile: '{path}': {failure.strerror}") from None
-    return fd
 
 
 class SystemLog:

@@ -60,7 +60,7 @@ def build_plan(config: Config, intake: Intake, resolved: Mapping[str, Resolved],
     """The plan of `config`.  What has names that are not in `resolved` gets a `resolve_error`, no addresses."""
     return Plan(
         version=version,
-        settings=replace(_settings(config.settings), drop_in=config.drop_in),
+        settings=_settings(config),
         databases=tuple(
             _database(name, database, config.settings, resolved) for name, database in config.databases.items()
         ),
@@ -78,7 +78,8 @@ def microseconds(seconds: float) -> int:
     return round(seconds * 1_000_000) or int(seconds > 0)
 
 
-def _settings(settings: GlobalSettings) -> Settings:
+def _settings(config: Config) -> Settings:
+    settings = config.settings
     return Settings(
         max_client_conn=settings.max_client_conn,
         max_user_connections=settings.max_user_connections,
@@ -103,7 +104,8 @@ def _settings(settings: GlobalSettings) -> Settings:
         log_pooler_errors=settings.log_pooler_errors,
         ignore_startup_parameters=settings.ignore_startup_parameters,
         console_users=tuple(dict.fromkeys(settings.admin_users + settings.stats_users)),
-        console_for_all=_console_for_all(settings),
+        console_for_all=config.console_for_all,
+        drop_in=config.drop_in,
         max_user_client_connections=settings.max_user_client_connections,
         scram_iterations=settings.scram_iterations,
         auth_cache_us=microseconds(settings.auth_cache_ttl),
@@ -138,11 +140,6 @@ def _settings(settings: GlobalSettings) -> Settings:
 def _check_query(query: str) -> str | None:
     """None: no check.  A query without a word in it has a name, for an empty setting means none."""
     return "" if query == EMPTY_QUERY else query or None
-
-
-def _console_for_all(settings: GlobalSettings) -> bool:
-    """With nobody named: everybody where names prove nothing, else only whom the data plane lets in by peer."""
-    return not settings.admin_users and not settings.stats_users and settings.auth_type in ("any", "trust")
 
 
 def _database(

@@ -298,7 +298,7 @@ class _Supervisor:
             change=lambda name, value: asyncio.ensure_future(reload.change(name, value)),
             listeners=self._listeners.sockets,
             names=publisher.names,
-            may_change=lambda user, local: may_change(publisher.config.settings, user, local),
+            may_change=lambda user, local: may_change(publisher.config, user, local),
         )
         journal: EventLog = Journal(self._log, lambda: publisher.plan.settings)
         if self._config.drop_in:
@@ -313,7 +313,7 @@ class _Supervisor:
             on_pause=self._logins.leave_servers,
         )
         self._logins.hold_with(operations.open_for)
-        desk = Desk(self._engine, Commands(facts, operations), use, operations.cancelled)
+        desk = Desk(self._engine, Commands(facts, operations), use)
         inbox = Inbox(self._engine, desk, self._logins, journal)
         inbox.open()
         stack.callback(lambda: journal.summarize(time.monotonic(), final=True))

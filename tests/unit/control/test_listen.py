@@ -213,3 +213,18 @@ def test_refusing_turns_newcomers_away_and_keeps_the_fds(tmp_path: Path) -> None
             administrator.connect(listeners.names[-1])
         for fd in listeners.by_worker[0]:
             os.fstat(fd)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_a_link_that_takes_the_place_of_the_socket_gives_nothing_away(tmp_path: Path) -> None:
+    """Its folder may be another user's, between our bind and our giving it to the user whom we become."""
+    roots = tmp_path / "roots"
+    roots.touch()
+    with _opened(_endpoints(port=take_port(), directory=tmp_path)) as listeners:
+        (listener,) = listeners.unix
+        assert listener.path is not None
+        listener.path.unlink()
+        listener.path.symlink_to(roots)
+        listeners.give_to(65534, 65534)
+        assert roots.stat().st_uid == 0
+        assert listener.path.lstat().st_uid == 65534

@@ -1,8 +1,10 @@
 """Where log lines go, and that none of these places can stop the pooler."""
 
 import os
+import pwd
 import re
 import socket
+import tempfile
 from io import StringIO
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from howdah.control.config.errors import StartError
 from howdah.control.config.schema import GlobalSettings
 from howdah.control.log import configure, logger
 from howdah.control.output import Output
+from howdah.control.process.identity import Identity
 
 
 def _settings(**values: object) -> GlobalSettings:
@@ -59,6 +62,23 @@ def test_one_that_cannot_be_opened_is_an_error_and_leaves_the_one_before(tmp_pat
     output.write("line\n")
     output.close()
     assert path.read_text() == "line\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_it_is_opened_with_the_rights_of_whom_we_are_to_become() -> None:
+    """Who may write to the log's folder must not get at files of root's by a link in it."""
+    nobody = pwd.getpwnam("nobody")
+    identity = Identity(nobody.pw_name, nobody.pw_uid, nobody.pw_gid)
+    with tempfile.TemporaryDirectory() as folder, tempfile.NamedTemporaryFile() as roots:
+        os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+        Path(folder, "link").symlink_to(roots.name)
+        output = Output(StringIO(), quiet=True)
+        with pytest.raises(StartError, match="Cannot open logfile.*Permission denied"):
+            output.open(_settings(logfile=f"{folder}/link"), identity)
+        assert os.stat(roots.name).st_uid == os.geteuid() == 0
+        output.open(_settings(logfile=f"{folder}/log"), identity)
+        assert os.stat(f"{folder}/log").st_uid == nobody.pw_uid
+        output.close()
 
 
 def test_a_full_disk_loses_lines_and_nothing_else() -> None:

@@ -114,8 +114,8 @@ class ServiceSettings(Table):
     admin_users: Words = setting(
         (),
         "Users who may use the console (database `pgbouncer`) fully. With `stats_users` empty too: everybody where "
-        "`auth_type` is `trust` or `any`; else only user `pgbouncer`, over the Unix socket, from the operating-system "
-        "user that howdah runs as.",
+        "`auth_type` is `trust` or `any` (in a pgbouncer.ini: `any`); else only user `pgbouncer`, over the Unix "
+        "socket, from the operating-system user that howdah runs as.",
     )
     stats_users: Words = setting((), "Users who may look at the console (database `pgbouncer`).")
     exact_columns_for: Words = setting(
@@ -323,6 +323,13 @@ class Config(Table):
     sample_database: str | None = None
     #: Who a client can be told to be; "" when there is nobody to suggest.
     sample_user: str = ""
+
+    @property
+    def console_for_all(self) -> bool:
+        """With nobody named: everybody where names prove nothing, else only whom the data plane lets in by peer."""
+        settings = self.settings
+        open_to_all = ("any",) if self.pgbouncer else ("any", "trust")
+        return not settings.admin_users and not settings.stats_users and settings.auth_type in open_to_all
 
     def tables(self) -> Tables:
         """As a howdah.toml would hold it."""

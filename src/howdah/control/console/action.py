@@ -66,3 +66,4 @@ class Action:
     ends_transaction: bool = False  # may run in a failed transaction
     parameters: tuple[int, ...] = ()  # OIDs of $1, $2 and so on
     bind: Callable[[Sequence[Cell]], "Action"] | None = None  # with values for these; None: there are none
+    undo: Callable[[], None] | None = None  # what its client's cancel request does while it waits

@@ -4,6 +4,7 @@ A command is found by its first word; what it does with the rest is its own affa
 """
 
 import difflib
+from asyncio import Future
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +25,7 @@ class Commands:
     facts: Facts
     operations: Operations | None = None  # None: there is nothing to operate on
 
-    def action(self, statement: Statement, state: SessionState, types: Sequence[int] = ()) -> Action:
+    def action(self, statement: Statement, state: SessionState, types: Sequence[int] = ()) -> Action | Future[Action]:
         """`types`: OIDs that the client gives to its parameters."""
         verb = statement[0].text.upper() if statement[0].kind == "word" else ""
         if (look := _LOOKING.get(verb)) is not None:
@@ -39,7 +40,7 @@ class Commands:
         raise invalid(statement, f"Did you mean {close[0]}?" if close else "")
 
 
-_LOOKING: dict[str, Callable[[Facts, Statement, SessionState, Sequence[int]], Action]] = {
+_LOOKING: dict[str, Callable[[Facts, Statement, SessionState, Sequence[int]], Action | Future[Action]]] = {
     "SHOW": show,
     "SELECT": select,
     "WITH": select,

@@ -3,10 +3,10 @@
 from asyncio import Future
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from howdah.control.console import messages
-from howdah.control.console.action import ConsoleError, Outcome
+from howdah.control.console.action import ConsoleError
 from howdah.control.console.commands import Commands
 from howdah.control.console.session import Answer, Session
 from howdah.control.console.show import ConsoleUse
@@ -21,17 +21,12 @@ class Post(Protocol):
 
 
 class Desk:
-    """`on_cancel` is called when a client cancels the statement it waits for, before it is told so."""
-
-    def __init__(
-        self, post: Post, commands: Commands, use: ConsoleUse, on_cancel: Callable[[], None] = lambda: None
-    ) -> None:
+    def __init__(self, post: Post, commands: Commands, use: ConsoleUse) -> None:
         self._post = post
         self._commands = commands
         self._use = use
-        self._on_cancel = on_cancel
         self._sessions: dict[int, Session] = {}
-        self._waiting: dict[int, Future[Outcome]] = {}  # what a session's statement waits for
+        self._waiting: dict[int, Future[Any]] = {}  # what a session's statement waits for
 
     def handle(self, event: Event) -> None:
         if event.kind == EventKind.CONSOLE_OPEN:
@@ -50,7 +45,7 @@ class Desk:
     def _cancel(self, client: int) -> None:
         waiting = self._waiting.get(client)
         if waiting is not None:
-            self._on_cancel()
+            self._sessions[client].undo()
             waiting.cancel()
 
     def _answer(self, client: int, ask: Callable[[Session], Answer]) -> None:
@@ -69,7 +64,7 @@ class Desk:
         if answer.waits_for is not None:
             answer.waits_for.add_done_callback(partial(self._resume, client))
 
-    def _resume(self, client: int, done: Future[Outcome]) -> None:
+    def _resume(self, client: int, done: Future[Any]) -> None:
         if self._waiting.get(client) is done:
             del self._waiting[client]
         if not done.cancelled():

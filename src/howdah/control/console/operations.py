@@ -19,6 +19,7 @@ class _Command(NamedTuple):
     begin: Callable[[Operations, str | None], None]
     wait: Callable[[Operations, str | None], Coroutine[Any, Any, None]] | None = None  # until it has come to its end
     takes: str = "[db]"  # "": nothing
+    undo: Callable[[Operations, str | None], None] = lambda *_: None  # when who waits for it cancels it
 
 
 def _with_database(
@@ -39,7 +40,7 @@ def _kill_client(operations: Operations, client: str | None) -> None:
 
 
 COMMANDS: dict[str, _Command] = {
-    "PAUSE": _Command(Operations.pause, Operations.paused),
+    "PAUSE": _Command(Operations.pause, Operations.paused, undo=Operations.undo),
     "RESUME": _Command(Operations.resume),
     "DISABLE": _Command(_with_database(Operations.disable), takes="db"),
     "ENABLE": _Command(_with_database(Operations.enable), takes="db"),
@@ -48,7 +49,10 @@ COMMANDS: dict[str, _Command] = {
     "KILL": _Command(Operations.kill),
     "KILL_CLIENT": _Command(_kill_client, takes="id"),
     "SUSPEND": _Command(
-        lambda operations, _: operations.suspend(), lambda operations, _: operations.suspended(), takes=""
+        lambda operations, _: operations.suspend(),
+        lambda operations, _: operations.suspended(),
+        takes="",
+        undo=Operations.undo,
     ),
     "SHUTDOWN": _Command(
         lambda operations, mode: operations.shutdown(_MODES[(mode or "").upper()]),
@@ -61,7 +65,10 @@ def action(operations: Operations, may_change: Rights, statement: Statement) -> 
     """Of a statement whose first word is one of COMMANDS."""
     name = statement[0].text.upper()
     argument = _argument(name, statement)
-    return Action(partial(_perform, operations, may_change, name, argument))
+    return Action(
+        partial(_perform, operations, may_change, name, argument),
+        undo=partial(COMMANDS[name].undo, operations, argument),
+    )
 
 
 def _argument(name: str, statement: Statement) -> str | None:

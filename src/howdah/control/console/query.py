@@ -5,21 +5,26 @@ what the tables hold now.  SQLite does the SQL, in a `sandbox` of its own for ea
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from sys import getsizeof
 
 from howdah.control.console.action import ConsoleError
 from howdah.control.console.columns import BYTEA, FLOAT8, INT4, INT8, NUMERIC, TEXT, Cell, Column, ColumnType
 from howdah.control.console.result_types import Known, items, parameter_types, type_of
-from howdah.control.console.sandbox import MOST_ROWS, Sandbox, sandbox
+from howdah.control.console.sandbox import Sandbox, sandbox
 from howdah.control.console.statements import Statement, Token, written
 from howdah.control.console.table import Row, Table
 
 MOST_PARAMETERS = 100
+#: What one SELECT may give, in rows and in bytes of memory.
+MOST_ROWS = 100_000
+MOST_MEMORY = 64 << 20
 _TYPES = {type_.name: type_ for type_ in (TEXT, INT4, INT8, NUMERIC, BYTEA)}
 #: Words of PostgreSQL's that are calls of functions, or others in SQLite.
 _CALLS = frozenset(("current_user", "session_user", "current_role", "current_catalog", "current_schema"))
 _COMPOUND = frozenset(("UNION", "EXCEPT", "INTERSECT", "VALUES"))
+_BEHIND_AS = frozenset(("(", "MATERIALIZED", "NOT"))
 _OTHERS = {"ilike": "LIKE"}
 _PLAIN = re.compile(r"[^\W\d]\w*")
 _CALL = re.compile(r"(\w+)\(.*\)", re.DOTALL)
@@ -37,7 +42,17 @@ class Query:
     plain: bool  # all it gives are values of columns of the same types
 
 
-def prepare(statement: Statement, given: Sequence[int], tables: Mapping[str, Table], user: str) -> Query:
+def _nobody_gives_up() -> bool:
+    return False
+
+
+def prepare(
+    statement: Statement,
+    given: Sequence[int],
+    tables: Mapping[str, Table],
+    user: str,
+    given_up: Callable[[], bool] = _nobody_gives_up,
+) -> Query:
     """`given`: what types the client says that its parameters have, 0 where it leaves that to us."""
     count = max((_number(token) for token in statement if token.kind == "parameter"), default=0)
     if max(count, len(given)) > MOST_PARAMETERS:
@@ -45,7 +60,7 @@ def prepare(statement: Statement, given: Sequence[int], tables: Mapping[str, Tab
     if any(token[:2] == ("symbol", "::") for token in statement):
         raise ConsoleError("0A000", "the console has no :: casts", "Write CAST(value AS type).")
     sql, named_here = written(_in_sqlite(statement, "?")), frozenset(_named_by_with(statement))
-    with sandbox({name: table.columns for name, table in tables.items()}, user, named_here) as empty:
+    with sandbox({name: table.columns for name, table in tables.items()}, user, named_here, given_up) as empty:
         _compile(empty, sql, count)
         reads = {name: _needed(tables[name], empty.read[name]) for name in empty.read}
         described = _describe(empty, written(_in_sqlite(statement, "")))
@@ -70,31 +85,52 @@ def _compound(statement: Statement) -> bool:
 
 def _named_by_with(statement: Statement) -> Iterator[str]:
     """Names in front of `AS (`, perhaps with columns in between."""
+    opened = -1  # where the last bracket opened
+    ended = -1  # and where it did that has closed just now
     for at, token in enumerate(statement):
-        if token.kind in ("word", "name"):
-            behind = [other.text.upper() for other in statement[at + 1 :]]
-            if behind[:1] == ["("] and ")" in behind:
-                behind = behind[behind.index(")") + 1 :]
-            if behind[:1] == ["AS"] and behind[1:2] in (["("], ["MATERIALIZED"], ["NOT"]):
-                yield token.text.lower()
+        if token.text.upper() == "AS" and at + 1 < len(statement) and statement[at + 1].text.upper() in _BEHIND_AS:
+            name = statement[(ended if statement[at - 1].text == ")" else at) - 1]
+            if name.kind in ("word", "name"):
+                yield name.text.lower()
+        if token.text == "(":
+            opened = at
+        elif token.text == ")":
+            ended = opened
 
 
-def answer(query: Query, rows: Mapping[str, Sequence[Row]], values: Sequence[Cell]) -> list[Row]:
+def answer(
+    query: Query,
+    rows: Mapping[str, Sequence[Row]],
+    values: Sequence[Cell],
+    given_up: Callable[[], bool] = _nobody_gives_up,
+) -> list[Row]:
     """`rows`: of the columns in `query.reads`, by table."""
-    with sandbox(query.reads, query.user, query.named_here) as filled:
+    with sandbox(query.reads, query.user, query.named_here, given_up) as filled:
         for name, columns in query.reads.items():
             marks = ", ".join("?" * len(columns))
             filled.database.execute("BEGIN")
             filled.database.executemany(f"INSERT INTO [{name}] VALUES ({marks})", rows[name])  # noqa: S608  our names
             filled.database.execute("COMMIT")
         filled.close_the_door()
-        found = filled.database.execute(query.sql, values).fetchmany(MOST_ROWS + 1)
-    if len(found) > MOST_ROWS:
-        raise ConsoleError("54000", f"SELECT in the console gives more than {MOST_ROWS} rows", "Add a LIMIT.")
+        found = _fetched(filled.database.execute(query.sql, values))
     if query.plain:
         return found
     types = [column.type for column in query.columns]
     return [tuple(map(_fitting, types, row)) for row in found]
+
+
+def _fetched(found: Iterable[Row]) -> list[Row]:
+    """All of them, as far as there is room."""
+    rows, room = list[Row](), MOST_MEMORY
+    for row in found:
+        room -= sum(map(getsizeof, row))
+        if room < 0:
+            hint = "Add a LIMIT, or name the columns that you need."
+            raise ConsoleError("54000", f"SELECT in the console gives more than {MOST_MEMORY >> 20} MiB", hint)
+        if len(rows) == MOST_ROWS:
+            raise ConsoleError("54000", f"SELECT in the console gives more than {MOST_ROWS} rows", "Add a LIMIT.")
+        rows.append(row)
+    return rows
 
 
 def _fitting(type_: ColumnType, cell: Cell) -> Cell:
@@ -109,7 +145,7 @@ def _fitting(type_: ColumnType, cell: Cell) -> Cell:
         if -(2**63) <= whole < 2**63:
             return whole
         raise ConsoleError("22003", f"{whole} is out of range")
-    except ValueError:
+    except (ValueError, OverflowError):
         shown = str(cell)[:40]
         raise ConsoleError(
             "22P02", f"{shown!r} is no number, as its column should be", "Use CAST(... AS ...)."
@@ -117,7 +153,8 @@ def _fitting(type_: ColumnType, cell: Cell) -> Cell:
 
 
 def _number(parameter: Token) -> int:
-    number = int(parameter.text[1:6])
+    digits = parameter.text[1:].lstrip("0")
+    number = int(digits) if 1 <= len(digits) <= len(str(MOST_PARAMETERS)) else 0
     if not 1 <= number <= MOST_PARAMETERS:
         raise ConsoleError("42P02", f"there is no parameter {parameter.text}")
     return number
@@ -125,13 +162,13 @@ def _number(parameter: Token) -> int:
 
 def _in_sqlite(statement: Statement, mark: str) -> Statement:
     """The same in SQLite's words; parameters as numbered marks, or as zeros where there is no mark."""
-    return tuple(_token_in_sqlite(token, statement[at + 1 :][:1], mark) for at, token in enumerate(statement))
+    return tuple(_token_in_sqlite(token, statement[at + 1 : at + 2], mark) for at, token in enumerate(statement))
 
 
 def _token_in_sqlite(token: Token, behind: Statement, mark: str) -> Token:
     text = token.text
     if token.kind == "parameter":
-        return token._replace(text=f"{mark}{text[1:]}" if mark else "0")
+        return token._replace(text=f"{mark}{_number(token)}" if mark else "0")
     if token.kind == "name":
         # In brackets: what is in double quotes, and no name, would be taken for a string.
         if "]" in text:

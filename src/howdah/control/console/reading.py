@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from howdah.control.aside import aside
 from howdah.control.console.action import Action, ConsoleError, Outcome, SessionState, invalid
 from howdah.control.console.columns import Cell, columns
 from howdah.control.console.driver_words import SESSION_SETTINGS
@@ -93,12 +92,18 @@ def _show_setting(name: str, state: SessionState) -> Outcome:
 # --- SELECT
 
 
-def select(facts: Facts, statement: Statement, state: SessionState, types: Sequence[int]) -> Action:
+def select(
+    facts: Facts, statement: Statement, state: SessionState, types: Sequence[int]
+) -> Action | asyncio.Future[Action]:
     if len(statement) == 2 and statement[1].kind == "word" and statement[1].text.lower() in (*TABLES_BY_NAME, "help"):
         return show(facts, statement, state, ())  # as PgBouncer understands it
+    return asyncio.ensure_future(_prepared(facts, statement, state, types))
+
+
+async def _prepared(facts: Facts, statement: Statement, state: SessionState, types: Sequence[int]) -> Action:
     from howdah.control.console.query import prepare
 
-    query = prepare(statement, types, TABLES_BY_NAME, state.user)
+    query = await facts.places.work("console SELECT", partial(prepare, statement, types, TABLES_BY_NAME, state.user))
     for name in query.reads:
         _admit(facts, TABLES_BY_NAME[name], state)
     action = Action(partial(_select, facts, query, ()), query.columns, parameters=query.parameters)
@@ -112,7 +117,7 @@ def _bound(facts: Facts, query: "Query", action: Action, values: Sequence[Cell])
 def _select(facts: Facts, query: "Query", values: Sequence[Cell], _: SessionState) -> asyncio.Future[Outcome]:
     """Rows are taken now; SQL, which may take its time, is done beside the loop."""
     rows = {name: _rows(facts, TABLES_BY_NAME[name], query) for name in query.reads}
-    return asyncio.ensure_future(_answered(query, rows, values))
+    return asyncio.ensure_future(_answered(facts, query, rows, values))
 
 
 def _rows(facts: Facts, table: Table, query: "Query") -> list[Row]:
@@ -123,8 +128,8 @@ def _rows(facts: Facts, table: Table, query: "Query") -> list[Row]:
     return [[row[at] for at in needed] for row in table.rows(facts)]
 
 
-async def _answered(query: "Query", rows: Mapping[str, Sequence[Row]], values: Sequence[Cell]) -> Outcome:
+async def _answered(facts: Facts, query: "Query", rows: Mapping[str, Sequence[Row]], values: Sequence[Cell]) -> Outcome:
     from howdah.control.console.query import answer
 
-    found = await aside("console SELECT", partial(answer, query, rows, values))
+    found = await facts.places.work("console SELECT", partial(answer, query, rows, values))
     return Outcome(f"SELECT {len(found)}", found)

@@ -33,6 +33,7 @@ _TRUTH = frozenset(
     ("=", "<", ">", "<=", ">=", "<>", "!=", "and", "or", "not", "in", "like", "glob", "is", "between", "exists")
 )
 _COMPARING = frozenset(("=", "<", ">", "<=", ">=", "<>", "!=", "like", "ilike", "glob", "is"))
+_IN_LISTS = frozenset(("(", ",", "in", "not", "and", "between", "like"))
 _ARITHMETIC = frozenset(("+", "-", "*", "/", "%"))
 _BEHIND_ITEMS = frozenset(
     ("from", "where", "group", "having", "order", "limit", "window", "union", "except", "intersect")
@@ -112,9 +113,10 @@ def _closes(item: Tokens) -> int:
 
 def _of_word(token: Token, known: Known) -> ColumnType:
     text = token.text.lower()
-    if token.kind == "word" and text.isdigit():
-        return INT4 if int(text) < 2**31 else INT8
-    if token.kind == "word" and text.replace(".", "", 1).isdigit():
+    number = token.kind == "word" and text.isascii()
+    if number and text.isdigit():
+        return INT4 if len(text) <= len(str(2**31)) and int(text) < 2**31 else INT8
+    if number and text.replace(".", "", 1).isdigit():
         return FLOAT8
     if token.kind == "word" and text in ("true", "false"):
         return BOOL
@@ -166,45 +168,40 @@ def _first_argument(inside: Tokens) -> Tokens:
 def parameter_types(statement: Tokens, known: Known) -> dict[int, ColumnType]:
     """Of $1, $2 and so on: that of what they are compared with."""
     found: dict[int, ColumnType] = {}
+    opened = _opened(statement)
+    listed = -1  # the last word that is no part of a list of parameters
     for at, token in enumerate(statement):
         if token.kind == "parameter":
-            number = int(token.text[1:])
-            compared = _compared(statement, at, known)
+            number = int(token.text[1:].lstrip("0"))
             if number not in found or found[number] is TEXT:
-                found[number] = compared
+                found[number] = _compared(statement, at, known, opened, listed)
+        elif token.text.lower() not in _IN_LISTS:
+            listed = at
     return found
 
 
-def _compared(statement: Tokens, at: int, known: Known) -> ColumnType:
+def _opened(statement: Tokens) -> dict[int, int]:
+    """Where each bracket opens, by where it closes."""
+    found, open_ones = dict[int, int](), list[int]()
+    for at, token in enumerate(statement):
+        if token.text == "(":
+            open_ones.append(at)
+        elif token.text == ")" and open_ones:
+            found[at] = open_ones.pop()
+    return found
+
+
+def _compared(statement: Tokens, at: int, known: Known, opened: Mapping[int, int], listed: int) -> ColumnType:
     before = [token.text.lower() for token in statement[max(at - 2, 0) : at]]
     if before[-1:] in (["limit"], ["offset"]):
         return INT8
     if len(before) == 2 and before[1] in _COMPARING:
         if before[0] == ")":
-            return _of_aggregate_before(statement, at - 2, known)
+            # `count(*) > $1`: from in front of where the bracket opens.
+            return type_of(statement[max(opened.get(at - 2, 0) - 1, 0) : at - 1], known)
         return _of_word(statement[at - 2], known)
     after = statement[at + 1 : at + 3]
     if len(after) == 2 and after[0].text.lower() in _COMPARING:
         return _of_word(after[1], known)
-    return _of_list(statement, at, known)
-
-
-def _of_aggregate_before(statement: Tokens, at: int, known: Known) -> ColumnType:
-    """`count(*) > $1`: back to where the bracket opens."""
-    depth = 0
-    for begin in range(at, -1, -1):
-        depth += {")": 1, "(": -1}.get(statement[begin].text, 0)
-        if depth == 0:
-            return type_of(statement[max(begin - 1, 0) : at + 1], known)
-    return TEXT
-
-
-def _of_list(statement: Tokens, at: int, known: Known) -> ColumnType:
-    """`x IN ($1, $2)` and `x BETWEEN $1 AND $2`: back to x."""
-    for begin in range(at - 1, -1, -1):
-        token = statement[begin]
-        text = token.text.lower()
-        if token.kind == "parameter" or text in ("(", ",", "in", "not", "and", "between", "like"):
-            continue
-        return _of_word(token, known)
-    return TEXT
+    # `x IN ($1, $2)` and `x BETWEEN $1 AND $2`: that of x.
+    return _of_word(statement[listed], known) if listed >= 0 else TEXT

@@ -1,7 +1,7 @@
 """The SQLite database that answers one SELECT of the console: in memory, read-only, and bounded.
 
 It holds tables of SHOW and nothing else; whoever may look at these may send it any text.  What SQLite says is told
-with PostgreSQL's SQLSTATEs.  Called by `query`, also from threads.
+with PostgreSQL's SQLSTATEs.  Called by `query`, in threads: compiling a text can take long, too.
 """
 
 import contextlib
@@ -11,16 +11,18 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import howdah
 from howdah.control.config.names import CONSOLE
 from howdah.control.console.action import ConsoleError
-from howdah.control.console.columns import Column
+from howdah.control.console.columns import Cell, Column
 
-#: The longest that one SELECT may take, what it may give, and how long one of its values may be.
+#: The longest that one SELECT may take, and how long one of its values may be.
 LONGEST_S = 5.0
-MOST_ROWS = 100_000
-LONGEST_VALUE = 1 << 20
+LONGEST_VALUE = 1 << 16
+#: All that SQLite may hold, in all sandboxes of the process together.
+MOST_HEAP = 256 << 20
 _LIMITS = {
     sqlite3.SQLITE_LIMIT_LENGTH: LONGEST_VALUE,
     sqlite3.SQLITE_LIMIT_SQL_LENGTH: LONGEST_VALUE,
@@ -30,6 +32,7 @@ _LIMITS = {
     sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER: 100,
     sqlite3.SQLITE_LIMIT_FUNCTION_ARG: 50,
     sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 100,
+    sqlite3.SQLITE_LIMIT_VDBE_OP: 50_000,
     sqlite3.SQLITE_LIMIT_ATTACHED: 0,
     sqlite3.SQLITE_LIMIT_WORKER_THREADS: 0,
 }
@@ -55,6 +58,8 @@ ANSWERS: Mapping[str, Callable[..., str | int | None]] = {
     "pg_advisory_unlock_all": lambda: None,
 }
 _USER_NAMES = ("current_user", "session_user", "current_role")
+#: SQLite's own compare each character with each, and cannot be interrupted.
+_TRIMS: Mapping[str, Callable[[str, str], str]] = {"trim": str.strip, "ltrim": str.lstrip, "rtrim": str.rstrip}
 _ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_RECURSIVE}
 #: Beginnings of names of tables that tell about the database itself.
 _SQLITE_S_OWN = ("sqlite_", "pragma_")
@@ -69,6 +74,7 @@ class Sandbox:
     tables: frozenset[str]
     named_here: frozenset[str]  # by WITH, in the statement itself
     deadline: float
+    given_up: Callable[[], bool]  # nobody waits for it any longer
     read: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     denied: str = ""
 
@@ -95,18 +101,25 @@ class Sandbox:
         return sqlite3.SQLITE_DENY
 
     def is_over(self) -> bool:
-        return time.monotonic() > self.deadline
+        return time.monotonic() > self.deadline or self.given_up()
 
 
 @contextlib.contextmanager
-def sandbox(tables: Mapping[str, Iterable[Column]], user: str, named_here: Collection[str] = ()) -> Iterator[Sandbox]:
+def sandbox(
+    tables: Mapping[str, Iterable[Column]],
+    user: str,
+    named_here: Collection[str] = (),
+    given_up: Callable[[], bool] = lambda: False,
+) -> Iterator[Sandbox]:
     """With these tables, empty, and the door open; errors of SQLite come out as ConsoleErrors."""
     database = sqlite3.connect(":memory:", isolation_level=None)
     harmless = frozenset(name for name in named_here if not name.startswith(_SQLITE_S_OWN))
-    opened = Sandbox(database, frozenset(tables), harmless, time.monotonic() + LONGEST_S)
+    opened = Sandbox(database, frozenset(tables), harmless, time.monotonic() + LONGEST_S, given_up)
     try:
         for limit, value in _LIMITS.items():
             database.setlimit(limit, value)
+        database.execute(f"PRAGMA hard_heap_limit = {MOST_HEAP}").close()
+        database.execute("PRAGMA temp_store = MEMORY").close()  # what is sorted goes to no file
         for name, columns in tables.items():
             listed = ", ".join(f"[{column.name}] {column.type.name}" for column in columns)
             database.execute(f"CREATE TABLE [{name}] ({listed})")
@@ -114,12 +127,20 @@ def sandbox(tables: Mapping[str, Iterable[Column]], user: str, named_here: Colle
             database.create_function(name, 0, answer, deterministic=True)
         for name in _USER_NAMES:
             database.create_function(name, 0, lambda: user, deterministic=True)
+        for name, trim in _TRIMS.items():
+            database.create_function(name, 2, partial(_trimmed, trim), deterministic=True)
         database.set_progress_handler(opened.is_over, _BETWEEN_LOOKS)
         yield opened
     except (sqlite3.Error, sqlite3.Warning) as error:
         raise _translated(str(error), opened) from None
+    except MemoryError:
+        raise ConsoleError("54000", "SELECT in the console is too large: it needs too much memory") from None
     finally:
         database.close()
+
+
+def _trimmed(trim: Callable[[str, str], str], value: Cell, signs: Cell) -> str | None:
+    return None if value is None or signs is None else trim(str(value), str(signs))
 
 
 def _translated(text: str, opened: Sandbox) -> ConsoleError:

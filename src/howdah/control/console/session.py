@@ -8,7 +8,7 @@ from asyncio import Future
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from howdah.control.console import messages
 from howdah.control.console.action import FAILED, IN_TRANSACTION, Action, ConsoleError, Outcome, SessionState
@@ -25,14 +25,14 @@ LONGEST_MESSAGE = 1 << 20
 MOST_NAMES = 1000
 
 
-#: Work that may have to wait for an outcome before it goes on, and what it comes to.
-Work = Generator[Future[Outcome], None, T]
+#: Work that may have to wait for something before it goes on, and what it comes to.
+Work = Generator[Future[Any], None, T]
 
 
 class Answer(NamedTuple):
     data: bytes
     close: bool
-    waits_for: Future[Outcome] | None = None  # then `resume` is to be called once it is done
+    waits_for: Future[Any] | None = None  # then `resume` is to be called once it is done
 
 
 class _Goodbye(Exception):
@@ -66,6 +66,7 @@ class Session:
         self._skipping = False  # after an error in the extended protocol, until Sync
         self._out: list[bytes] = []
         self._work: Work[None] | None = None  # of a statement that waits
+        self._waits: Action | None = None  # which one, once it is performed
         self.statements = 0  # executed so far
 
     def receive(self, data: bytes) -> Answer:
@@ -76,6 +77,11 @@ class Session:
         """Go on with the statement whose future, `Answer.waits_for`, is done."""
         work, self._work = self._work, None
         return Answer(b"", False) if work is None else self._go_on(work)
+
+    def undo(self) -> None:
+        """The client cancels the statement that waits."""
+        if self._waits is not None and self._waits.undo is not None:
+            self._waits.undo()
 
     def _go_on(self, work: Work[None]) -> Answer:
         close, waits_for = False, None
@@ -147,7 +153,7 @@ class Session:
         if not statements:
             out.append(messages.EMPTY_QUERY)
         for statement in statements:
-            action = self._action(statement)
+            action = yield from self._action(statement)
             if action.parameters:
                 raise ConsoleError("42P02", "there is no parameter $1", "A simple query has no values for parameters.")
             outcome = yield from self._perform(action, out)
@@ -164,6 +170,8 @@ class Session:
         try:
             if tag == b"E":
                 yield from self._execute(reader, out)
+            elif tag == b"P":
+                yield from self._parse(reader, out)
             else:
                 getattr(self, _EXTENDED[tag])(reader, out)
         except ConsoleError as failure:
@@ -176,7 +184,7 @@ class Session:
             self._portals.clear()  # portals end with their transaction
         out.append(messages.ready_for_query(self._state.transaction))
 
-    def _parse(self, reader: BodyReader, out: list[bytes]) -> None:
+    def _parse(self, reader: BodyReader, out: list[bytes]) -> Work[None]:
         name, text = reader.text(), reader.text()
         types = tuple(reader.int32() for _ in range(reader.int16()))
         reader.end()
@@ -186,7 +194,7 @@ class Session:
         if name and name in self._state.prepared:
             raise ConsoleError("42P05", f'prepared statement "{name}" already exists')
         _check_room(self._state.prepared)
-        self._state.prepared[name] = self._action(statements[0], types) if statements else None
+        self._state.prepared[name] = (yield from self._action(statements[0], types)) if statements else None
         out.append(messages.PARSE_COMPLETE)
 
     def _bind(self, reader: BodyReader, out: list[bytes]) -> None:
@@ -255,8 +263,9 @@ class Session:
 
     # --- what both share
 
-    def _action(self, statement: Statement, types: Sequence[int] = ()) -> Action:
-        return self._commands.action(statement, self._state, types)
+    def _action(self, statement: Statement, types: Sequence[int] = ()) -> Work[Action]:
+        action = self._commands.action(statement, self._state, types)
+        return (yield from _awaited(action)) if isinstance(action, Future) else action
 
     def _perform(self, action: Action, out: list[bytes]) -> Work[Outcome]:
         if self._state.transaction == FAILED and not action.ends_transaction:
@@ -266,10 +275,11 @@ class Session:
         self.statements += 1
         outcome = action.perform(self._state)
         if isinstance(outcome, Future):
-            yield outcome
-            if outcome.cancelled():
-                raise ConsoleError("57014", "canceling statement due to user request")
-            outcome = outcome.result()
+            self._waits = action
+            try:
+                outcome = yield from _awaited(outcome)
+            finally:
+                self._waits = None
         if outcome.notice:
             out.append(messages.notice(outcome.notice, outcome.detail))
         out.extend(messages.parameter_status(name, value) for name, value in outcome.reported)
@@ -293,6 +303,13 @@ class Session:
         out.append(messages.error(failure))
         if self._state.transaction == IN_TRANSACTION:
             self._state.transaction = FAILED
+
+
+def _awaited(future: Future[T]) -> Work[T]:
+    yield future
+    if future.cancelled():
+        raise ConsoleError("57014", "canceling statement due to user request")
+    return future.result()
 
 
 def _rows(columns: Sequence[Column], binary: Sequence[bool], rows: Iterable[Sequence[Cell]]) -> list[bytes]:

@@ -8,6 +8,10 @@ from typing import NamedTuple
 
 from howdah.control.console.action import ConsoleError
 
+#: Of one text, in characters and in words: it is read in the loop's thread.
+LONGEST_TEXT = 32 * 1024
+MOST_TOKENS = 10_000
+
 _TOKEN = re.compile(
     r"""
     (?P<space>   \s+ | --[^\n]* )
@@ -35,9 +39,11 @@ Statement = tuple[Token, ...]
 
 def split(text: str) -> list[Statement]:
     """The statements of `text`; empty ones are left out, as PostgreSQL does."""
+    if len(text) > LONGEST_TEXT:
+        raise ConsoleError("54000", f"text of {len(text)} characters is too long: the console reads {LONGEST_TEXT}")
     found: list[Statement] = []
     current: list[Token] = []
-    at, gap = 0, False
+    at, gap, tokens = 0, False, 0
     while at < len(text):
         match = _TOKEN.match(text, at)
         if match is None:
@@ -49,6 +55,9 @@ def split(text: str) -> list[Statement]:
             current = []
         elif kind not in ("space", "comment"):
             current.append(Token(kind, _plain(kind, match.group()), gap))
+            tokens += 1
+            if tokens > MOST_TOKENS:
+                raise ConsoleError("54000", f"text has more than {MOST_TOKENS} words and signs")
         gap = kind in ("space", "comment")
     found.append(tuple(current))
     return [statement for statement in found if statement]

@@ -10,6 +10,7 @@ from howdah.control.config.names import CONSOLE
 from howdah.control.console import pin_tables
 from howdah.control.console.averages import Averages
 from howdah.control.console.columns import Cell, Column
+from howdah.control.console.places import Places
 from howdah.control.reloaded import Reloaded
 from howdah.dataplane.plan import Plan
 from howdah.dataplane.rows import GONE, ClientRow, MemoryRow, PeerPoolRow, PoolRow, ServerRow, States, StatsRow
@@ -74,6 +75,7 @@ class Facts:
     may_change: Rights
     names: ObservedNames
     listeners: Callable[[], Iterable[tuple[int, str, int]]] = tuple  # fd, address and port of listening sockets
+    places: Places = field(default_factory=Places)  # for what SQLite does
 
     def stats(self) -> list[StatsRow]:
         """The engine's totals and the console's own."""

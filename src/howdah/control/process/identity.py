@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import os
 import pwd
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from howdah.control.config.errors import StartError
@@ -24,6 +25,20 @@ class Identity:
     name: str
     uid: int
     gid: int
+
+    @contextlib.contextmanager
+    def acting(self) -> Iterator[None]:
+        """For a while, and with its rights alone: for paths that this user may have a hand in."""
+        group, groups = os.getegid(), os.getgroups()
+        os.initgroups(self.name, self.gid)
+        os.setegid(self.gid)
+        os.seteuid(self.uid)
+        try:
+            yield
+        finally:
+            os.seteuid(0)
+            os.setegid(group)
+            os.setgroups(groups)
 
     def become(self) -> None:
         """For good: its groups, then its group, then itself; all threads change with the one that calls."""

@@ -1,6 +1,9 @@
 """SELECT over the tables of SHOW: what it answers, of which types, and what it cannot reach."""
 
 import contextlib
+import subprocess
+import sys
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -11,9 +14,11 @@ from howdah.control.console import sandbox
 from howdah.control.console.action import ConsoleError
 from howdah.control.console.columns import Cell
 from howdah.control.console.query import Query, answer, prepare
+from howdah.control.console.result_types import parameter_types
 from howdah.control.console.show import TABLES_BY_NAME
-from howdah.control.console.statements import split
+from howdah.control.console.statements import LONGEST_TEXT, MOST_TOKENS, split
 from howdah.control.console.table import Row
+from tests.kit.deadline import PATIENCE
 from tests.unit.control.console.engine_stub import facts
 
 
@@ -126,6 +131,8 @@ def test_values_are_bound_by_their_numbers() -> None:
         ("SELECT :name", "42601", "parameters are written as $1, $2 and so on"),
         ("SELECT $101", "42P02", "there is no parameter $101"),
         ("SELECT 9223372036854775808", "22003", "9223372036854775808 is out of range"),
+        (f"SELECT {'1' * 5000}", "22P02", "'inf' is no number, as its column should be"),
+        ("SELECT length('a') UNION SELECT 9e999", "22P02", "'inf' is no number, as its column should be"),
         ("SELECT length('x') FROM pools UNION SELECT database FROM pools", "22P02",
          "'app' is no number, as its column should be"),
     ],
@@ -182,6 +189,68 @@ def test_what_never_ends_is_not_begun_to_describe_it() -> None:
     assert prepared("WITH RECURSIVE x(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM x) SELECT n FROM x").columns
 
 
+#: So many rows of 60 KB.
+WIDE = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT {}) SELECT printf('%60000d', i) FROM n"
+
+
+def test_what_is_large_but_fits_is_given() -> None:
+    assert [len(str(cell)) for (cell,) in run(WIDE.format(100))] == [60_000] * 100
+
+
+def test_texts_that_grow_when_they_are_compiled_are_refused() -> None:
+    """Each level is twice the one below.  SQLite keeps the limit for good: a process of its own."""
+    levels = ", ".join(f"c{at} AS (SELECT 1 FROM c{at - 1} x, c{at - 1} y)" for at in range(1, 40))
+    program = (
+        "from howdah.control.console import sandbox; sandbox.MOST_HEAP = 4 << 20; "
+        "from tests.unit.control.console.test_query import prepared; "
+        f"prepared('WITH c0 AS (SELECT 1 FROM pools), {levels} SELECT * FROM c39')"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    assert "ConsoleError: SELECT in the console is too large" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "one",
+    ["a, ", "a (", "(a) AS (b), ", "a IN ($1, $1, $1) AND ", "count(*) = $1 AND ", "$1, "],
+)
+def test_reading_a_text_takes_time_in_proportion_to_its_length(one: str) -> None:
+    """Quadratic work on a text like this would take many seconds."""
+    (tokens,) = split(one)
+    (statement,) = split(f"SELECT {one * (9_000 // len(tokens))}1")
+    began = time.process_time()
+    with contextlib.suppress(ConsoleError):
+        prepare(statement, (), TABLES_BY_NAME, "alice")
+    parameter_types(statement, {})
+    assert time.process_time() - began < 2 * PATIENCE
+
+
+@pytest.mark.parametrize(
+    "sql, rows",
+    [
+        (f"SELECT {'1' * 5000} > 1, $1", [(1, "x")]),
+        (f"SELECT 1, ${'0' * 5000}1", [(1, "x")]),
+        ("WITH x(²) AS (SELECT 7) SELECT ², $1 FROM x", [("7", "x")]),
+        ("SELECT trim('aXbab', 'ab'), ltrim('ab', 'a'), rtrim('abx', $1), trim(NULL, 'a')", [("X", "b", "ab", None)]),
+    ],
+)
+def test_numbers_and_names_of_all_kinds_are_read(sql: str, rows: list[Row]) -> None:
+    assert run(sql, "x") == rows
+
+
+def test_no_function_takes_for_ever() -> None:
+    """None can be interrupted."""
+    began = time.process_time()
+    run("SELECT trim(printf('%.*c', 65000, 'a'), printf('%.*c', 64000, 'b') || 'a')")
+    assert time.process_time() - began < 5 * PATIENCE
+
+
+def test_who_gives_up_ends_it() -> None:
+    endless = prepared("WITH RECURSIVE x(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM x) SELECT n FROM x WHERE n < 0")
+    with pytest.raises(ConsoleError) as raised:
+        answer(endless, {}, (), lambda: True)
+    assert raised.value.sqlstate == "57014"
+
+
 @pytest.mark.parametrize(
     "sql",
     [
@@ -190,6 +259,9 @@ def test_what_never_ends_is_not_begun_to_describe_it() -> None:
         f"SELECT {'+'.join('1' * 200)}",
         f"SELECT {', '.join(['1'] * 300)}",
         " UNION ALL ".join(["SELECT 1"] * 50),
+        f"SELECT {'a' * LONGEST_TEXT}",
+        f"SELECT {'a,' * (MOST_TOKENS // 2)}a",
+        WIDE.format(2000),
     ],
 )
 def test_what_is_too_large_is_refused(sql: str) -> None:

@@ -15,7 +15,7 @@ from howdah.control.config.draft import Draft
 from howdah.control.config.errors import Problem
 from howdah.control.config.ini.connection_string import ConnectionStringError, pairs
 from howdah.control.config.ini.statements import Reader, Statement
-from howdah.control.config.ini.values import integer, read_value
+from howdah.control.config.ini.values import integer, read_value, real
 from howdah.control.config.locate import KeyPath
 from howdah.control.config.pgbouncer import WITHOUT_EFFECT
 from howdah.control.config.schema import DatabaseSettings, GlobalSettings, PeerSettings, UserSettings
@@ -42,6 +42,13 @@ _MODELS: Mapping[str, type[BaseModel]] = {
     "users": UserSettings,
     "peers": PeerSettings,
 }
+#: Where 0 says of a database or user, too, that it has no limit of its own: what is set for all counts.
+_NONE_AT_ZERO = frozenset(
+    """
+    max_db_connections max_db_client_connections max_user_connections max_user_client_connections server_lifetime
+    query_timeout client_idle_timeout idle_transaction_timeout
+    """.split()
+)
 _ALIASES = {"reserve_pool": "reserve_pool_size"}
 
 
@@ -111,10 +118,13 @@ class _Tables:
             self._at(statement, (table, name, key))
 
     def _put_own(self, statement: Statement, entry: dict[str, Any], key: str, text: str) -> None:
-        """One of a database's, user's or peer's own; -1 is how PgBouncer writes that it has none."""
+        """One of a database's, user's or peer's own; -1 is how PgBouncer writes that it has none, or 0."""
         model = _MODELS[statement.section]
         kind = _kind(model, key)
-        if kind is not None and kind.name == "number" and (integer(text) or 0) < 0:
+        none = kind is not None and kind.name == "number" and (integer(text) or 0) < 0
+        # It reads whole seconds: half a one is none.
+        none |= key in _NONE_AT_ZERO and (seconds := real(text)) is not None and int(seconds) == 0
+        if none:
             entry.pop(key, None)
         else:
             self._put(statement, entry, model, key, text)

@@ -114,6 +114,21 @@ def test_minus_one_is_not_set() -> None:
     assert config.users["b"].pool_size is None
 
 
+def test_zero_is_not_set_where_pgbouncer_says_so() -> None:
+    """There it is no way out of a limit that is set for all."""
+    limits = (
+        "query_timeout client_idle_timeout idle_transaction_timeout max_user_connections max_user_client_connections"
+    )
+    config = load(
+        f"{HEAD}[databases]\na = server_lifetime=0 max_db_connections=0 max_db_client_connections=0 pool_size=0\n"
+        f"b = server_lifetime=0.5\n[users]\nc = {' '.join(f'{name}=0' for name in limits.split())}\n"
+    )
+    a, b, c = config.databases["a"], config.databases["b"], config.users["c"]
+    assert (a.server_lifetime, a.max_db_connections, a.max_db_client_connections, a.pool_size) == (None, None, None, 0)
+    assert b.server_lifetime is None
+    assert [getattr(c, name) for name in limits.split()] == [None] * 5
+
+
 def test_includes_keep_their_places(folder: Path) -> None:
     (folder / "dbs.ini").write_text("[databases]\na = host=x\nb = host=y port=z\n")
     assert faults(f"{HEAD}%include dbs.ini\n") == ["dbs.ini:3: databases.b.port: must be a whole number, not 'z'"]

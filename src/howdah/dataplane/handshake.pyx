@@ -67,7 +67,7 @@ from howdah.dataplane.routes cimport (
     listed,
 )
 from howdah.dataplane.server cimport server_move
-from howdah.dataplane.settling cimport settle_now
+from howdah.dataplane.settling cimport is_settled, settle_now
 from howdah.dataplane.session_state cimport (
     Draft,
     draft_init,
@@ -410,7 +410,7 @@ cdef void login_granted(Worker *w, Client *client) noexcept nogil:
     client.server = server
     server.client = client
     client_watch_deadline(client)
-    if server.settings == client.settings:
+    if is_settled(client, server):
         login_answered(w, client)
     elif not settle_now(w, client, server):
         client_refuse(w, client, TOO_MANY_SETTINGS, b"")

@@ -48,7 +48,7 @@ from howdah.dataplane.reply_queue cimport (
 from howdah.dataplane.routes cimport SESSION_MODE
 from howdah.dataplane.sequences cimport pin_sequences
 from howdah.dataplane.server cimport at_rest, server_move
-from howdah.dataplane.settling cimport settle_first
+from howdah.dataplane.settling cimport is_settled, settle_first
 from howdah.dataplane.stats cimport Tally, observe
 from howdah.dataplane.texts cimport Naming, naming_drop
 from howdah.dataplane.turn cimport (
@@ -82,7 +82,7 @@ cdef Step get_server(Worker *w, Client *client, uint32_t effects, Turn *turn) no
     if begins:
         client.request_us = w.now_us  # a transaction begins
         client.server.pins &= ~<uint16_t>PIN_UNKNOWN  # at its end the server is asked once more
-        if client.server.settings != client.settings:
+        if not is_settled(client, client.server):
             step = settle_first(w, client, turn)
             if step != STEP_FORWARD:
                 return step

@@ -22,6 +22,7 @@ from howdah.sql.effects cimport (
     EFFECT_EXECUTE,
     EFFECT_NUMBERS,
     EFFECT_PREPARE,
+    EFFECT_ROLE,
     EFFECT_SEQUENCE,
     EFFECT_SETTING,
     EFFECT_SETTINGS,
@@ -36,6 +37,8 @@ from howdah.sql.effects cimport (
 
 cdef enum:
     MOST_NOTED = 4096  # bytes of names of settings; with more, all settings are asked for
+    # After these the session may have settings of which no question tells, or some that only another role may reset.
+    HIDING = EFFECT_SETTINGS | EFFECT_ROLE | EFFECT_ANYTHING
     # These leave nothing that a question would find, or come with another that does.
     NOT_ASKED = (EFFECT_BEGINS | EFFECT_ENDS | EFFECT_TO_SAVEPOINT | EFFECT_SEVERAL | EFFECT_EXECUTE
                  | EFFECT_SEQUENCE | EFFECT_NUMBERS | EFFECTS_FOR_CERTAIN)
@@ -67,6 +70,8 @@ cdef void note_effects(Worker *w, Client *client, uint32_t effects, const char *
     if effects & ~<uint32_t>NOT_ASKED == 0 or not follows_client(client):
         return
     client.effects |= effects & ~<uint32_t>NOT_ASKED
+    if effects & HIDING:
+        client.server.hidden_by = client.id
     client.resets = client.resets or (client.first_settings.count and effects & (EFFECT_SETTINGS | EFFECT_DISCARD))
     while at < names + size:  # kept with a statement: whether that sets them or resets them is not
         client.resets = client.resets or settings_value(client.first_settings, at) != NULL
@@ -141,6 +146,7 @@ cdef void note_setting(Worker *w, Client *client, const char *name) noexcept nog
     if (client.noted != NULL and client.noted.end + size > MOST_NOTED) or not hold_more(
             &w.slab, &client.noted, name, size):
         client.effects |= EFFECT_SETTINGS
+        client.server.hidden_by = client.id
 
 
 cdef bint is_noted(const Client *client, const char *name) noexcept nogil:

@@ -428,6 +428,8 @@ cdef struct Server:
     Entry *entry  # NULL: logged in
     uint32_t attempts  # to connect: see `server_login.elsewhere`
     Settings *settings
+    uint64_t hidden_by  # id of the client that may have set more than those, see `settling`; 0: none has
+    uint64_t numbers_by  # id of the last client that may have taken numbers of sequences; 0: none has
     char *parameters  # ParameterStatus as it stands: name and value strings
     uint32_t parameters_size
     const char *endpoint  # text of the address, copied

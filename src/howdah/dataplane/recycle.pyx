@@ -9,7 +9,7 @@ end of a connection that is being closed.  Called by `handshake`, `relay` and `w
 from libc.errno cimport ENOMEM, EPROTO
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memset, strlen
+from libc.string cimport memset, strcmp, strlen, strspn
 
 from howdah.cdefs.atomics cimport add_i32, load_i32, store_i32
 from howdah.cdefs.epoll cimport EPOLLIN, EPOLLOUT, EPOLLRDHUP
@@ -84,9 +84,19 @@ from howdah.dataplane.reply_queue cimport (
 )
 from howdah.dataplane.rooms cimport room_not_used
 from howdah.dataplane.server cimport leave_hub, server_free, server_move
-from howdah.dataplane.session_state cimport Draft, draft_init, settings_drop, settings_new
+from howdah.dataplane.session_state cimport (
+    Draft,
+    Settings,
+    draft_from,
+    draft_init,
+    draft_remove,
+    settings_drop,
+    settings_new,
+    settings_value,
+    write_text,
+)
 from howdah.dataplane.timers cimport timer_arm, timer_disarm
-from howdah.wire.bytes cimport Writer, writer
+from howdah.wire.bytes cimport Writer, write_u8, writer
 from howdah.wire.compose cimport (
     LARGEST_ERROR,
     compose_bare,
@@ -127,6 +137,16 @@ cdef int SERVER_IDLE_CLOSED = NUMBERS["server_idle_closed"]
 cdef int CHECK_FAILED = NUMBERS["server_check_failed"]
 cdef int ABANDONED = NUMBERS["abandoned_transaction"]
 cdef int SESSION_SPOILED = NUMBERS["session_spoiled"]
+
+cdef enum:
+    HASTY = 3
+
+# Timeouts that a server is not left with: the first one in any case, the others where they are short.
+cdef const char *hasty[HASTY]
+hasty[0] = b"idle_session_timeout"
+hasty[1] = b"statement_timeout"
+hasty[2] = b"transaction_timeout"
+
 cdef const char *NO_MORE_DATA = b"client left in the middle of COPY"
 # DISCARD ALL but for the prepared statements, which are not their client's alone; and it must be one string.
 cdef const char *CLEANING = (
@@ -218,6 +238,7 @@ cdef void check(Worker *w, Server *server) noexcept nogil:
 
 cdef void settings_are_the_servers_own(Server *server) noexcept nogil:
     cdef Draft none
+    server.hidden_by = 0
     draft_init(&none)
     settings_drop(server.settings)
     server.settings = settings_new(&none)
@@ -268,6 +289,7 @@ cdef void recycle(Worker *w, Server *server) noexcept nogil:
         server.soiled = False
         server.pins = 0
         settings_are_the_servers_own(server)
+        server.numbers_by = 0
         server.evictions_lost += 1  # nor is it known what is prepared there
         ask_or_close(w, server, CLEANING)
         return
@@ -284,8 +306,39 @@ cdef void recycle(Worker *w, Server *server) noexcept nogil:
         return
     if server.settings == NULL:
         server_close(w, server, UNRECOVERABLE)  # out of memory a moment ago
-    else:
+    elif not (server.settings.has_timeout and leave_timeouts(w, server)):
         pass_on(w, server)
+
+
+cdef bint leave_timeouts(Worker *w, Server *server) noexcept nogil:
+    """Reset what would strike somebody else than who has set it: an idle server, or the query that brings it to the next
+    client's settings.  False: there is no such timeout."""
+    cdef uint8_t[SHORT_QUERY] text
+    cdef Writer resets = writer(text, sizeof(text))
+    cdef Settings *now = server.settings
+    cdef const char *value
+    cdef Draft rest
+    draft_from(&rest, now)
+    for i in range(HASTY):
+        value = settings_value(now, hasty[i])
+        if value != NULL and (i == 0 or is_short(value)):
+            write_text(&resets, "RESET ")
+            write_text(&resets, hasty[i])
+            write_text(&resets, ";")
+            draft_remove(&rest, hasty[i])
+    if resets.used == 0:
+        return False
+    write_u8(&resets, 0)
+    server.settings = settings_new(&rest)
+    settings_drop(now)
+    ask_or_close(w, server, <const char *>text)
+    return True
+
+
+cdef bint is_short(const char *value) noexcept nogil:
+    """Of fewer than a hundred milliseconds, as PostgreSQL shows it: a busy machine may pause for that long."""
+    cdef size_t digits = strspn(value, b"0123456789")
+    return 0 < digits < 3 and value[0] != c"0" and (value[digits] == 0 or strcmp(value + digits, b"ms") == 0)
 
 
 cdef int last_words_of(const Server *server) noexcept nogil:

@@ -101,6 +101,7 @@ cdef Server *server_new(Worker *w) noexcept nogil:
     server.settings_refused = server.telling = server.asking = server.answer_lost = server.soiled = False
     server.front_failed = server.overflowed = server.channels_overflowed = False
     server.settling = 0
+    server.hidden_by = server.numbers_by = 0
     server.answer = NULL
     shelf_init(&server.shelf)
     server.unnamed_owner = 0

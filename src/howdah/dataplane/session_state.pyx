@@ -22,6 +22,19 @@ cdef enum:
 cdef const char *NO_COLUMNS = b" OFFSET 0)s"  # of a SELECT of assignments
 cdef const char *BEGIN_OURS = b"BEGIN ISOLATION LEVEL READ COMMITTED;"
 
+cdef enum:
+    TIMEOUTS = 5
+
+# Those that may end something of ours, or the session while nobody uses it.
+cdef const char *timeouts[TIMEOUTS]
+timeouts[0] = b"statement_timeout"
+timeouts[1] = b"transaction_timeout"
+timeouts[2] = b"lock_timeout"
+timeouts[3] = b"idle_in_transaction_session_timeout"
+timeouts[4] = b"idle_session_timeout"
+
+cdef Settings nothing  # no names
+
 # All sets in use, by hash.  Changes under the lock; logins and SETs go through it, transactions do not.
 cdef Settings *table[TABLE_SIZE]
 cdef pthread_mutex_t table_lock
@@ -163,6 +176,7 @@ cdef Settings *intern(const Draft *draft, Settings *plain) noexcept nogil:
             found.has_identity = (settings_value(found, "role") != NULL
                                   or settings_value(found, "session_authorization") != NULL)
             found.has_encoding = settings_value(found, "client_encoding") != NULL
+            found.has_timeout = any_timeout(found)
             found.next = table[h % TABLE_SIZE]
             table[h % TABLE_SIZE] = found
     if found != NULL:
@@ -220,6 +234,13 @@ cdef const char *settings_value(const Settings *settings, const char *name) noex
             return value
         at = value + strlen(value) + 1
     return NULL
+
+
+cdef bint any_timeout(const Settings *settings) noexcept nogil:
+    for i in range(TIMEOUTS):
+        if settings_value(settings, timeouts[i]) != NULL:
+            return True
+    return False
 
 
 cdef bint plain_text(const char *text) noexcept nogil:
@@ -293,21 +314,34 @@ cdef bint has_wide(const Settings *settings) noexcept nogil:
     return False
 
 
-cdef uint32_t compose_change(Writer *w, const Settings *now, const Settings *wanted) noexcept nogil:
+cdef uint32_t compose_change(Writer *w, const Settings *now, const Settings *wanted, bint reset,
+                             bint forget) noexcept nogil:
     """The Query messages that take a session from `now` to `wanted`, all of it or nothing; gives how many they are.
+
+    `reset`: the session may have more settings than `now` says, so that all of them are reset before; which is also
+    the one way that PostgreSQL allows to everybody, whoever has set them.  `forget`: the numbers of sequences.
 
     They are one transaction, which a failure leaves open and failed: what is sent behind them then does nothing but to
     fail, too.  The rows have no columns, so that the answer is short; PostgreSQL leaves no volatile function out
     (src/backend/optimizer/path/allpaths.c, remove_unused_subquery_outputs).
     """
     cdef bint identity = ((now.has_identity or wanted.has_identity)
-                          and (differs(now, wanted, "session_authorization") or differs(now, wanted, "role")))
+                          and (reset or differs(now, wanted, "session_authorization") or differs(now, wanted, "role")))
     cdef bint encoding = ((now.has_encoding or wanted.has_encoding)
                           and differs(now, wanted, "client_encoding") and has_wide(wanted))
+    cdef const Settings *known = now
     cdef bint first = True
     cdef size_t start = w.used
     cdef size_t mark = begin_message(w, tags.QUERY)
     write_text(w, BEGIN_OURS)
+    if now.has_timeout:
+        write_patience(w, now)
+    reset = reset or (identity and now.has_identity)
+    if reset:
+        known = &nothing
+        write_text(w, "RESET ALL;")
+    if forget:
+        write_text(w, "DISCARD SEQUENCES;")
     if identity:
         leave_identity(w, now, &first)
     if encoding:
@@ -317,10 +351,10 @@ cdef uint32_t compose_change(Writer *w, const Settings *now, const Settings *wan
         end_message(w, mark)
         mark = begin_message(w, tags.QUERY)  # by then PostgreSQL reads in the new encoding
         first = True
-    write_changes(w, now, wanted, &first)
+    write_changes(w, known, wanted, &first)
     if identity:
         take_identity(w, wanted, &first)
-    if first and not encoding:
+    if first and not (encoding or reset or forget):
         w.used = start
         return 0
     if not first:
@@ -330,6 +364,15 @@ cdef uint32_t compose_change(Writer *w, const Settings *now, const Settings *wan
     write_u8(w, 0)
     end_message(w, mark)
     return 2 if encoding else 1
+
+
+cdef void write_patience(Writer *w, const Settings *now) noexcept nogil:
+    """What the last client allowed its own statements is no measure for these."""
+    for i in range(TIMEOUTS):
+        if settings_value(now, timeouts[i]) != NULL:
+            write_text(w, "SET LOCAL ")
+            write_text(w, timeouts[i])
+            write_text(w, "=0;")
 
 
 cdef void leave_identity(Writer *w, const Settings *now, bint *first) noexcept nogil:

@@ -15,6 +15,7 @@ from howdah.dataplane.parties cimport Client, Server, Worker
 from howdah.dataplane.recycle cimport watch_server
 from howdah.dataplane.reply_queue cimport EXPECT_QUERY, EXPECT_SWALLOW, expect
 from howdah.dataplane.session_state cimport compose_change, settings_drop, settings_hold
+from howdah.dataplane.sequences cimport must_forget, others_numbers
 from howdah.dataplane.turn cimport (
     LARGEST_STAGED,
     STEP_FORWARD,
@@ -34,9 +35,22 @@ from howdah.reasons import NUMBERS
 cdef int TOO_MANY_SETTINGS = NUMBERS["too_many_settings"]
 
 
+cdef bint hides_settings(const Server *server, const Client *client) noexcept nogil:
+    """May the session have settings of others that nobody knows of?"""
+    return server.hidden_by != 0 and server.hidden_by != client.id
+
+
+cdef bint is_settled(const Client *client, const Server *server) noexcept nogil:
+    """Has the session all that its client is to find there, and nothing else?"""
+    return (server.settings == client.settings and not hides_settings(server, client)
+            and not must_forget(server, client))
+
+
 cdef bint compose(Client *client, Server *server, Writer *message) noexcept nogil:
     """What takes the server to the client's settings, which it counts as having from now on; False: it is too long."""
-    cdef uint32_t count = compose_change(message, server.settings, client.settings)
+    cdef bint reset = hides_settings(server, client)
+    cdef bint forget = must_forget(server, client) or (reset and others_numbers(server, client))
+    cdef uint32_t count = compose_change(message, server.settings, client.settings, reset, forget)
     if not message.ok:
         return False
     for _ in range(count):
@@ -45,6 +59,10 @@ cdef bint compose(Client *client, Server *server, Writer *message) noexcept nogi
     settings_drop(server.settings)
     server.settings = settings_hold(client.settings)
     server.settling = <uint8_t>count
+    if reset:
+        server.hidden_by = 0
+    if forget:
+        server.numbers_by = 0
     server.unnamed_owner = 0  # a Query ends it
     return True
 

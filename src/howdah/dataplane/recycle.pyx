@@ -311,8 +311,8 @@ cdef void recycle(Worker *w, Server *server) noexcept nogil:
 
 
 cdef bint leave_timeouts(Worker *w, Server *server) noexcept nogil:
-    """Reset what would strike somebody else than who has set it: an idle server, or the query that brings it to the next
-    client's settings.  False: there is no such timeout."""
+    """Reset what would strike somebody else than who has set it: an idle server, or the query that brings it to the
+    next client's settings.  False: there is no such timeout."""
     cdef uint8_t[SHORT_QUERY] text
     cdef Writer resets = writer(text, sizeof(text))
     cdef Settings *now = server.settings

@@ -73,11 +73,11 @@ def test_it_is_opened_with_the_rights_of_whom_we_are_to_become() -> None:
         os.chown(folder, nobody.pw_uid, nobody.pw_gid)
         Path(folder, "link").symlink_to(roots.name)
         output = Output(StringIO(), quiet=True)
-        with pytest.raises(StartError, match="Cannot open logfile.*Permission denied"):
+        with pytest.raises(StartError, match=r"Cannot open logfile.*Permission denied"):
             output.open(_settings(logfile=f"{folder}/link"), identity)
-        assert os.stat(roots.name).st_uid == os.geteuid() == 0
+        assert Path(roots.name).stat().st_uid == os.geteuid() == 0
         output.open(_settings(logfile=f"{folder}/log"), identity)
-        assert os.stat(f"{folder}/log").st_uid == nobody.pw_uid
+        assert Path(f"{folder}/log").stat().st_uid == nobody.pw_uid
         output.close()
 
 
@@ -107,11 +107,11 @@ def test_the_systems_log_gets_facility_level_and_name(tmp_path: Path) -> None:
         configure(
             level="info", json=False, stream=output, colors=False, drop_in=True, also=output.to_system_log
         )  # fmt: skip
-        logger().warning("watch out", reason="x")
+        logger().warning("watch out", reason="x\n<0>é")
         text = system.recv(4096).decode()
         output.close()
     local3, warning = 19 * 8, 4
-    assert re.fullmatch(rf"<{local3 + warning}>pooler\[{os.getpid()}\]: watch out reason=x", text)
+    assert re.fullmatch(rf"<{local3 + warning}>pooler\[{os.getpid()}\]: watch out reason=x\\n<0>é", text)
 
 
 def test_a_systems_log_that_is_not_there_stops_nobody(tmp_path: Path) -> None:

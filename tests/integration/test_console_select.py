@@ -153,7 +153,7 @@ def test_what_one_select_gives_is_bounded(pooler: Pooler) -> None:
     before = psutil.Process(pooler.pid).memory_info().rss
     with _console(pooler) as console, pytest.raises(psycopg.errors.ProgramLimitExceeded, match="more than 64 MiB"):
         console.execute(
-            "WITH RECURSIVE s(x) AS MATERIALIZED (SELECT printf('%.*c', 60000, 'x')), "
+            "WITH RECURSIVE s(x) AS MATERIALIZED (SELECT printf('%.*c', 16000, 'x')), "
             "n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 90000) SELECT length(x), x FROM n, s"
         )
     assert psutil.Process(pooler.pid).memory_info().rss - before < 200 << 20

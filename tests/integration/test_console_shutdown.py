@@ -47,6 +47,7 @@ def test_wait_for_clients_ends_with_the_last_of_them(pooler: Pooler) -> None:
     clients, console = [pooler.client() for _ in range(3)], pooler.console()
     clients[0].begin()
     assert console.run("SHUTDOWN WAIT_FOR_CLIENTS") == "SHUTDOWN"
+    assert pooler.log_contains("SHUTDOWN WAIT_FOR_CLIENTS command issued")
     wait_until(lambda: refuses_newcomers(pooler), "newcomers to be turned away")
     for client in clients:
         assert client.query("SELECT 1").rows == [("1",)]

@@ -1,8 +1,10 @@
 """/metrics, /healthz and /readyz of a running pooler, as Prometheus and an orchestrator ask for them."""
 
+import contextlib
 import http.client
 import json
 import signal
+import socket
 import urllib.error
 import urllib.request
 
@@ -109,6 +111,15 @@ def test_bad_requests_are_refused(monitored: Monitored, request_line: str, statu
     finally:
         connection.close()
     assert monitored.get("/healthz")[0] == 200
+
+
+def test_who_only_holds_connections_keeps_no_probe_away(monitored: Monitored) -> None:
+    with contextlib.ExitStack() as held:
+        for number in range(100):
+            idle = held.enter_context(socket.create_connection(("127.0.0.1", monitored.port), 20))
+            idle.sendall(b"GET /healthz HTTP/1.1\r\n" if number % 2 else b"")
+        for path in ("/healthz", "/readyz", "/metrics"):
+            assert monitored.get(path)[0] == 200
 
 
 def test_a_port_that_is_taken_is_told(pooler: Pooler) -> None:

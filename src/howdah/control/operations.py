@@ -191,7 +191,10 @@ class Operations:
     def stopping(self) -> bool:
         return self._shutdown.asked.is_set()
 
-    def shutdown(self, wait_for: WaitFor, within: float | None = None) -> None:
+    def shutdown(self, wait_for: WaitFor, within: float | None = None, command: str = "") -> None:
+        """`command`: what the console was told."""
+        if command:
+            self._log.info(_issued(command, None))
         if self._engine.states().suspended and wait_for != WaitFor.NOBODY:
             self._log.warning("suspend was in progress, going down immediately")
             wait_for = WaitFor.NOBODY

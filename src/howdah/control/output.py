@@ -113,6 +113,8 @@ class SystemLog:
         fields = "".join(f" {name}={value}" for name, value in event.items() if name not in _NOT_SHOWN)
         priority = self._facility | _PRIORITIES.get(event["level"], syslog.LOG_INFO)
         line = f"<{priority}>{self._ident}[{os.getpid()}]: {event['event']}{fields}"
+        # Names come from strangers, and some readers take a line break for the end of a message.
+        line = "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in line)
         try:
             self._socket.sendto(line.encode(errors="replace"), self._path)
         except OSError:

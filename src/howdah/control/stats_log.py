@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from howdah.control.console.averages import averaged, grown, per_item, summed
+from howdah.control.console.averages import averaged, grown, summed
 from howdah.control.log import FilteringBoundLogger
 from howdah.dataplane.rows import StatsRow
 
@@ -38,5 +38,4 @@ class StatsLog:
 
 def _average(new: StatsRow, old: StatsRow, seconds: float) -> StatsRow:
     """Counts and bytes a second; times for each transaction, query and server given to a client."""
-    more = grown(old, new)
-    return averaged(more, seconds)._replace(wait_time_us=per_item(more.wait_time_us, more.server_assignment_count))
+    return averaged(grown(old, new), seconds)

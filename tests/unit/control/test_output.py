@@ -107,11 +107,11 @@ def test_the_systems_log_gets_facility_level_and_name(tmp_path: Path) -> None:
         configure(
             level="info", json=False, stream=output, colors=False, drop_in=True, also=output.to_system_log
         )  # fmt: skip
-        logger().warning("watch out", reason="x")
+        logger().warning("watch out", reason="x\n<0>é")
         text = system.recv(4096).decode()
         output.close()
     local3, warning = 19 * 8, 4
-    assert re.fullmatch(rf"<{local3 + warning}>pooler\[{os.getpid()}\]: watch out reason=x", text)
+    assert re.fullmatch(rf"<{local3 + warning}>pooler\[{os.getpid()}\]: watch out reason=x\\n<0>é", text)
 
 
 def test_a_systems_log_that_is_not_there_stops_nobody(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ class Averages:
         self._older, self._newer = self._newer, Sample(at, {row.database: row for row in rows})
 
     def of(self, database: str) -> StatsRow:
-        """Counts and bytes per second, xact_time and query_time per item, wait_time per second; microseconds."""
+        """Counts and bytes per second; microseconds for each transaction, query and server given to a client."""
         new = self._newer.totals.get(database)
         if new is None:
             return StatsRow(database)
@@ -51,11 +51,12 @@ def grown(old: StatsRow, new: StatsRow) -> StatsRow:
 
 
 def averaged(row: StatsRow, seconds: float) -> StatsRow:
-    """Per second, xact_time and query_time per item."""
+    """Per second, times per item."""
     rates = StatsRow(row.database, *(int(count / seconds) for count in row[1:]))
     return rates._replace(
         xact_time_us=per_item(row.xact_time_us, row.xact_count),
         query_time_us=per_item(row.query_time_us, row.query_count),
+        wait_time_us=per_item(row.wait_time_us, row.server_assignment_count),
     )
 
 

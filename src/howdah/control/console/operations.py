@@ -39,6 +39,10 @@ def _kill_client(operations: Operations, client: str | None) -> None:
     operations.kill_client(int(client))
 
 
+def _shutdown(operations: Operations, mode: str) -> None:
+    operations.shutdown(_MODES[mode], command=f"SHUTDOWN {mode}".rstrip())
+
+
 COMMANDS: dict[str, _Command] = {
     "PAUSE": _Command(Operations.pause, Operations.paused, undo=Operations.undo),
     "RESUME": _Command(Operations.resume),
@@ -55,7 +59,7 @@ COMMANDS: dict[str, _Command] = {
         undo=Operations.undo,
     ),
     "SHUTDOWN": _Command(
-        lambda operations, mode: operations.shutdown(_MODES[(mode or "").upper()]),
+        lambda operations, mode: _shutdown(operations, (mode or "").upper()),
         takes="[WAIT_FOR_SERVERS|WAIT_FOR_CLIENTS]",
     ),
 }

@@ -20,7 +20,7 @@ from howdah.control.console.columns import Cell, Column
 
 #: The longest that one SELECT may take, and how long one of its values may be.
 LONGEST_S = 5.0
-LONGEST_VALUE = 1 << 16
+LONGEST_VALUE = 1 << 14
 #: All that SQLite may hold, in all sandboxes of the process together.
 MOST_HEAP = 256 << 20
 _LIMITS = {
@@ -36,8 +36,8 @@ _LIMITS = {
     sqlite3.SQLITE_LIMIT_ATTACHED: 0,
     sqlite3.SQLITE_LIMIT_WORKER_THREADS: 0,
 }
-#: Virtual-machine instructions between two looks at the clock.
-_BETWEEN_LOOKS = 10_000
+#: Virtual-machine instructions between two looks at the clock.  One may look for each half of a longest value in it.
+_BETWEEN_LOOKS = 100
 FUNCTIONS = frozenset(
     """
     abs avg char coalesce count cume_dist date datetime dense_rank first_value format glob group_concat hex ifnull

@@ -5,11 +5,13 @@ so that it goes on answering while clients are drained.  starlette and uvicorn a
 does not ask for a listener does not pay for them.
 """
 
+import asyncio
 import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
+import h11
 import uvicorn
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, CollectorRegistry, ProcessCollector
 from prometheus_client.core import Metric
@@ -18,6 +20,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from howdah.control.config import StartError
 from howdah.control.listen import tcp_addresses, tcp_socket
@@ -27,6 +30,8 @@ from howdah.control.metrics.health import Answer, Health
 _BACKLOG = 64
 #: Scrapes and probes at a time; more are told 503.
 _MOST_AT_ONCE = 64
+#: Connections, as long as there is one that asks for nothing, and could go.
+_MOST_CONNECTIONS = 48
 _GRACE_S = 1
 _LARGEST_HEAD_BYTES = 16384
 
@@ -37,6 +42,21 @@ class _Collector:
 
     def collect(self) -> Iterator[Metric]:
         return families(self._take())
+
+
+class _Connection(H11Protocol):
+    """One that comes when there are many has the oldest go that asks for nothing: who only holds connections open must
+    not keep probes away.
+    """
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.since = self.loop.time()
+        if len(self.connections) > _MOST_CONNECTIONS:
+            others = [each for each in self.connections if isinstance(each, _Connection) and each is not self]
+            idle = [each for each in others if each.conn.our_state is h11.IDLE and not each.transport.is_closing()]
+            if idle:
+                min(idle, key=lambda each: each.since).transport.close()
 
 
 class Site:
@@ -53,7 +73,7 @@ class Site:
         self._server = uvicorn.Server(
             uvicorn.Config(
                 Starlette(routes=self._routes()),
-                log_config=None, access_log=False, lifespan="off", ws="none", http="h11", loop="asyncio",
+                log_config=None, access_log=False, lifespan="off", ws="none", http=_Connection, loop="asyncio",
                 server_header=False, limit_concurrency=_MOST_AT_ONCE, timeout_graceful_shutdown=_GRACE_S,
                 h11_max_incomplete_event_size=_LARGEST_HEAD_BYTES,
             )

@@ -189,12 +189,12 @@ def test_what_never_ends_is_not_begun_to_describe_it() -> None:
     assert prepared("WITH RECURSIVE x(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM x) SELECT n FROM x").columns
 
 
-#: So many rows of 60 KB.
-WIDE = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT {}) SELECT printf('%60000d', i) FROM n"
+#: So many rows of 16 KB.
+WIDE = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT {}) SELECT printf('%16000d', i) FROM n"
 
 
 def test_what_is_large_but_fits_is_given() -> None:
-    assert [len(str(cell)) for (cell,) in run(WIDE.format(100))] == [60_000] * 100
+    assert [len(str(cell)) for (cell,) in run(WIDE.format(100))] == [16_000] * 100
 
 
 def test_texts_that_grow_when_they_are_compiled_are_refused() -> None:
@@ -240,7 +240,19 @@ def test_numbers_and_names_of_all_kinds_are_read(sql: str, rows: list[Row]) -> N
 def test_no_function_takes_for_ever() -> None:
     """None can be interrupted."""
     began = time.process_time()
-    run("SELECT trim(printf('%.*c', 65000, 'a'), printf('%.*c', 64000, 'b') || 'a')")
+    run("SELECT trim(printf('%.*c', 16000, 'a'), printf('%.*c', 16000, 'b') || 'a')")
+    assert time.process_time() - began < 5 * PATIENCE
+
+
+def test_functions_that_take_long_are_looked_at_often_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "LONGEST_S", 0.2)
+    long = "instr(printf('%.*c', 16000, 'a'), printf('%.*c', 8000 + {}, 'a') || 'b')"
+    began = time.process_time()
+    with pytest.raises(ConsoleError, match=r"took longer than 0\.2 s"):
+        run(
+            f"SELECT {' + '.join(long.format(f'n.i + {at}') for at in range(40))} FROM "
+            "(WITH RECURSIVE x(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM x) SELECT i FROM x) n"
+        )
     assert time.process_time() - began < 5 * PATIENCE
 
 
@@ -261,7 +273,7 @@ def test_who_gives_up_ends_it() -> None:
         " UNION ALL ".join(["SELECT 1"] * 50),
         f"SELECT {'a' * LONGEST_TEXT}",
         f"SELECT {'a,' * (MOST_TOKENS // 2)}a",
-        WIDE.format(2000),
+        WIDE.format(6000),
     ],
 )
 def test_what_is_too_large_is_refused(sql: str) -> None:

@@ -203,11 +203,11 @@ def test_averages_are_of_the_last_full_period() -> None:
     averages = Averages(100.0)
     averages.sample(110.0, [STATS])
     later = STATS._replace(xact_count=220, query_count=430, xact_time_us=2060, query_time_us=870, bytes_received=14_000,
-                           wait_time_us=10_080)  # fmt: skip
+                           wait_time_us=10_080, server_assignment_count=30)  # fmt: skip
     averages.sample(120.0, [later])
     assert averages.of("app") == StatsRow(
-        database="app", server_assignment_count=0, xact_count=20, query_count=40, bytes_received=1000, bytes_sent=0,
-        xact_time_us=10, query_time_us=2, wait_time_us=1000, client_login_count=0,
+        database="app", server_assignment_count=2, xact_count=20, query_count=40, bytes_received=1000, bytes_sent=0,
+        xact_time_us=10, query_time_us=2, wait_time_us=500, client_login_count=0,
     )  # fmt: skip
     assert averages.of("unknown") == StatsRow("unknown")
 

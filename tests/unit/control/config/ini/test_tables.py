@@ -116,9 +116,8 @@ def test_minus_one_is_not_set() -> None:
 
 def test_zero_is_not_set_where_pgbouncer_says_so() -> None:
     """There it is no way out of a limit that is set for all."""
-    limits = (
-        "query_timeout client_idle_timeout idle_transaction_timeout max_user_connections max_user_client_connections"
-    )
+    limits = "query_timeout client_idle_timeout idle_transaction_timeout"
+    limits += " max_user_connections max_user_client_connections"
     config = load(
         f"{HEAD}[databases]\na = server_lifetime=0 max_db_connections=0 max_db_client_connections=0 pool_size=0\n"
         f"b = server_lifetime=0.5\n[users]\nc = {' '.join(f'{name}=0' for name in limits.split())}\n"

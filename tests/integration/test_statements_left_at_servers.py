@@ -111,3 +111,27 @@ def test_a_text_of_which_a_part_has_come_does_not_end_what_keeps_it_safe(
         client.query_to_end(text)
         assert other.query(f"SELECT count(*) FROM {table}").value == "0"
     postgres.sql(f"DROP ROLE role_{table}")
+
+
+def test_statements_that_follow_stay_while_others_keep_the_server(one_server: Pooler) -> None:
+    with one_server.client() as client:
+        client.query("PREPARE by_sql AS SELECT 'by sql'")
+        client.ask(wire.parse("SELECT 'by protocol'", "by_protocol"), wire.sync())
+        client.query("PREPARE p AS SELECT 1; PREPARE q AS SELECT 2")
+        one_server.wait_for_log("pin_named_statement")
+        assert client.query("EXECUTE by_sql").value == "by sql"
+        assert client.query("EXECUTE by_protocol").value == "by protocol"
+        assert client.ask(wire.extended("EXECUTE by_sql"), wire.sync()).value == "by sql"
+        assert client.query("EXECUTE q").value == "2"
+        assert client.query("PREPARE by_sql AS SELECT 1").error.sqlstate == "42P05"
+        for name in ("by_sql", "by_protocol", "p", "q"):
+            assert client.query(f"DEALLOCATE {name}").errors == []
+            assert client.query(f"EXECUTE {name}").error.sqlstate == "26000"
+
+
+def test_what_an_earlier_client_has_prepared_is_asked_about_when_it_runs(one_server: Pooler) -> None:
+    """Names like ours do not keep a server."""
+    with one_server.client() as client, one_server.client() as other:
+        client.query(f"PREPARE howdah_mine AS {TAKES_ROLE}; SELECT 1")
+        client.query("SELECT 1; EXECUTE howdah_mine")
+        assert other.query("SELECT current_user").value == "alice"

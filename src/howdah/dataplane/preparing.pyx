@@ -161,7 +161,7 @@ cdef Step parse_nameless(Worker *w, Client *client, const Frame *frame, const ui
                          const Analysis *found, Turn *turn) noexcept nogil:
     """The unnamed statement's; where it is to run one that was prepared by SQL, under the name that has at servers."""
     cdef int32_t *edition = NULL
-    cdef Naming *named = run_by_parse(client, frame, message, mention, found, &edition) if follows(w, client) else NULL
+    cdef Naming *named = run_by_parse(client, frame, message, mention, found, &edition)
     cdef Step step
     if named != NULL and must_wait(client):
         return stall(w, client, turn)

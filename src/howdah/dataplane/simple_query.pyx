@@ -97,7 +97,7 @@ cdef Step query_begins(Worker *w, Client *client, const Frame *frame, const uint
         return step
     if must_settle(client, found.effects):
         return stall(w, client, turn)
-    if size == 0 or client.server.replies.copying_in or not (follows(w, client) and is_kept(client, use, naming)):
+    if size == 0 or client.server.replies.copying_in or not is_kept(w, client, use, naming):
         return other_query(w, client, frame, message, &found, turn)
     if not all_replied(&client.server.replies):
         client.server.replies.dropping = True
@@ -133,12 +133,14 @@ cdef Step may_execute(Worker *w, Client *client, const Frame *frame, const uint8
     return step
 
 
-cdef bint is_kept(const Client *client, const NameUse *use, const Naming *naming) noexcept nogil:
+cdef bint is_kept(const Worker *w, const Client *client, const NameUse *use, const Naming *naming) noexcept nogil:
     """Is the statement one of those that follow the client, or to be?  (What texts of several statements have prepared
     is at its server alone.)"""
+    if naming != NULL or not follows(w, client):
+        return naming != NULL
     if use.kind == USE_PREPARE:
         return not names_full(&client.names)
-    return naming != NULL or (use.kind == USE_EXECUTE and not client.sql_prepares)
+    return use.kind == USE_EXECUTE and not client.sql_prepares
 
 
 cdef uint32_t name_used(const Frame *frame, const uint8_t *message, const NameUse *use, char *name) noexcept nogil:

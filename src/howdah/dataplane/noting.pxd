@@ -12,5 +12,6 @@ cdef void note_analysis(Worker *w, Client *client, const Analysis *found) noexce
 cdef bint hold_settings(Worker *w, Block **held, const Analysis *found) noexcept nogil
 cdef void setting_reported(Client *client, const char *name) noexcept nogil
 cdef void undone(Client *client) noexcept nogil
+cdef bint is_reset(const Client *client, const char *name) noexcept nogil
 cdef bint is_noted(const Client *client, const char *name) noexcept nogil
 cdef const char *next_noted(const Client *client, const char **at) noexcept nogil

@@ -9,7 +9,9 @@ from howdah.sql.effects cimport (
     EFFECT_DISCARD,
     EFFECT_EXECUTE,
     EFFECT_PREPARE,
+    EFFECT_ROLE,
     EFFECT_SETTING,
+    EFFECT_SETTINGS,
     LARGEST_SETTING,
     MOST_SETTINGS,
     MOST_USES,
@@ -85,7 +87,8 @@ cdef void claim_analysis(const uint8_t *data, size_t size) noexcept nogil:
     cdef Analysis found
     analyse(data, size, &found)
     claim(found.setting_count <= MOST_SETTINGS and found.use_count <= MOST_USES)
-    claim((found.setting_count > 0) == (found.effects & EFFECT_SETTING > 0))
+    claim(found.setting_count > 0 or not found.effects & EFFECT_SETTING)
+    claim(found.setting_count == 0 or found.effects & (EFFECT_SETTING | EFFECT_SETTINGS | EFFECT_ROLE) != 0)
     claim(not found.effects & EFFECT_DISCARD or found.effects & EFFECT_DEALLOCATE)
     for i in range(found.setting_count):
         claim(0 < found.settings[i].size <= LARGEST_SETTING and found.settings[i].name[found.settings[i].size] == 0)

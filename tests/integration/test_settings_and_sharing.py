@@ -33,6 +33,24 @@ def role(postgres: Postgres, table: str) -> Iterator[str]:
     postgres.sql(f"DROP ROLE IF EXISTS r{table}")
 
 
+@pytest.fixture
+def default_role(postgres: Postgres, role: str) -> Iterator[str]:
+    """The role that alice has when she logs in."""
+    postgres.sql(f"ALTER ROLE alice SET role = '{role}'")
+    yield role
+    postgres.sql("ALTER ROLE alice RESET role")
+
+
+def test_a_role_that_is_the_servers_own_can_be_left_by_one_client(pooler: Pooler, default_role: str) -> None:
+    pooler.run_with(default_pool_size=1, workers=1)
+    with pooler.client() as client, pooler.client() as other:
+        for leave, role in (("SET ROLE NONE", "alice"), ("RESET ROLE", default_role)):
+            client.query(leave)
+            for _ in range(2):
+                assert client.query("SELECT current_user").value == role
+                assert other.query("SELECT current_user").value == default_role
+
+
 def drop_role(postgres: Postgres, role: str, other: Client) -> None:
     """Afterwards the server has the other client's settings, and cannot have those of a client with the role."""
     postgres.sql(f"DROP ROLE {role}")

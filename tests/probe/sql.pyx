@@ -9,12 +9,13 @@ from howdah.sql.effects cimport Analysis
 from howdah.sql.identifiers cimport LARGEST_IDENTIFIER
 from howdah.sql.lexer cimport TOKEN_BROKEN, TOKEN_END, Lexer, Token
 
-from howdah.sql.effects import Effect, UseKind
+from howdah.sql.effects import Effect, SettingChange, UseKind
 from howdah.sql.lexer import TokenKind
 from howdah.sql.transaction import TransactionCommand
 
 CERTAIN = Effect.EFFECTS_FOR_CERTAIN.value
 EFFECTS = {effect.value: effect.name.removeprefix("EFFECT_") for effect in Effect if effect.value != CERTAIN}
+CHANGES = {change.value: change.name.removeprefix("SETTING_") for change in SettingChange}
 
 
 cdef uint8_t *copied(bytes data) except NULL:
@@ -45,7 +46,7 @@ cdef dict told(const uint8_t *text, const Analysis *found):
     return {
         "effects": {EFFECTS[bit] for bit in EFFECTS if found.effects & bit & ~CERTAIN},
         "certain": {EFFECTS[bit] for bit in EFFECTS if found.effects & bit & CERTAIN},
-        "settings": {found.settings[i].name[:found.settings[i].size]: bool(found.settings[i].reset)
+        "settings": {found.settings[i].name[:found.settings[i].size]: CHANGES[found.settings[i].change]
                      for i in range(found.setting_count)},
         "uses": uses,
         "unclear": bool(found.uses_unclear),

@@ -261,28 +261,50 @@ def test_a_text_that_may_do_anything(text: str) -> None:
 @pytest.mark.parametrize(
     "text, settings",
     [
-        ("SET a = 1; RESET b", {"a": False, "b": True}),
-        ('SET App . "Tenant_Id" TO 1', {"app.tenant_id": False}),
+        ("SET a = 1; RESET b; SET c TO DEFAULT", {"a": "SET", "b": "RESET", "c": "RESET"}),
+        ('SET App . "Tenant_Id" TO 1', {"app.tenant_id": "SET"}),
         ("SET session.a = 1; SET local.b TO 2; SET time.c = 3; SET role.d = 4", {
-            "session.a": False, "local.b": False, "time.c": False, "role.d": False,
+            "session.a": "SET", "local.b": "SET", "time.c": "SET", "role.d": "SET",
         }),
         ("SET LOCAL local.a = 1", {}),
-        ("SET SESSION TIME ZONE LOCAL; RESET TIME ZONE", {"timezone": True}),
+        ("SET SESSION TIME ZONE LOCAL; RESET TIME ZONE", {"timezone": "RESET"}),
         ("SET NAMES 'x'; SET SCHEMA 'y'; SET XML OPTION CONTENT", {
-            "client_encoding": False, "search_path": False, "xmloption": False,
+            "client_encoding": "SET", "search_path": "SET", "xmloption": "SET",
         }),
         ("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", {
-            "default_transaction_isolation": False, "default_transaction_read_only": False,
-            "default_transaction_deferrable": False,
+            "default_transaction_isolation": "SET", "default_transaction_read_only": "SET",
+            "default_transaction_deferrable": "SET",
         }),
-        ("SELECT set_config('App.A', $1, false), pg_catalog.set_config('b', f(), true)", {"app.a": False, "b": False}),
-        (r"SELECT 'a\'; SET a = 1; --'; SET b = 2", {"a": False, "b": False}),
+        ("SELECT set_config('App.A', $1, false), pg_catalog.set_config('b', f(), true)",
+         {"app.a": "EITHER", "b": "EITHER"}),
+        ("SELECT set_config('a', '', false), set_config('b', NULL, false), set_config('c', 'x' || 'y', false)",
+         {"a": "SET", "b": "RESET", "c": "EITHER"}),
+        (r"SELECT 'a\'; SET a = 1; --'; SET b = 2", {"a": "SET", "b": "SET"}),
     ],
 )  # fmt: skip
-def test_the_names_of_settings(text: str, settings: dict[str, bool]) -> None:
+def test_the_names_of_settings(text: str, settings: dict[str, str]) -> None:
     found = probe.analyse(text.encode())
-    assert found["settings"] == {name.encode(): reset for name, reset in settings.items()}
+    assert found["settings"] == {name.encode(): change for name, change in settings.items()}
     assert ("SETTING" in found["effects"]) == bool(settings)
+
+
+@pytest.mark.parametrize(
+    "text, changes",
+    [
+        ("SET ROLE NONE", "role=SET"),
+        ("RESET ROLE", "role=RESET"),
+        ("SET role TO DEFAULT", "role=RESET"),
+        ("SET SESSION AUTHORIZATION a", "session_authorization=SET role=SET"),
+        ("SET SESSION AUTHORIZATION DEFAULT", "session_authorization=RESET role=RESET"),
+        ("RESET SESSION AUTHORIZATION", "session_authorization=RESET role=RESET"),
+        ("RESET ALL", "all=RESET"),
+        ("DISCARD ALL", "all=RESET session_authorization=RESET role=RESET"),
+    ],
+)
+def test_who_the_session_is_may_be_set_or_reset(text: str, changes: str) -> None:
+    found = probe.analyse(text.encode())
+    assert " ".join(f"{name.decode()}={change}" for name, change in found["settings"].items()) == changes
+    assert "SETTING" not in found["effects"]
 
 
 def test_more_settings_than_there_is_room_for() -> None:

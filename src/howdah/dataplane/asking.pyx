@@ -12,7 +12,7 @@ from libc.string cimport strchr, strcmp
 from howdah.dataplane.buffers cimport block_data, block_drop, hold_more
 from howdah.dataplane.channel_queries cimport ask_channels
 from howdah.dataplane.listening cimport channels_answered
-from howdah.dataplane.noting cimport is_noted, next_noted
+from howdah.dataplane.noting cimport is_noted, is_reset, next_noted
 from howdah.dataplane.parties cimport (
     CLIENT_ACTIVE,
     PIN_CURSOR,
@@ -40,6 +40,7 @@ from howdah.dataplane.session_state cimport (
     draft_init,
     draft_remove,
     draft_set,
+    is_identity,
     same_name,
     settings_data,
     settings_drop,
@@ -70,7 +71,9 @@ from howdah.wire.bytes cimport (
     Writer,
     begin_message,
     end_message,
+    left,
     read_bytes,
+    read_u8,
     read_u16,
     read_u32,
     reader,
@@ -135,14 +138,9 @@ cdef void ask_session(Worker *w, Server *server) noexcept nogil:
     if client.ear != NULL and client.effects & (ALL_SETTINGS | EFFECT_SETTING):
         client.effects |= EFFECT_LISTEN  # the encoding decides who can tell it
     write_text(&message, BEGIN_OURS)
-    if client.effects & ALL_SETTINGS:
+    if client.effects & ALL_SETTINGS or client.noted != NULL:
         next_part(&message, &first)
-        write_text(
-            &message, "SELECT name,pg_catalog.current_setting(name,true) FROM pg_catalog.pg_settings WHERE source "
-            "OPERATOR(pg_catalog.=) 'session' AND NOT name OPERATOR(pg_catalog.=) ANY "
-            "('{transaction_isolation,transaction_read_only,transaction_deferrable}')")
-    if client.effects & (ALL_SETTINGS | EFFECT_SETTING):
-        ask_names(&message, client, &first)
+        ask_settings(&message, client)
     for i in range(REASONS):
         if is_asked(client, &reasons[i]):
             next_part(&message, &first)
@@ -178,6 +176,32 @@ cdef void next_part(Writer *message, bint *first) noexcept nogil:
     first[0] = False
 
 
+cdef void ask_settings(Writer *message, const Client *client) noexcept nogil:
+    """In the server's encoding, whatever the client's is: another client's may have no such letters, and escapes in our
+    literals are read in it."""
+    cdef bint first = True
+    write_text(message, "SELECT ")
+    write_escaped(message, "name")
+    write_u8(message, c",")
+    write_escaped(message, "value")
+    write_text(message, " FROM(")
+    if client.effects & ALL_SETTINGS:
+        next_part(message, &first)
+        write_text(
+            message, "SELECT name,pg_catalog.current_setting(name,true) FROM pg_catalog.pg_settings WHERE source "
+            "OPERATOR(pg_catalog.=) 'session' AND NOT name OPERATOR(pg_catalog.=) ANY "
+            "('{transaction_isolation,transaction_read_only,transaction_deferrable}')")
+    ask_names(message, client, &first)
+    write_text(message, ")settings(name,value)")
+
+
+cdef void write_escaped(Writer *message, const char *column) noexcept nogil:
+    """As ASCII, see `keep_escaped`."""
+    write_text(message, "pg_catalog.encode(pg_catalog.convert_to(")
+    write_text(message, column)
+    write_text(message, ",pg_catalog.getdatabaseencoding()),'escape')")
+
+
 cdef void ask_names(Writer *message, const Client *client, bint *first) noexcept nogil:
     """The settings that were noted; and those that PostgreSQL does not list, where all are asked for: who the session
     is, and what applications have set under names of their own."""
@@ -186,48 +210,77 @@ cdef void ask_names(Writer *message, const Client *client, bint *first) noexcept
     cdef const char *value = NULL
     cdef const char *name = next_noted(client, &at)
     while name != NULL:
-        if not client.effects & ALL_SETTINGS or not is_listed(name):
-            ask_name(message, name, client, first)
+        if not (client.effects & ALL_SETTINGS and is_listed(name)) and not is_identity(name):
+            ask_name(message, name, True, first)
         name = next_noted(client, &at)
     if not client.effects & ALL_SETTINGS:
         return
-    ask_unless_noted(message, "role", client, first)
-    ask_unless_noted(message, "session_authorization", client, first)
     at = settings_data(client.settings)
     end = at + client.settings.size
     while next_parameter(&at, end, &name, &value):
-        if not is_listed(name):
-            ask_unless_noted(message, name, client, first)
+        if not is_listed(name) and not is_identity(name) and not is_noted(client, name):
+            ask_name(message, name, False, first)
+    ask_identity(message, "session_authorization", client, first)
+    ask_identity(message, "role", client, first)
 
 
 cdef bint is_listed(const char *name) noexcept nogil:
     """Is it in pg_settings?  (Its list says also which ones have been reset, which a value alone does not.)"""
-    return strchr(name, c".") == NULL and not (same_name(name, "role") or same_name(name, "session_authorization"))
+    return strchr(name, c".") == NULL and not is_identity(name)
 
 
-cdef void ask_unless_noted(Writer *message, const char *name, const Client *client, bint *first) noexcept nogil:
-    if not is_noted(client, name):
-        ask_name(message, name, client, first)
-
-
-cdef void ask_name(Writer *message, const char *name, const Client *client, bint *first) noexcept nogil:
-    """No value: the session has none of its own."""
-    cdef const char *none = NULL
+cdef void ask_name(Writer *message, const char *name, bint noted, bint *first) noexcept nogil:
+    """`noted`: the name comes from a text, and so in the client's encoding."""
     next_part(message, first)
-    if same_name(name, "role"):
-        none = b"none"
-    elif same_name(name, "session_authorization"):
-        none = client.pool.server_user
+    write_text(message, "SELECT ")
+    write_name(message, name, noted)
+    write_text(message, ",pg_catalog.current_setting(")
+    write_name(message, name, noted)
+    write_text(message, ",true)")
+
+
+cdef void ask_identity(Writer *message, const char *name, const Client *client, bint *first) noexcept nogil:
+    """A value that is the login's is none of the session's own; but it may be one of the client's where that logged in
+    with another.  (Which role is the login's may have been said by ALTER ROLE, or in the options of a database: what
+    it is to be reset to tells, which ends with our transaction.)"""
+    next_part(message, first)
     write_text(message, "SELECT ")
     write_literal(message, name)
-    write_text(message, ",NULLIF(" if none != NULL else ",")
-    write_text(message, "pg_catalog.current_setting(")
+    write_text(message, ",own FROM(SELECT pg_catalog.current_setting(")
     write_literal(message, name)
-    write_text(message, ",true)")
-    if none != NULL:
-        write_u8(message, c",")
-        write_literal(message, none)
-        write_u8(message, c")")
+    write_text(message, ",true) OFFSET 0)identity(own)")
+    if settings_value(client.first_settings, name) != NULL:
+        return
+    write_text(message, " WHERE own OPERATOR(pg_catalog.<>) ")
+    if same_name(name, "role"):
+        write_text(message, "pg_catalog.set_config('role',NULL,true)")
+    else:
+        write_literal(message, client.pool.server_user)
+
+
+cdef void write_name(Writer *message, const char *name, bint noted) noexcept nogil:
+    if noted and not is_ascii(name):
+        write_text(message, "pg_catalog.convert_from(E'\\\\x")
+        write_hex(message, name)
+        write_text(message, "',pg_catalog.current_setting('client_encoding'))")
+    else:
+        write_literal(message, name)
+
+
+cdef void write_hex(Writer *message, const char *text) noexcept nogil:
+    cdef const char *digits = b"0123456789abcdef"
+    while text[0]:
+        write_u8(message, digits[<uint8_t>text[0] >> 4])
+        write_u8(message, digits[text[0] & 15])
+        text += 1
+
+
+cdef bint is_ascii(const char *text) noexcept nogil:
+    while text[0]:
+        if <uint8_t>text[0] >= 128:
+            return False
+        text += 1
+    return True
 
 
 # ---- the answer ----------------------------------------------------------------------------------------------------
@@ -246,13 +299,39 @@ cdef void session_row(Worker *w, Server *server, const uint8_t *message, uint32_
     if not r.ok or value_size == NO_VALUE:
         return
     value = read_bytes(&r, value_size)
-    if not (r.ok and keep(w, server, name, name_size) and keep(w, server, value, value_size)):
+    if not r.ok or not (
+            keep_escaped(w, server, name, name_size) and keep_escaped(w, server, value, value_size)
+            if name_size else keep(w, server, name, 0) and keep(w, server, value, value_size)):
         server.answer_lost = True
 
 
 cdef bint keep(Worker *w, Server *server, const uint8_t *data, uint32_t size) noexcept nogil:
     cdef uint8_t end = 0
     return hold_more(&w.slab, &server.answer, data, size) and hold_more(&w.slab, &server.answer, &end, 1)
+
+
+cdef bint keep_escaped(Worker *w, Server *server, const uint8_t *data, uint32_t size) noexcept nogil:
+    """What PostgreSQL's encode(..., 'escape') has made ASCII of: other bytes are three octal digits behind a backslash,
+    and a backslash is two."""
+    cdef Reader r = reader(data, size)
+    cdef size_t plain = 0
+    cdef uint8_t byte
+    while left(&r):
+        if read_u8(&r) != c"\\":
+            plain += 1
+            continue
+        if not hold_more(&w.slab, &server.answer, data, plain):
+            return False
+        byte = read_u8(&r)
+        if byte != c"\\":
+            byte = (byte & 3) << 6 | (read_u8(&r) & 7) << 3
+            byte |= read_u8(&r) & 7
+        if not (r.ok and hold_more(&w.slab, &server.answer, &byte, 1)):
+            return False
+        data += size - left(&r)
+        size = left(&r)
+        plain = 0
+    return keep(w, server, data, size)
 
 
 cdef void session_answered(Worker *w, Server *server) noexcept nogil:
@@ -271,6 +350,7 @@ cdef void session_answered(Worker *w, Server *server) noexcept nogil:
         if client.effects & ON_CHANNELS:
             channels_answered(w, server)
         client.effects = 0
+        client.undone = False
         block_drop(&w.slab, &client.noted)
     else:
         server.overflowed = True
@@ -333,8 +413,7 @@ cdef bint roll_back(Worker *w, Server *server) noexcept nogil:
 cdef bint take_settings(Server *server) noexcept nogil:
     """The settings that the session has are the server's and the client's; False: they are too many.
 
-    What the client logged in with and does not have any more it has reset, which in a session of its own would have
-    taken it back to that.
+    What the client logged in with and has reset is what it was then, as it would be in a session of its own.
     """
     cdef Client *client = server.client
     cdef Settings *found
@@ -351,7 +430,7 @@ cdef bint take_settings(Server *server) noexcept nogil:
         return False
     found = settings_new(&draft)
     while next_parameter(&at, end, &name, &value):
-        if is_missing(found, name):
+        if is_restored(client, found, name):
             draft_set(&draft, name, value)
     wanted = settings_new(&draft)
     if found == NULL or wanted == NULL:
@@ -365,10 +444,16 @@ cdef bint take_settings(Server *server) noexcept nogil:
     return True
 
 
-cdef bint is_missing(const Settings *found, const char *name) noexcept nogil:
-    """Has the session no value of its own?  (One with a name of an application's own can be emptied, never removed.)"""
+cdef bint is_restored(const Client *client, const Settings *found, const char *name) noexcept nogil:
+    """Has it been reset?  Of what PostgreSQL lists the list says so.  Of others the texts do; and where these have
+    failed or were rolled back, that the value is a new one such as RESET leaves."""
     cdef const char *value = settings_value(found, name)
-    return value == NULL or (value[0] == 0 and strchr(name, c".") != NULL)
+    if value == NULL or is_listed(name):
+        return value == NULL
+    if not is_reset(client, name):
+        return False
+    return not client.undone or (
+        (value[0] == 0 or strcmp(value, "none") == 0) and differs(client.settings, found, name))
 
 
 cdef void begin_draft(const Client *client, Draft *draft) noexcept nogil:

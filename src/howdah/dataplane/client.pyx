@@ -143,7 +143,7 @@ cdef Client *client_new(Worker *w, int fd) noexcept nogil:
     client.sql_prepares = client.group_ends = client.group_describes = client.group_trusts = False
     client.curing = client.cured = False
     client.effects = client.unnamed_effects = 0
-    client.numbers = client.resets = False
+    client.numbers = client.resets = client.undone = False
     client.told = NULL
     client.unnamed = UNNAMED_NONE
     client.unnamed_executes = False

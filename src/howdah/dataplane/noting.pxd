@@ -15,5 +15,6 @@ cdef uint32_t running_what_is_left(const Client *client) noexcept nogil
 cdef void note_run_by_name(Worker *w, Client *client) noexcept nogil
 cdef void note_run_of_left(Worker *w, Client *client) noexcept nogil
 cdef void undone(Client *client) noexcept nogil
+cdef bint is_reset(const Client *client, const char *name) noexcept nogil
 cdef bint is_noted(const Client *client, const char *name) noexcept nogil
 cdef const char *next_noted(const Client *client, const char **at) noexcept nogil

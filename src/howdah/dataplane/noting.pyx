@@ -4,14 +4,14 @@ Called by `relay`, `asking` and the modules that send texts.
 """
 
 from libc.stdint cimport uint8_t, uint32_t
-from libc.string cimport strlen
+from libc.string cimport memcpy, strlen
 
 from howdah.dataplane.buffers cimport Block, block_data, block_new, hold_more
 from howdah.dataplane.parties cimport Client, Server, Worker
 from howdah.dataplane.pinning cimport follows_client
 from howdah.dataplane.routes cimport CHECK_ALWAYS, CHECK_OFF
 from howdah.dataplane.sequences cimport note_sequences
-from howdah.dataplane.session_state cimport same_name, settings_value
+from howdah.dataplane.session_state cimport is_identity, same_name, settings_value
 from howdah.sql.analysis cimport analyse
 from howdah.sql.effects cimport (
     EFFECT_ANYTHING,
@@ -29,6 +29,9 @@ from howdah.sql.effects cimport (
     EFFECT_SEVERAL,
     EFFECT_TO_SAVEPOINT,
     EFFECTS_FOR_CERTAIN,
+    LARGEST_SETTING,
+    SETTING_RESET,
+    SETTING_SET,
     Analysis,
     analysis_start,
     settings_size,
@@ -55,7 +58,7 @@ cdef void look_at(const Client *client, const uint8_t *text, size_t size, Analys
 
 
 cdef void note_effects(Worker *w, Client *client, uint32_t effects, const char *names, uint32_t size) noexcept nogil:
-    """A text with these effects goes to the client's server; `names`: of settings, each with its NUL."""
+    """A text with these effects goes to the client's server; `names`: of settings, see `write_settings`."""
     cdef const char *at = names
     if effects & (EFFECT_PREPARE | EFFECT_ANYTHING):
         client.left_effects |= effects
@@ -73,9 +76,8 @@ cdef void note_effects(Worker *w, Client *client, uint32_t effects, const char *
     if effects & HIDING:
         client.server.hidden_by = client.id
     client.resets = client.resets or (client.first_settings.count and effects & (EFFECT_SETTINGS | EFFECT_DISCARD))
-    while at < names + size:  # kept with a statement: whether that sets them or resets them is not
-        client.resets = client.resets or settings_value(client.first_settings, at) != NULL
-        note_setting(w, client, at)
+    while at < names + size:
+        note_setting(w, client, <uint8_t>at[0], at + 1)
         at += strlen(at) + 1
 
 
@@ -102,6 +104,7 @@ cdef void note_run_by_name(Worker *w, Client *client) noexcept nogil:
 cdef void undone(Client *client) noexcept nogil:
     """Something has failed or was rolled back: a setting that was to be changed may have the server's own value, and
     only the list of all says whether it has."""
+    client.undone = client.effects != 0
     if client.effects & EFFECT_SETTING:
         client.effects |= EFFECT_SETTINGS
 
@@ -115,13 +118,11 @@ cdef void setting_reported(Client *client, const char *name) noexcept nogil:
 cdef void note_analysis(Worker *w, Client *client, const Analysis *found) noexcept nogil:
     note_effects(w, client, found.effects, NULL, 0)
     for i in range(found.setting_count):
-        client.resets = client.resets or (
-            found.settings[i].reset and client.first_settings.count and follows_client(client))
-        note_setting(w, client, found.settings[i].name)
+        note_setting(w, client, found.settings[i].change, found.settings[i].name)
 
 
 cdef bint hold_settings(Worker *w, Block **held, const Analysis *found) noexcept nogil:
-    """Keep the names of the settings, each with its NUL; False: out of memory."""
+    """Keep the names of the settings, see `write_settings`; False: out of memory."""
     cdef uint32_t size = settings_size(found)
     if size == 0:
         return True
@@ -132,40 +133,72 @@ cdef bint hold_settings(Worker *w, Block **held, const Analysis *found) noexcept
     return True
 
 
-cdef void note_setting(Worker *w, Client *client, const char *name) noexcept nogil:
+cdef void note_setting(Worker *w, Client *client, uint8_t change, const char *name) noexcept nogil:
     """This setting may not be what it was.  (What the client has logged in with may have been reset to that, which a
     value does not tell.)"""
-    cdef size_t size = strlen(name) + 1
+    cdef char[LARGEST_SETTING + 2] added
+    cdef size_t size = min(strlen(name), <size_t>LARGEST_SETTING) + 2
+    cdef char *noted
     if not follows_client(client):
         return
     client.effects |= EFFECT_SETTING
     if settings_value(client.first_settings, name) != NULL:
         client.effects |= EFFECT_SETTINGS
-    if is_noted(client, name):
+        client.resets = client.resets or change != SETTING_SET
+    if same_name(name, "all"):
+        note_reset_of_all(client)
+    noted = find_noted(client, name)
+    if noted != NULL:
+        noted[0] = <char>change
         return
+    added[0] = <char>change
+    memcpy(added + 1, name, size - 2)
+    added[size - 1] = 0
     if (client.noted != NULL and client.noted.end + size > MOST_NOTED) or not hold_more(
-            &w.slab, &client.noted, name, size):
+            &w.slab, &client.noted, added, size):
         client.effects |= EFFECT_SETTINGS
         client.server.hidden_by = client.id
 
 
-cdef bint is_noted(const Client *client, const char *name) noexcept nogil:
-    cdef const char *at = NULL
-    cdef const char *noted = next_noted(client, &at)
+cdef void note_reset_of_all(Client *client) noexcept nogil:
+    cdef char *noted = first_noted(client)
     while noted != NULL:
-        if same_name(noted, name):
-            return True
-        noted = next_noted(client, &at)
-    return False
+        if not is_identity(noted + 1):
+            noted[0] = SETTING_RESET
+        noted = noted_behind(client, noted)
+
+
+cdef bint is_noted(const Client *client, const char *name) noexcept nogil:
+    return find_noted(client, name) != NULL
+
+
+cdef bint is_reset(const Client *client, const char *name) noexcept nogil:
+    """Is that the last that was sent about it?"""
+    cdef const char *noted = find_noted(client, name)
+    if noted == NULL and not is_identity(name):
+        noted = find_noted(client, "all")
+    return noted != NULL and noted[0] == SETTING_RESET
 
 
 cdef const char *next_noted(const Client *client, const char **at) noexcept nogil:
     """Step through the names of settings, from `at` being NULL until the answer is."""
-    cdef const char *name
-    if client.noted == NULL:
-        return NULL
-    name = <const char *>block_data(client.noted) if at[0] == NULL else at[0]
-    if name == <const char *>block_data(client.noted) + client.noted.end:
-        return NULL
-    at[0] = name + strlen(name) + 1
-    return name
+    at[0] = first_noted(client) if at[0] == NULL else noted_behind(client, at[0])
+    return at[0] + 1 if at[0] != NULL else NULL
+
+
+cdef char *find_noted(const Client *client, const char *name) noexcept nogil:
+    cdef char *noted = first_noted(client)
+    while noted != NULL and not same_name(noted + 1, name):
+        noted = noted_behind(client, noted)
+    return noted
+
+
+cdef char *first_noted(const Client *client) noexcept nogil:
+    """A SettingChange, in front of the name; NULL: there is none."""
+    return <char *>block_data(client.noted) if client.noted != NULL else NULL
+
+
+cdef char *noted_behind(const Client *client, const char *noted) noexcept nogil:
+    cdef char *start = <char *>block_data(client.noted)
+    cdef size_t at = noted - start + strlen(noted) + 1
+    return start + at if at < client.noted.end else NULL

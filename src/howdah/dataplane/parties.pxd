@@ -346,7 +346,8 @@ cdef struct Client:
     bint sql_prepares  # has used PREPARE on the server that it is linked to
     uint32_t left_effects  # of running what it may have prepared there under names that do not follow it
     uint32_t effects  # what was sent since the server was asked last may have had these, see `asking`
-    Block *noted  # names of settings that it may have changed, each with its NUL
+    Block *noted  # names of settings that it may have changed, see `sql.effects.write_settings`
+    bint undone  # something of it has failed, or was rolled back
     Ear *ear  # NULL: it hears nothing
     Block *suspects  # texts of this transaction that may have brought about a pin, see `suspects`
     bint resets  # a text was sent that may have reset settings it logged in with

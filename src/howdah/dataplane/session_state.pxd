@@ -43,6 +43,7 @@ cdef void settings_drop(Settings *settings) noexcept nogil
 cdef const char *settings_value(const Settings *settings, const char *name) noexcept nogil
 cdef uint32_t compose_change(Writer *w, const Settings *now, const Settings *wanted, bint reset,
                              bint forget) noexcept nogil
+cdef bint is_identity(const char *name) noexcept nogil
 cdef bint same_name(const char *a, const char *b) noexcept nogil
 cdef bint plain_text(const char *text) noexcept nogil
 cdef void write_text(Writer *w, const char *text) noexcept nogil

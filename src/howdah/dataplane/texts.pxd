@@ -21,7 +21,7 @@ cdef struct Text:
     uint32_t size
     bint by_sql  # what stands behind the name in a PREPARE, with its NUL: no Parse has its only NUL at the end
     uint32_t effects  # of running it, see `sql.effects`
-    uint32_t settings_size  # bytes of names of settings that it shows, each with its NUL
+    uint32_t settings_size  # bytes of names of settings that it shows, see `sql.effects.write_settings`
     # `size` bytes of text and the names follow
 
 # A text as one pool's servers understand it, in one search_path: other tables give other results.  Made by

@@ -29,6 +29,7 @@ from howdah.sql.effects cimport (
     USE_DEALLOCATE_ALL,
     Analysis,
     analysis_start,
+    resets_all,
     unreadable,
     uses_name,
 )
@@ -52,7 +53,7 @@ from howdah.sql.lexer cimport (
 )
 from howdah.sql.prepared cimport as_execute, deallocate_statement, execute_statement, prepare_statement
 from howdah.sql.scan cimport Scan, advance, ahead, at_end, comes_keyword, note
-from howdah.sql.settings cimport reset_statement, set_statement
+from howdah.sql.settings cimport changes_user, reset_statement, set_statement
 from howdah.sql.words cimport (
     KEYWORD_ABORT,
     KEYWORD_ALL,
@@ -283,6 +284,8 @@ cdef void discard(Scan *s) noexcept nogil:
     keyword = keyword_of(&s.token).keyword
     if keyword == KEYWORD_ALL:
         note(s, ALL_DISCARDED)
+        resets_all(s.found)
+        changes_user(s, True)
         uses_name(s.found, USE_DEALLOCATE_ALL, 0, 0)
     elif keyword == KEYWORD_TEMP or keyword == KEYWORD_TEMPORARY:
         note(s, EFFECT_TEMP)

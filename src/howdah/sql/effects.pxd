@@ -41,11 +41,17 @@ cpdef enum UseKind:
     USE_DEALLOCATE
     USE_DEALLOCATE_ALL
 
-# A setting that a text changes.  `name` is in lower case, as PostgreSQL compares names, and ends with a NUL.
+cpdef enum SettingChange:
+    SETTING_SET = 1
+    SETTING_RESET = 2  # to what it was at login
+    SETTING_EITHER = 3  # set_config to a value that the text does not show: NULL resets
+
+# A setting that a text changes.  `name` is in lower case, as PostgreSQL compares names, and ends with a NUL.  RESET ALL
+# resets one called "all".
 cdef struct Setting:
     char[LARGEST_SETTING + 1] name
     uint32_t size
-    bint reset  # to its default
+    uint8_t change  # a SettingChange
 
 # Where a text names a statement prepared by SQL; a USE_DEALLOCATE_ALL names none.
 cdef struct NameUse:
@@ -64,8 +70,9 @@ cdef struct Analysis:
 
 cdef void analysis_start(Analysis *found) noexcept nogil
 cdef void unreadable(Analysis *found) noexcept nogil
-cdef void changes_setting(Analysis *found, const char *name, uint32_t size, bint reset) noexcept nogil
+cdef void changes_setting(Analysis *found, const char *name, uint32_t size, SettingChange change) noexcept nogil
 cdef void uses_name(Analysis *found, UseKind kind, uint32_t offset, uint32_t size) noexcept nogil
+cdef void resets_all(Analysis *found) noexcept nogil
 cdef uint32_t settings_size(const Analysis *found) noexcept nogil
 cdef uint32_t write_settings(const Analysis *found, char *to) noexcept nogil
 cdef const NameUse *only_use(const Analysis *found) noexcept nogil

@@ -36,41 +36,55 @@ cdef bint is_of_transaction(const char *name, uint32_t size) noexcept nogil:
             or (size == 22 and memcmp(name, b"transaction_deferrable", 22) == 0))
 
 
-cdef void changes_setting(Analysis *found, const char *name, uint32_t size, bint reset) noexcept nogil:
+cdef void changes_setting(Analysis *found, const char *name, uint32_t size, SettingChange change) noexcept nogil:
     """`name`: in lower case."""
-    cdef Setting *setting
-    if is_role(name, size):
-        found.effects |= EFFECT_ROLE
-    elif size == 4 and memcmp(name, b"seed", 4) == 0:
+    if size == 4 and memcmp(name, b"seed", 4) == 0:
         found.effects |= EFFECT_SEED
+    elif is_role(name, size):
+        found.effects |= EFFECT_ROLE
+        add_setting(found, name, size, change)
     elif is_of_transaction(name, size):
         return
     elif size == 0 or size > LARGEST_SETTING or found.setting_count == MOST_SETTINGS:
         found.effects |= EFFECT_SETTINGS
     else:
         found.effects |= EFFECT_SETTING
-        setting = &found.settings[found.setting_count]
-        memcpy(setting.name, name, size)
-        setting.name[size] = 0
-        setting.size = size
-        setting.reset = reset
-        found.setting_count += 1
+        add_setting(found, name, size, change)
+
+
+cdef void resets_all(Analysis *found) noexcept nogil:
+    """But for who the session is."""
+    found.effects |= EFFECT_SETTINGS
+    add_setting(found, "all", 3, SETTING_RESET)
+
+
+cdef void add_setting(Analysis *found, const char *name, uint32_t size, SettingChange change) noexcept nogil:
+    """(If there is no room, it is not known how it was changed.)"""
+    cdef Setting *setting = &found.settings[found.setting_count]
+    if found.setting_count == MOST_SETTINGS:
+        return
+    memcpy(setting.name, name, size)
+    setting.name[size] = 0
+    setting.size = size
+    setting.change = change
+    found.setting_count += 1
 
 
 cdef uint32_t settings_size(const Analysis *found) noexcept nogil:
-    """Bytes of the names of the settings, each with its NUL."""
+    """Bytes of the settings as `write_settings` has them."""
     cdef uint32_t size = 0
     for i in range(found.setting_count):
-        size += found.settings[i].size + 1
+        size += found.settings[i].size + 2
     return size
 
 
 cdef uint32_t write_settings(const Analysis *found, char *to) noexcept nogil:
-    """Write them; gives their size."""
+    """Each as a SettingChange, its name and a NUL; gives their size."""
     cdef uint32_t at = 0
     for i in range(found.setting_count):
-        memcpy(to + at, found.settings[i].name, found.settings[i].size + 1)
-        at += found.settings[i].size + 1
+        to[at] = <char>found.settings[i].change
+        memcpy(to + at + 1, found.settings[i].name, found.settings[i].size + 1)
+        at += found.settings[i].size + 2
     return at
 
 

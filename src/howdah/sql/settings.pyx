@@ -7,7 +7,17 @@ VariableSetStmt's and VariableResetStmt's in src/backend/parser/gram.y.  Called 
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport strlen
 
-from howdah.sql.effects cimport EFFECT_ANYTHING, EFFECT_ROLE, EFFECT_SETTINGS, LARGEST_SETTING, changes_setting
+from howdah.sql.effects cimport (
+    EFFECT_ANYTHING,
+    EFFECT_SETTINGS,
+    LARGEST_SETTING,
+    SETTING_EITHER,
+    SETTING_RESET,
+    SETTING_SET,
+    SettingChange,
+    changes_setting,
+    resets_all,
+)
 from howdah.sql.identifiers cimport identifier
 from howdah.sql.lexer cimport (
     TOKEN_CAST,
@@ -66,14 +76,19 @@ cdef uint8_t phrase(const Scan *s) noexcept nogil:
 
 
 cdef void set_rest(Scan *s, uint8_t keyword) noexcept nogil:
+    cdef Token token
     if keyword == KEYWORD_TRANSACTION or keyword == KEYWORD_CONSTRAINTS or keyword == KEYWORD_CATALOG:
         return
     if keyword == KEYWORD_SESSION and comes_keyword(s, KEYWORD_CHARACTERISTICS):
         changes(s, "default_transaction_isolation", False)
         changes(s, "default_transaction_read_only", False)
         changes(s, "default_transaction_deferrable", False)
-    elif keyword == KEYWORD_SESSION or keyword == KEYWORD_ROLE:
-        note(s, EFFECT_ROLE)
+    elif keyword == KEYWORD_SESSION:
+        advance(s)
+        token = ahead(s)
+        changes_user(s, is_word(&token, "default"))
+    elif keyword == KEYWORD_ROLE:
+        changes(s, "role", False)
     elif keyword == KEYWORD_TIME:
         advance(s)
         changes(s, "timezone", is_default(ahead(s)))
@@ -105,17 +120,23 @@ cdef void reset_statement(Scan *s) noexcept nogil:
     advance(s)
     keyword = phrase(s)
     if keyword == KEYWORD_ALL:
-        note(s, EFFECT_SETTINGS)
+        resets_all(s.found)
     elif keyword == KEYWORD_TIME:
         changes(s, "timezone", True)
     elif keyword == KEYWORD_SESSION and comes_keyword(s, KEYWORD_AUTHORIZATION):
-        note(s, EFFECT_ROLE)
+        changes_user(s, True)
     elif keyword != KEYWORD_TRANSACTION:
         named(s, True)
 
 
 cdef void changes(Scan *s, const char *name, bint reset) noexcept nogil:
-    changes_setting(s.found, name, <uint32_t>strlen(name), reset)
+    changes_setting(s.found, name, <uint32_t>strlen(name), SETTING_RESET if reset else SETTING_SET)
+
+
+cdef void changes_user(Scan *s, bint reset) noexcept nogil:
+    """Who the session belongs to; the role goes with that."""
+    changes(s, "session_authorization", reset)
+    changes(s, "role", reset)
 
 
 cdef void to_lower(char *name, uint32_t size) noexcept nogil:
@@ -149,7 +170,7 @@ cdef void named(Scan *s, bint reset) noexcept nogil:
         name[size] = c"."
         size += 1
     to_lower(name, size)
-    changes_setting(s.found, name, size, reset or comes_default(s))
+    changes_setting(s.found, name, size, SETTING_RESET if reset or comes_default(s) else SETTING_SET)
 
 
 # ---- set_config ----------------------------------------------------------------------------------------------------
@@ -158,6 +179,7 @@ cdef void set_config_call(Scan *s) noexcept nogil:
     """At its opening bracket, which `s` does not pass."""
     cdef char[LARGEST_SETTING] name
     cdef Lexer rest = s.lexer
+    cdef Lexer value
     cdef Token first = next_token(&rest)
     cdef Token token = next_token(&rest)
     cdef Reader text = reader(first.text, first.size)
@@ -165,6 +187,7 @@ cdef void set_config_call(Scan *s) noexcept nogil:
     if first.kind != TOKEN_STRING or first.size - 2 > LARGEST_SETTING or not is_symbol(&token, c","):
         note(s, EFFECT_SETTINGS)
         return
+    value = rest
     if is_local(&rest):
         return
     read_u8(&text)
@@ -172,7 +195,18 @@ cdef void set_config_call(Scan *s) noexcept nogil:
         name[size] = <char>read_u8(&text)
         size += 1
     to_lower(name, size)
-    changes_setting(s.found, name, size, False)
+    changes_setting(s.found, name, size, change_to(value))
+
+
+cdef SettingChange change_to(Lexer rest) noexcept nogil:
+    """At the second argument."""
+    cdef Token value = next_token(&rest)
+    cdef Token token = next_token(&rest)
+    if not is_symbol(&token, c","):
+        return SETTING_EITHER
+    if value.kind == TOKEN_STRING:
+        return SETTING_SET
+    return SETTING_RESET if is_word(&value, "null") else SETTING_EITHER
 
 
 cdef bint is_local(Lexer *rest) noexcept nogil:

@@ -1,6 +1,7 @@
 """What is asked for when logging in, and what RESET goes back to."""
 
-from tests.fidelity.case import case, log_in, other
+from tests.fidelity.case import case, execute, extended, log_in, other, protocol
+from tests.kit import wire
 
 CASES = (
     case("application-name", log_in(application_name="fidelity"), "SHOW application_name",
@@ -31,6 +32,26 @@ CASES = (
          "SHOW work_mem", "SHOW TimeZone"),
     case("read-only", log_in(options="-c default_transaction_read_only=on"), "CREATE TABLE scratch.t (x int)",
          "SET default_transaction_read_only = off", "CREATE TABLE scratch.t (x int)"),
+    case("role-set-to-none", log_in(options="-c role=fidelity_reader"), "SET ROLE NONE", "SELECT current_user",
+         "SELECT what FROM secret", "RESET ROLE", "SELECT current_user", "SET role TO 'none'", "SELECT current_user",
+         "SET role TO DEFAULT", "SELECT current_user", "SET ROLE NONE", "DISCARD ALL", "SELECT current_user"),
+    case("role-left-by-reset-all", log_in(options="-c role=fidelity_reader"), "SET ROLE NONE", "RESET ALL",
+         "SELECT current_user"),
+    case("custom-emptied", log_in(**{"app.tenant_id": "east"}), "SET app.tenant_id = ''", "SHOW app.tenant_id",
+         "SELECT body FROM tenants", "RESET app.tenant_id", "SHOW app.tenant_id",
+         extended("SELECT set_config('app.tenant_id', $1, false)", ""), "SHOW app.tenant_id",
+         extended("RESET app.tenant_id"), "SHOW app.tenant_id", "SELECT set_it('app.tenant_id', '')",
+         "SHOW app.tenant_id", "RESET ALL", "SHOW app.tenant_id"),
+    case("custom-emptied-by-the-protocol", log_in(**{"app.tenant_id": "east"}),
+         protocol(wire.parse("SET app.tenant_id = ''", "empty"), wire.parse("RESET app.tenant_id", "reset")),
+         execute("empty"), "SHOW app.tenant_id", execute("reset"), "SHOW app.tenant_id", execute("empty"),
+         "SHOW app.tenant_id", "SET app.tenant_id = ''; DISCARD ALL; SHOW app.tenant_id"),
+    case("custom-reset-and-emptied", log_in(**{"app.tenant_id": "east"}),
+         "RESET app.tenant_id; SET app.tenant_id = ''", "SHOW app.tenant_id", "RESET ALL; SET app.tenant_id = ''",
+         "SHOW app.tenant_id", "SET app.tenant_id = ''; RESET ALL", "SHOW app.tenant_id"),
+    case("custom-reset-rolled-back", log_in(**{"app.tenant_id": "east"}), "SET app.tenant_id = ''", "BEGIN",
+         "RESET app.tenant_id", "ROLLBACK", "SHOW app.tenant_id", "BEGIN", "SET app.tenant_id = 'west'", "SAVEPOINT s",
+         "RESET app.tenant_id", "ROLLBACK TO s", "COMMIT", "SHOW app.tenant_id"),
     case("with-the-databases-defaults", log_in(work_mem="7MB"), "SHOW default_statistics_target",
          "SET default_statistics_target = 9", "RESET ALL", "SHOW default_statistics_target", "SHOW work_mem"),
     case("two-clients", log_in(work_mem="7MB"), log_in("b", work_mem="8MB"), "SHOW work_mem", other("SHOW work_mem"),

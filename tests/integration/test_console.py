@@ -118,6 +118,16 @@ def test_psql_shows_tables_help_and_errors(howdah: Pooler) -> None:
     assert done.returncode == 0
 
 
+def test_servers_are_shown_with_the_database_that_clients_name(pooler: Pooler) -> None:
+    """So that they can be grouped, and joined with pools; what it is called at PostgreSQL is in SHOW DATABASES."""
+    pooler.databases["entry"] = pooler.databases["app"] | {"dbname": "app"}
+    pooler.run()
+    with pooler.client(database="entry") as client:
+        client.query("SELECT 1")
+        (server,) = pooler.admin("SHOW SERVERS")
+        assert server["database"] == "entry"
+
+
 def test_clients_and_servers_are_shown_as_they_are(pooler: Pooler) -> None:
     pooler.run_with(default_pool_size=1)
     with pooler.client() as busy, pooler.client() as waiting:

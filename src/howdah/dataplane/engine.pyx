@@ -883,7 +883,7 @@ cdef object server_row(Shared *shared, Pool *pool, Server *server, uint64_t now)
     if not port.isdigit():
         address, port = text(server.endpoint), "0"
     return ServerRow(
-        server.id, text(pool.server_user), text(pool.server_database),
+        server.id, text(pool.server_user), text(pool.database),
         "used" if used else SERVER_STATES.get(state, ""),
         address.strip("[]"), int(port), text(local), local_port,
         server.connected_us + shared.wall_offset_us, server.request_us + shared.wall_offset_us,

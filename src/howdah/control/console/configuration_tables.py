@@ -51,10 +51,15 @@ def _database(entry: DatabasePlan, own: DatabaseSettings, servers: int, clients:
     return (
         *(entry.name, entry.host or None, entry.port, entry.dbname or entry.name, entry.force_user),
         *(entry.pool_size, entry.min_pool_size, entry.reserve_pool_size, entry.server_lifetime_us // 1_000_000),
-        *(own.pool_mode, "round-robin" if len(entry.addresses) > 1 else None),
+        *(own.pool_mode, load_balance(own)),
         *(entry.max_db_connections, servers, entry.max_db_client_connections, clients),
         *(int(state.paused), int(state.disabled)),
     )
+
+
+def load_balance(database: DatabaseSettings | None) -> str | None:
+    """Of several hosts, as it is set."""
+    return database.load_balance_hosts if database is not None and len(database.host) > 1 else None
 
 
 def _users(facts: Facts) -> Rows:

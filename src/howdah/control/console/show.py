@@ -20,12 +20,14 @@ def _version(_: Facts) -> Rows:
 
 
 def _pools(facts: Facts) -> Rows:
+    databases = facts.config().databases
     for pool in sorted(facts.engine.pools()):
         if pool.database != CONSOLE:
             seconds, rest_us = divmod(pool.maxwait_us, 1_000_000)
             counts = pool[3:14]
             own = pool.pool_size, pool.pinned
-            yield (pool.database, pool.user, *counts, seconds, rest_us, pool.pool_mode, None, *own)
+            hosts = configuration_tables.load_balance(databases.get(pool.database, databases.get("*")))
+            yield (pool.database, pool.user, *counts, seconds, rest_us, pool.pool_mode, hosts, *own)
     yield (CONSOLE, CONSOLE, len(facts.use.users), *(0,) * 10, 0, 0, "statement", None, 2, 0)
 
 

@@ -199,6 +199,15 @@ def test_channels_are_counted() -> None:
     assert (client["channels"], server["channels"]) == (2, 4)
 
 
+def test_load_balancing_is_shown_as_it_is_set_where_there_are_several_hosts() -> None:
+    for hosts, shown in ((["a", "b"], "disable"), (["a"], None)):
+        config = Config.model_validate({"databases": {"app": {"host": hosts, "load_balance_hosts": "disable"}}})
+        for table, named in (("POOLS", "database"), ("DATABASES", "name")):
+            names = [column.name for column in BY_NAME[table].columns]
+            rows = [dict(zip(names, row, strict=True)) for row in BY_NAME[table].rows(facts(config=config))]
+            assert [row["load_balance_hosts"] for row in rows if row[named] == "app"] == [shown]
+
+
 def test_averages_are_of_the_last_full_period() -> None:
     averages = Averages(100.0)
     averages.sample(110.0, [STATS])

@@ -71,7 +71,12 @@ class Session:
 
     def receive(self, data: bytes) -> Answer:
         self._pending += data
-        return Answer(b"", False) if self._work is not None else self._go_on(self._all_messages())
+        if self._work is None:
+            return self._go_on(self._all_messages())
+        if len(self._pending) <= LONGEST_MESSAGE:
+            return Answer(b"", False)
+        too_much = ConsoleError("54000", "too much was sent while a statement waits", severity="FATAL")
+        return Answer(messages.error(too_much), True)
 
     def resume(self) -> Answer:
         """Go on with the statement whose future, `Answer.waits_for`, is done."""

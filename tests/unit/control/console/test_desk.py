@@ -105,6 +105,16 @@ def test_a_refused_reload_is_an_error_with_the_faults() -> None:
     assert text.endswith(b"Z\0\0\0\5I")
 
 
+def test_what_comes_while_a_statement_waits_is_bounded() -> None:
+    def story(desk: Desk, *_: object) -> None:
+        desk.handle(_event(EventKind.CONSOLE_DATA, 1, wire.query("RELOAD")))
+        for _part in range(17):
+            desk.handle(_event(EventKind.CONSOLE_DATA, 1, wire.query("x" * 65_000)))
+
+    ((_, text, closed),) = _reloading(story).sent
+    assert closed and b"C54000\0" in text
+
+
 def test_a_client_that_leaves_while_it_waits_is_forgotten() -> None:
     def story(desk: Desk, _: EngineStub, __: list[asyncio.Future[Reloaded]]) -> None:
         desk.handle(_event(EventKind.CONSOLE_DATA, 1, wire.query("RELOAD")))

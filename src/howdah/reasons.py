@@ -81,6 +81,8 @@ REASONS: tuple[Reason, ...] = (
     _row("none", "", Fault.NONE, Level.DEBUG, "", "", "No reason: nothing was refused or closed."),
     _row("client_terminate", "", Fault.NONE, Level.INFO, "client close request", "",
          "The client said goodbye (Terminate)."),
+    _row("handed_over", "", Fault.NONE, Level.DEBUG, "handed over to another process", "",
+         "Another howdah process has taken over, and the client's connection with it; the client notices nothing."),
     _row("client_eof", "", _C, Level.INFO, "client unexpected eof", "",
          "The client's connection ended without a Terminate message."),
     _row("client_reset", "", _C, Level.INFO, "client connection lost: %s", "",

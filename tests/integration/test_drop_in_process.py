@@ -10,7 +10,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.kit.client import Client
 from tests.kit.deadline import wait_until
 from tests.kit.drop_in import DropIn
 
@@ -245,11 +244,15 @@ def test_sigquit_ends_it_at_once(drop_in: DropIn) -> None:
     assert drop_in.wait_for_exit() == 0
 
 
-def test_restart_by_r_is_refused_with_another_way(drop_in: DropIn) -> None:
+def test_a_new_process_takes_over_by_r(drop_in: DropIn) -> None:
     drop_in.run()
-    drop_in.forget_log()
-    assert drop_in.fails_to_start("-R") == 1
-    assert "so_reuseport" in drop_in.log_text
-    with Client(drop_in.address) as client:
-        client.log_in(user="alice", database="app")
-    wait_until(lambda: drop_in.is_running, "the first one to go on")
+    with drop_in.client() as client:
+        client.query("SELECT 1")
+        before = drop_in.take_over()
+        assert before.wait(20) == 0
+        assert client.query("SELECT 2").value == "2"
+    assert drop_in.pid_file.read_text() == f"{drop_in.pid}\n"
+    drop_in.wait_for_line("handing over: no new clients")
+    drop_in.wait_for_line("taken over process=")
+    drop_in.finish()
+    assert not drop_in.pid_file.exists()

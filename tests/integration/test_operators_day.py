@@ -1,19 +1,25 @@
 """An operator's day in front of 200 clients that work all the time: not one of them sees an error."""
 
 import random
+import signal
+import ssl
 import threading
 from collections.abc import Iterator
 
 import pytest
 
 from tests.kit import wire
+from tests.kit.certs import Certificates
 from tests.kit.client import Client
 from tests.kit.console import Console
 from tests.kit.crowd import Crowd
 from tests.kit.deadline import wait_until
+from tests.kit.drop_in import DropIn
+from tests.kit.fix_pooler import alive
 from tests.kit.pooler import Pooler
 from tests.kit.postgres import Postgres
 from tests.kit.proxy import Network
+from tests.kit.tls_client import TlsClient
 
 CLIENTS = 200
 
@@ -128,3 +134,50 @@ def test_suspend_and_resume(day: Day) -> None:
         assert console.run("SUSPEND") == "SUSPEND"
         assert console.run("RESUME") == "RESUME"
         load.goes_on()
+
+
+def test_new_processes_take_over(day: Day, pooler_behind: Pooler) -> None:
+    load, _ = day
+    for workers in (2, 3, 4):
+        pooler_behind.settings["workers"] = workers
+        before = pooler_behind.take_over()
+        assert before.wait(60) == 0
+        load.goes_on()
+
+
+def test_the_certificate_is_changed(day: Day, pooler_behind: Pooler, certificates: Certificates) -> None:
+    load, _ = day
+    for pair in (certificates.server, certificates.server_rsa, certificates.server):
+        pooler_behind.reload_with(
+            client_tls_sslmode="allow", client_tls_cert_file=str(pair.certificate), client_tls_key_file=str(pair.key)
+        )
+        with TlsClient(pooler_behind.address) as client:
+            client.start_tls()
+            assert client.server_certificate == ssl.PEM_cert_to_DER_cert(pair.certificate.read_text())
+        load.goes_on()
+
+
+def test_the_log_is_rotated(day: Day, pooler_behind: Pooler) -> None:
+    load, _ = day
+    log = pooler_behind.folder / "rotated.log"
+    pooler_behind.reload_with(logfile=str(log))
+    for number in range(3):
+        log.rename(pooler_behind.folder / f"rotated.log.{number}")
+        pooler_behind.signal(signal.SIGHUP)
+        wait_until(log.exists, "the log to be opened anew")
+        load.goes_on()
+
+
+def test_a_rolling_restart(drop_in: DropIn) -> None:
+    drop_in.run_with(so_reuseport=True, default_pool_size=10, max_client_conn=1000)
+    beside = DropIn(drop_in.postgres)
+    beside.port = drop_in.port
+    load = Load(drop_in)
+    load.goes_on()
+    with alive(beside):
+        beside.run_with(listen_port=drop_in.port, so_reuseport=True, default_pool_size=10, max_client_conn=1000)
+        drop_in.signal(signal.SIGTERM)
+        assert drop_in.wait_for_exit(within=60) == 0  # its clients log in anew from time to time
+        load.goes_on()
+        load.end()
+        beside.remove()

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.kit.client import Client
+from tests.kit.crowd import Background
 from tests.kit.fix_pooler import alive
 from tests.kit.pooler import Pooler, environment, toml
 from tests.kit.postgres import Postgres
@@ -35,6 +36,7 @@ class Managed(Pooler):
     def __init__(self, postgres: Postgres) -> None:
         super().__init__(postgres)
         self.sockets: list[socket.socket] = []
+        self.heard: dict[str, str] = {}
         self.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.manager.bind(str(self.folder / "notify"))
         self.manager.settimeout(30)
@@ -54,6 +56,7 @@ class Managed(Pooler):
         """The next notice that is about `name`."""
         while True:
             notice = dict(line.split("=", 1) for line in self.manager.recv(4096).decode().splitlines())
+            self.heard |= notice
             if name in notice:
                 return notice
 
@@ -114,6 +117,26 @@ def test_clients_that_come_during_a_restart_wait_for_the_next_process(managed: M
         managed.start()
         client.log_in(user="alice", database="app")
         assert client.query("SELECT 1").value == "1"
+
+
+def test_a_process_that_takes_over_is_the_managers_main_one(managed: Managed) -> None:
+    managed.sockets = [socket.create_server((managed.host, managed.port))]
+    managed.start()
+    managed.hears("READY")
+    with Client(managed.address) as client:
+        client.log_in(user="alice", database="app")
+        for sock in managed.sockets:
+            sock.close()
+        managed.sockets = []  # the process before has them, and gives them to the next
+        taking = Background(managed.take_over)
+        main = managed.hears("MAINPID")["MAINPID"]
+        assert taking.result().wait(20) == 0
+        assert main == str(managed.pid)
+        assert client.query("SELECT 1").value == "1"
+    managed.hears("WATCHDOG")
+    assert "STOPPING" not in managed.heard
+    with Client(managed.address) as newcomer:
+        newcomer.log_in(user="alice", database="app")
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")

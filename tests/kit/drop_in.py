@@ -33,6 +33,8 @@ Line = tuple[str, str]
 class DropIn(Pooler):
     """``howdah-pgbouncer howdah.toml``, as another user when root runs the tests."""
 
+    take_over_switch = "-R"
+
     def __init__(self, postgres: Postgres) -> None:
         super().__init__(postgres)
         self.journal, self.pid_file = self.folder / "pooler.log", self.folder / "pooler.pid"

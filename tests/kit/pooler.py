@@ -67,6 +67,8 @@ def fork_server() -> ForkServer:
 class Pooler:
     """One pooler before one PostgreSQL.  Not running until `run_with` or `run`."""
 
+    take_over_switch = "--take-over"
+
     def __init__(self, postgres: Postgres) -> None:
         self.postgres = postgres
         self.host, self.port = "127.0.0.1", take_port()
@@ -89,6 +91,7 @@ class Pooler:
         self.process: Process | subprocess.Popen[bytes] | None = None
         self._backends_before: set[int] = set()
         self._log_from = 0
+        self._before: list[Process | subprocess.Popen[bytes]] = []  # processes that others have taken over from
         self._sessions: list[psycopg.Connection[Any]] = []
 
     # life
@@ -133,6 +136,26 @@ class Pooler:
         given = ["run", str(self.config), "--json-logs", *options]
         self.process = fork_server().start(given, self.folder, environment(NO_COLOR="1"), self.log)
 
+    def take_over(self, *options: str) -> "Process | subprocess.Popen[bytes]":
+        """Start a process that takes over, and wait until it is up.
+
+        Gives the one before, which ends when it has no clients left.
+        """
+        before, self.process = self.process, None
+        assert before is not None
+        self._before.append(before)
+        self.forget_log()
+        self.start(self.take_over_switch, *options)
+        self.wait_until_taken_over()
+        return before
+
+    def wait_until_taken_over(self) -> None:
+        def is_up() -> bool:
+            assert self.is_running, f"the new process has ended:\n{self.log_tail}"
+            return self.log_contains("handing over: no new clients")
+
+        wait_until(is_up, "the new process to take over", within=30)
+
     def _tables(self) -> dict[str, Table]:
         tables: dict[str, Table] = {"howdah": self.settings}
         tables |= {f'databases."{name}"': table for name, table in self.databases.items()}
@@ -176,9 +199,10 @@ class Pooler:
         try:
             self.finish()
         finally:
-            if self.process is not None and self.process.poll() is None:
-                self.process.kill()
-                self.process.wait()
+            for process in (self.process, *self._before):
+                if process is not None and process.poll() is None:
+                    process.kill()
+                    process.wait()
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def signal(self, number: signal.Signals) -> None:

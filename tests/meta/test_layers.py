@@ -26,14 +26,15 @@ DOOR = {"howdah.dataplane.engine", "howdah.dataplane.plan", "howdah.dataplane.ro
 STEPS = (
     {"plan", "rows", "buffers", "poller", "timers", "certificates", "tls", "conn", "stats"}
     | {"credentials", "access", "texts"},
-    {"channels", "handover", "reply_queue", "statements", "session_state", "pool", "routes", "cancels", "turnstile"},
+    {"channels", "handover", "reply_queue", "statements", "session_state", "pool", "routes", "cancels", "turnstile"}
+    | {"baggage"},
     {"parties", "client", "server", "mailbox", "welcome", "ears", "pool_terms", "rooms", "upkeep", "pruning"},
     {"opening", "proof", "handshake", "connecting", "server_login", "server_proof", "replication", "relay"}
     | {"recycle", "canceller", "forwarding"}
     | {"asking", "noting", "pinning", "sequences", "settling", "providing", "sql_prepared", "meanings"}
     | {"assignment", "turn", "linking", "preparing", "unnamed", "simple_query", "curing", "deferral", "descriptions"}
     | {"hearing", "listening", "channel_queries", "hub", "hub_channels"}
-    | {"suspects", "refusing", "linting"},
+    | {"suspects", "refusing", "linting", "departing", "arriving"},
     {"listener", "worker", "snapshot", "tallies", "operations", "suspension"},
     {"engine"},
 )

@@ -22,7 +22,7 @@ Usage:
 Options:
   -d, --daemon         run in background (as a daemon)
   -q, --quiet          write nothing to the terminal; a log file is written all the same
-  -R, --reboot         refused: see "Restarting" in the documentation
+  -R, --reboot         take over from the process that runs, clients and all
   -u, --user=USERNAME  assume identity of USERNAME
   -v, --verbose        increase verbosity
   -V, --version        show version, then exit
@@ -31,10 +31,6 @@ Options:
 _SHORT, _LONG = "dqRvVhu:", ("daemon", "quiet", "reboot", "verbose", "version", "help", "user=")
 #: More of them say no more.
 _MOST_VERBOSE = 3
-_REBOOT = (
-    "online restart (-R) is not available: start the new process beside the old one (so_reuseport = 1 in both), then "
-    "send SIGTERM to the old one, which goes when its clients have"
-)
 
 
 class UsageFault(Exception):
@@ -126,7 +122,7 @@ def _run(switches: Switches) -> int:
             logger().error(line)
         logger().critical("cannot load config file")
         return 1
-    if refusal := _refusal(switches, config):
+    if refusal := _refusal(config):
         logger().critical(refusal)
         return 1
     return _start(switches, config, reread)
@@ -143,9 +139,7 @@ def _options(switches: Switches) -> "list[Option]":
     return options
 
 
-def _refusal(switches: Switches, config: "Config") -> str:
-    if "reboot" in switches.names:
-        return _REBOOT
+def _refusal(config: "Config") -> str:
     if os.geteuid() == 0 and not config.settings.user:
         return "howdah should not run as root in PgBouncer's place: name a user by user = or -u"
     return ""
@@ -158,7 +152,8 @@ def _start(switches: Switches, config: "Config", reread: "Callable[[], Config]")
     # Only now: it brings threads along.
     from howdah.control import supervisor
 
-    return supervisor.run(config, reread, supervisor.Launch(quiet="quiet" in switches.names, up=up))
+    launch = supervisor.Launch(quiet="quiet" in switches.names, take_over="reboot" in switches.names, up=up)
+    return supervisor.run(config, reread, launch)
 
 
 if __name__ == "__main__":

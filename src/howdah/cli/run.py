@@ -66,6 +66,7 @@ def _options(*given: tuple[str, Given]) -> tuple["Option", ...]:
 @click.option("-s", "--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Any other setting of [howdah].")
 @click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error. [default: info]")
 @click.option("--json-logs", is_flag=True, help="Log one JSON object a line.")
+@click.option("--take-over", is_flag=True, help="Take over from the process that runs, clients and all.")
 @click.option("-q", "--quiet", is_flag=True, help="Only warnings and errors, and no live line.")
 @click.option("-v", "--verbose", is_flag=True, help="Log what helps to find faults: the same as --log-level debug.")
 def run(
@@ -78,6 +79,7 @@ def run(
     assignments: tuple[str, ...],
     log_level: str | None,
     json_logs: bool,
+    take_over: bool,
     quiet: bool,
     verbose: bool,
 ) -> None:
@@ -127,4 +129,4 @@ def run(
     # Only now, so that a fault in the configuration is told at once.
     from howdah.control import supervisor
 
-    click.get_current_context().exit(supervisor.run(config, again))
+    click.get_current_context().exit(supervisor.run(config, again, supervisor.Launch(take_over=take_over)))

@@ -6,6 +6,7 @@ That is the console's desk, the desk for logins that must ask the outside world,
 import asyncio
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
 from howdah.control.console.desk import Desk
@@ -33,11 +34,19 @@ class Logins(Protocol):
 
 
 class Inbox:
-    def __init__(self, source: Source, desk: Desk, logins: Logins, journal: EventLog) -> None:
+    def __init__(
+        self,
+        source: Source,
+        desk: Desk,
+        logins: Logins,
+        journal: EventLog,
+        elsewhere: Callable[[Event], None] = lambda _: None,
+    ) -> None:
         self._source = source
         self._desk = desk
         self._logins = logins
         self._journal = journal
+        self._elsewhere = elsewhere  # gets what is for a client of another process
         self._waiting: deque[Event] = deque()
         self._fd = -1
 
@@ -79,6 +88,8 @@ class Inbox:
             self._desk.handle(event)
             if event.kind in (EventKind.CONSOLE_OPEN, EventKind.CONSOLE_CLOSED):
                 self._journal.write(event, now)
+        elif event.kind == EventKind.CANCEL_ELSEWHERE:
+            self._elsewhere(event)
         elif event.kind in _LOGINS:
             self._logins.handle(event)
         else:

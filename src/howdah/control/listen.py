@@ -38,9 +38,11 @@ class Endpoints:
 
 @dataclass(slots=True)
 class Listeners:
-    """The open sockets; `close` removes every trace of them."""
+    """The open sockets; `close` removes every trace of them, where they are `ours`."""
 
     workers: int
+    ours: bool = True  # else another process goes on with them, or has not given them away yet
+    lent: bool = False  # another process has them, too: nobody may shut them down
     tcp: list[list[socket.socket]] = field(default_factory=list)  # by address, then by worker
     proxied: list[list[socket.socket]] = field(default_factory=list)  # the same, for load balancers
     unix: list["UnixListener"] = field(default_factory=list)
@@ -52,7 +54,10 @@ class Listeners:
         """What `Engine` takes: the fds of each worker."""
         shared = [listener.socket.fileno() for listener in self.unix] + [sock.fileno() for sock in self.handed]
         groups = self.tcp + self.proxied
-        return [[group[worker].fileno() for group in groups] + shared for worker in range(self.workers)]
+        return [
+            [sock.fileno() for group in groups for sock in _share(group, worker, self.workers)] + shared
+            for worker in range(self.workers)
+        ]
 
     @property
     def proxied_fds(self) -> list[int]:
@@ -95,15 +100,26 @@ class Listeners:
         Not over Unix sockets: an administrator may want to look.  Those that systemd handed us stay as they are, too:
         whoever comes waits there for the next process.
         """
+        if self.lent or not self.ours:
+            return
         for sock in (sock for group in self.tcp + self.proxied for sock in group):
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
+
+    def own(self) -> None:
+        """They are ours from now on, and so are their files."""
+        self.ours = True
+        for listener in self.unix:
+            listener.own()
 
     def close(self) -> None:
         for sock in (*self._sockets(), *self.handed):
             sock.close()
         for listener in self.unix:
-            listener.remove()
+            if self.ours:
+                listener.remove()
+            else:
+                listener.leave()
         self.tcp.clear()
         self.proxied.clear()
         self.unix.clear()
@@ -112,6 +128,11 @@ class Listeners:
     def _sockets(self) -> list[socket.socket]:
         tcp = [sock for group in self.tcp + self.proxied for sock in group]
         return tcp + [listener.socket for listener in self.unix]
+
+
+def _share(group: list[socket.socket], worker: int, workers: int) -> list[socket.socket]:
+    """Of one address, for one worker: one socket each, unless there are more of these or of those."""
+    return group[worker::workers] or [group[worker % len(group)]]
 
 
 def _addresses(groups: list[list[socket.socket]]) -> list[tuple[str, int]]:
@@ -251,6 +272,11 @@ class UnixListener:
     grouped: bool = False  # its group has been chosen
     lock: "SocketLock | None" = None
 
+    def own(self) -> None:
+        """It is ours from now on."""
+        if self.lock is not None:
+            self.lock.claim()
+
     def give_to(self, uid: int, gid: int) -> None:
         if self.path is not None:
             # Whoever may write to the folder may have put a link in its place.
@@ -258,12 +284,23 @@ class UnixListener:
         if self.lock is not None:
             self.lock.give_to(uid, gid)
 
+    def leave(self) -> None:
+        """Another process has it."""
+        if self.lock is not None:
+            self.lock.leave()
+
     def remove(self) -> None:
         """Remove the socket file, unless somebody has put another in its place, and give the lock back."""
         if self.path is not None and _inode(self.path) == self.inode:
             self.path.unlink(missing_ok=True)
         if self.lock is not None:
             self.lock.release()
+
+
+def take_unix(sock: socket.socket, name: str, *, grouped: bool) -> UnixListener:
+    """One that another process has opened."""
+    path = None if name.startswith("@") else Path(name)
+    return UnixListener(sock, name, path, _inode(path) if path is not None else 0, grouped)
 
 
 def _open_unix(endpoints: Endpoints) -> UnixListener:
@@ -384,10 +421,11 @@ class SocketLock:
     Name and first line, the process id, are as PostgreSQL has them, so that PostgreSQL on the same socket notices us.
     """
 
-    def __init__(self, socket_path: Path) -> None:
+    def __init__(self, socket_path: Path, fd: int | None = None) -> None:
+        """With `fd` it is one that another process holds: it is held as long as one of both has it open."""
         self._path = Path(f"{socket_path}.lock")
         self._claimed = False
-        self._fd = self._open()
+        self._fd = self._open() if fd is None else fd
 
     def _open(self) -> int:
         while True:
@@ -429,6 +467,12 @@ class SocketLock:
 
     def give_to(self, uid: int, gid: int) -> None:
         os.fchown(self._fd, uid, gid)
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def leave(self) -> None:
+        os.close(self._fd)
 
     def release(self) -> None:
         if self._claimed:

@@ -8,6 +8,7 @@ import asyncio
 import gc
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Coroutine, Sequence
@@ -37,13 +38,13 @@ from howdah.control.inbox import Inbox
 from howdah.control.intake import Intake, take_in
 from howdah.control.journal import EventLog, Journal
 from howdah.control.keeper import keep_running, with_embedded
-from howdah.control.listen import Endpoints, Listeners, open_listeners
+from howdah.control.listen import Endpoints, open_listeners
 from howdah.control.live import Screen
 from howdah.control.log import configure, logger
 from howdah.control.metrics.health import Health
 from howdah.control.operations import Operations
 from howdah.control.output import Output
-from howdah.control.process.identity import find_identity
+from howdah.control.process.identity import Identity, find_identity
 from howdah.control.process.pidfile import PidFile
 from howdah.control.process.systemd import Notifier, handed_sockets
 from howdah.control.publisher import Publisher
@@ -51,6 +52,11 @@ from howdah.control.pulse import Pulse
 from howdah.control.reload import Reload
 from howdah.control.shutdown import Shutdown, WaitFor
 from howdah.control.stats_log import StatsLog
+from howdah.control.succession.doors import Taken, difference
+from howdah.control.succession.doorstep import Doorstep, doorstep_name
+from howdah.control.succession.house import House
+from howdah.control.succession.leaving import HandOver
+from howdah.control.succession.taking import TakeOver, call_on
 from howdah.control.tls_files import TICKET_KEY_BYTES
 from howdah.control.watch import Watch
 from howdah.dataplane.engine import Engine
@@ -72,6 +78,7 @@ class Launch:
     """How the process was started."""
 
     quiet: bool = False  # nothing on the terminal, whatever goes to the file
+    take_over: bool = False  # from the process that runs, where there is one
     up: Callable[[], None] = lambda: None  # to be called when it is up
 
 
@@ -111,6 +118,8 @@ class _Supervisor:
         self._notifier = Notifier(os.environ)
         self._reload: Reload | None = None  # not before the first plan is in force
         self._reload_asked = False
+        self._taking: TakeOver | None = None  # where there was somebody to take over from
+        self._hand_over: HandOver | None = None  # not before somebody could take over from us
         self._operations: Operations | None = None  # not before there is something to operate on
         self._login_problems: Sequence[str] = ()
 
@@ -127,6 +136,8 @@ class _Supervisor:
                     await self._shutdown.asked.wait()
                     self._notifier.stopping()
                     self._health.stops("stopping: no new clients")
+                    if self._taking is not None:
+                        await self._taking.farewell()
                     await self._shutdown.carry_out(self._engine, self._listeners, self._log)
             waited_for = self._shutdown.waited_for
             self._log.info(signals.last_words(waited_for) if self._config.drop_in else "howdah has stopped")
@@ -184,17 +195,24 @@ class _Supervisor:
         identity = find_identity(settings.user)
         self._output.open(settings, identity)
         pid_file = PidFile(settings.pidfile)
-        self._tell(pid_file.claim())
+        taking = self._taking = self._call_on_predecessor(stack, identity)
+        if taking is None:
+            self._tell(pid_file.claim())
         file_limit = raise_file_limit()
         upstream = await self._start_embedded(stack) if self._config.embedded else ""
         intake = await self._take_in()
         settings = self._config.settings
-        listeners = self._listeners = self._open_listeners()
+        taken = await self._open_listeners()
+        listeners = self._listeners = taken.listeners
         stack.callback(listeners.close)
-        pid_file.write(identity)
+        stack.callback(taken.doorstep.close)
         stack.callback(pid_file.remove)
+        if taking is None:
+            pid_file.write(identity)
+            self._warn(taken.doorstep.open(identity))
+            if identity is not None:
+                listeners.give_to(identity.uid, identity.gid)
         if identity is not None:
-            listeners.give_to(identity.uid, identity.gid)
             identity.become()
             intake = await self._take_in()  # what that user may not read would fail at the first reload
         self._publisher = Publisher(self._config, intake, self._log)
@@ -206,10 +224,13 @@ class _Supervisor:
         reload = Reload(self._publisher, self._read_again, self._ticket_key, self._accept, self._log)
         journal, averages = self._open_inbox(stack, reload)
         stack.callback(engine.stop)
+        for database in taking.disabled if taking is not None else ():
+            engine.disable(database, True)
+        engine.expect_cancels(taking is not None)
         if self._config.drop_in:
             announce_start(self._log)  # before a client can notice
         engine.start(plan)
-        self._open_site(stack)
+        self._move_in(stack, taken, pid_file)
         self._publisher.attach(engine, self._tell_logins)
         live = self._screen if self._screen.live and settings.live_line else None
         stats_log = StatsLog(self._log, time.monotonic(), drop_in=self._config.drop_in)
@@ -225,6 +246,11 @@ class _Supervisor:
         names, zones, health = self._publisher.watch_names(), self._publisher.names.watch_zones(), self._health.run()
         await self._spawn(stack, pulse.run(), names, zones, watch.run(), reload.run(), watchdog, health)
         self._reload = reload
+        if taking is not None:
+            await taking.up()
+            taken.own()
+            self._warn(pid_file.take())
+            await self._spawn(stack, taking.run(engine))
         self._launch.up()
         self._notifier.ready()
         if self._reload_asked:
@@ -236,32 +262,77 @@ class _Supervisor:
     async def _take_in(self) -> Intake:
         return await aside("read files", partial(take_in, self._config, self._ticket_key))
 
-    def _open_listeners(self) -> Listeners:
+    def _call_on_predecessor(self, stack: AsyncExitStack, owner: Identity | None) -> TakeOver | None:
+        """Where we are to take over, and there is somebody to take over from."""
+        if not self._launch.take_over:
+            return None
+        if self._config.embedded:
+            raise StartError("an embedded PostgreSQL ends with the process that has it: nobody can take over from that")
         settings = self._config.settings
-        listeners = open_listeners(_endpoints(self._config), settings.workers, handed_sockets(os.environ))
+        taking = call_on(doorstep_name(settings.unix_socket_dir, settings.listen_port), owner, self._log)
+        if taking is None:
+            self._log.info("old process not found, try to continue normally")
+        else:
+            stack.callback(taking.close)
+        return taking
+
+    async def _open_listeners(self) -> Taken:
+        settings, endpoints = self._config.settings, _endpoints(self._config)
+        if self._taking is not None:
+            taken = await self._taking.ask(settings.workers)
+            self._notifier.watchdog_s = self._notifier.watchdog_s or self._taking.watchdog_s
+            self._warn(difference(endpoints, taken.listeners))
+        else:
+            listeners = open_listeners(endpoints, settings.workers, handed_sockets(os.environ))
+            taken = Taken(listeners, Doorstep(doorstep_name(settings.unix_socket_dir, settings.listen_port)))
         if self._config.drop_in:
             needed = expected(settings.max_client_conn, settings.default_pool_size)
-            announce_listeners(self._log, listeners.names, settings, needed)
-        return listeners
+            announce_listeners(self._log, taken.listeners.names, settings, needed)
+        return taken
+
+    def _move_in(self, stack: AsyncExitStack, taken: Taken, pid_file: PidFile) -> None:
+        """All that others see of the process; from now on another one can take over from it."""
+        if self._operations is None:
+            raise RuntimeError("nothing to operate on")
+        house = House(
+            self._config, taken.listeners, taken.doorstep, pid_file, self._notifier, self._health, self._operations,
+            self._engine.states, self._log,
+        )  # fmt: skip
+        stack.callback(house.close)
+        house.open_site = partial(self._open_site, house)
+        house.open_site(taken.http)
+        if self._taking is not None:
+            taking = self._taking
+            house.taking = lambda: not taking.is_over
+            house.ask_predecessor = taking.ask_to_cancel
+        self._hand_over = HandOver(self._engine, house, self._shutdown, self._log)
+        stack.push_async_callback(self._hand_over.close)
+        house.greet = self._hand_over.greet
+        taken.doorstep.answer_with(house.greet)
 
     def _tell(self, text: str) -> None:
         if text:
             self._log.info(text)
 
-    def _open_site(self, stack: AsyncExitStack) -> None:
-        """Metrics and health over HTTP, where they are asked for; until the engine stops, so during a drain, too."""
+    def _open_site(self, house: House, sockets: Sequence[socket.socket]) -> None:
+        """Metrics and health over HTTP, where they are asked for; until the engine stops, so during a drain, too.
+
+        On these sockets, if there are any.
+        """
         settings = self._config.settings
         if not settings.http_port:
+            for sock in sockets:
+                sock.close()
             return
         from howdah.control.metrics.families import Sample, sample
-        from howdah.control.metrics.site import Site
+        from howdah.control.metrics.site import Site, listen_for_http
 
         def take() -> Sample:
             now = self._settings_now()
             return sample(self._engine, now.max_client_conn, by_user=now.metrics_by == "pool")
 
-        site = Site(settings.http_addr, settings.http_port, take, self._health)
-        stack.callback(site.close)
+        sockets = sockets or listen_for_http(settings.http_addr, settings.http_port)
+        site = house.site = Site(sockets, take, self._health)
         site.open()
         self._log.info("metrics and health are served", at=", ".join(site.names))
 
@@ -314,7 +385,8 @@ class _Supervisor:
         )
         self._logins.hold_with(operations.open_for)
         desk = Desk(self._engine, Commands(facts, operations), use)
-        inbox = Inbox(self._engine, desk, self._logins, journal)
+        elsewhere = self._taking.cancel if self._taking is not None else (lambda _: None)
+        inbox = Inbox(self._engine, desk, self._logins, journal, elsewhere)
         inbox.open()
         stack.callback(lambda: journal.summarize(time.monotonic(), final=True))
         stack.callback(inbox.close)
@@ -396,6 +468,9 @@ class _Supervisor:
         self._reload_asked = True
         if self._reload is not None:
             self._open_log(self._publisher.config)  # whatever becomes of the reload: logrotate waits for it
+            if self._hand_over is not None and self._hand_over.under_way:
+                self._log.warning("not reloaded: another process has taken over")
+                return
             self._notifier.reloading()
             self._reload.ask().add_done_callback(lambda _: self._notifier.ready())
 

@@ -226,9 +226,9 @@ cdef void client_move(Client *client, ClientState to) noexcept nogil:
     c_assert(LEGAL[client.state] >> to & 1)
     if logging_in(client) and not LOGGING_IN >> to & 1:
         conn_unwatch(client.worker.login_fd, &client.conn)  # it is watched among the others from now on
-        client.worker.logging_in -= 1
+        store_i32(&client.worker.logging_in, client.worker.logging_in - 1)
     elif client.state == CLIENT_FREE:
-        client.worker.logging_in += 1
+        store_i32(&client.worker.logging_in, client.worker.logging_in + 1)
     store_i32(&client.state, to)
 
 

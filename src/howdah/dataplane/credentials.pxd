@@ -3,6 +3,7 @@
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 from howdah.cdefs.threads cimport pthread_mutex_t
+from howdah.wire.bytes cimport Reader, Writer
 from howdah.wire.scram cimport ScramKeys
 
 cpdef enum:
@@ -37,6 +38,8 @@ cdef struct Lookups:
     uint32_t count
 
 cdef Secret *secret_new(object secret) except NULL
+cdef void secret_write(Writer *to, const Secret *secret) noexcept nogil
+cdef Secret *secret_read(Reader *r) noexcept nogil
 cdef Secret *secret_hold(Secret *secret) noexcept nogil
 cdef void secret_drop(Secret *secret) noexcept nogil
 cdef bint secret_same(const Secret *a, const Secret *b) noexcept nogil

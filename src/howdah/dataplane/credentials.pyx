@@ -17,8 +17,12 @@ from howdah.cdefs.threads cimport (
     pthread_mutex_unlock,
     pthread_mutex_t,
 )
+from howdah.wire.bytes cimport Reader, Writer, left, read_bytes, read_u8, read_u32, write_bytes, write_u8, write_u32
 from howdah.wire.password cimport md5_of_password
 from howdah.wire.scram cimport SCRAM_KEY, SCRAM_LARGEST_SALT, ScramKeys, scram_derive, scram_mock
+
+cdef enum:
+    MD5_SIZE = 35  # "md5" and 32 hexadecimal digits
 
 cdef pthread_mutex_t deriving  # for the moment of writing `Secret.keys`
 pthread_mutex_init(&deriving, NULL)
@@ -89,6 +93,84 @@ cdef void secret_drop(Secret *secret) noexcept nogil:
         free(secret.prepared)
     OPENSSL_cleanse(secret, sizeof(Secret))
     free(secret)
+
+
+# ---- for another process -------------------------------------------------------------------------------------------
+
+# What a secret is written down as: a number means the same for ever.
+cdef enum:
+    WRITTEN_PASSWORD = 1  # as given and after SASLprep, a size in front of each
+    WRITTEN_MD5 = 2  # 35 characters
+    WRITTEN_SCRAM = 3  # iterations (4), both keys, the salt
+
+
+cdef void secret_write(Writer *to, const Secret *secret) noexcept nogil:
+    if secret.password != NULL:
+        write_u8(to, WRITTEN_PASSWORD)
+        write_u32(to, secret.password_size)
+        write_bytes(to, secret.password, secret.password_size)
+        write_u32(to, secret.prepared_size)
+        write_bytes(to, secret.prepared, secret.prepared_size)
+    elif secret.scram:
+        write_u8(to, WRITTEN_SCRAM)
+        write_u32(to, secret.keys.iterations)
+        write_bytes(to, secret.keys.stored_key, SCRAM_KEY)
+        write_bytes(to, secret.keys.server_key, SCRAM_KEY)
+        write_bytes(to, secret.keys.salt, secret.keys.salt_size)
+    else:
+        write_u8(to, WRITTEN_MD5)
+        write_bytes(to, secret.md5, MD5_SIZE)
+
+
+cdef Secret *secret_read(Reader *r) noexcept nogil:
+    """Held once; NULL: it is none, or memory is out."""
+    cdef Secret *made = <Secret *>calloc(1, sizeof(Secret))
+    cdef uint8_t kind = read_u8(r)
+    cdef bint done = False
+    if made == NULL:
+        return NULL
+    made.holders = 1
+    if kind == WRITTEN_PASSWORD:
+        done = (read_octets(r, &made.password, &made.password_size)
+                and read_octets(r, &made.prepared, &made.prepared_size))
+    elif kind == WRITTEN_MD5 and left(r) == MD5_SIZE:
+        memcpy(made.md5, read_bytes(r, MD5_SIZE), MD5_SIZE)
+        done = True
+    elif kind == WRITTEN_SCRAM:
+        done = read_scram(r, &made.keys)
+        made.scram = made.derived = done
+    if done and left(r) == 0:
+        return made
+    secret_drop(made)
+    return NULL
+
+
+cdef bint read_octets(Reader *r, char **value, uint32_t *size) noexcept nogil:
+    """A copy with a NUL behind it."""
+    cdef uint32_t count = read_u32(r)
+    cdef const uint8_t *data = read_bytes(r, count)
+    value[0] = <char *>malloc(<size_t>count + 1) if data != NULL else NULL
+    if value[0] == NULL:
+        return False
+    memcpy(value[0], data, count)
+    value[0][count] = 0
+    size[0] = count
+    return True
+
+
+cdef bint read_scram(Reader *r, ScramKeys *keys) noexcept nogil:
+    cdef const uint8_t *stored
+    cdef const uint8_t *server
+    keys.iterations = read_u32(r)
+    stored = read_bytes(r, SCRAM_KEY)
+    server = read_bytes(r, SCRAM_KEY)
+    if not r.ok or keys.iterations < 1 or not 1 <= left(r) <= SCRAM_LARGEST_SALT:
+        return False
+    memcpy(keys.stored_key, stored, SCRAM_KEY)
+    memcpy(keys.server_key, server, SCRAM_KEY)
+    keys.salt_size = <uint8_t>left(r)
+    memcpy(keys.salt, read_bytes(r, keys.salt_size), keys.salt_size)
+    return True
 
 
 cdef bint secret_same(const Secret *a, const Secret *b) noexcept nogil:

@@ -7,6 +7,7 @@ from howdah.dataplane.plan import Plan, Secret, TlsPlan
 from howdah.dataplane.rows import (
     AuthVerdict,
     ClientRow,
+    DepartedClient,
     DurationsRow,
     Event,
     LintRow,
@@ -45,6 +46,9 @@ def check_tls(plan: TlsPlan, towards_clients: bool) -> None:
 
 def read_certificates(pem: bytes) -> list[CertificateFacts]:
     """The certificates of a PEM text, in their order.  TlsError where it is none."""
+
+def is_baggage(baggage: bytes) -> bool:
+    """Are these bytes a client, so that `Engine.adopt` takes them?"""
 
 class Engine:
     """N worker threads and the pools they share.
@@ -126,13 +130,46 @@ class Engine:
         """Servers that PostgreSQL has not let go of yet: all, or those that `reconnect` and new plans have replaced."""
 
     def clients_left(self) -> int:
-        """Clients that are in, or on their way in; the console's do not count."""
+        """Clients that are in, or on their way in or to another process; the console's do not count."""
+
+    def newcomers_left(self) -> int:
+        """Connections of which it is not known yet who they are, or whether they may come in; the console's, too."""
 
     def close_doors(self) -> None:
         """Stop accepting, but over Unix sockets for the console.  Clients that are in stay."""
 
     def drain(self) -> None:
         """`close_doors`; clients that are idle outside a transaction are closed (57P01), others when theirs ends."""
+
+    # Another process takes over.
+    def lend_doors(self) -> None:
+        """The listening sockets are another process's, too, from now on: accept, and leave them open whatever comes."""
+
+    def hand_over(self, berths: int) -> None:
+        """Accept nobody any more.  Clients leave as they become idle, so many at a time at most; those with TLS are
+        sent away then (57P01); who keeps a server stays as long.  No server is kept for later.
+        """
+
+    def stay(self) -> None:
+        """Neither of these two any more."""
+
+    def more_berths(self, count: int) -> None:
+        """So many of those who left have arrived: others may leave."""
+
+    def departure_fd(self) -> int:
+        """A fd that is readable when `departures()` has something; `departures()` clears it."""
+
+    def departures(self) -> list[DepartedClient]: ...
+    def adopt(self, fd: int, baggage: bytes) -> None:
+        """Take a client in that has left here or elsewhere; the socket is the engine's from then on.  ValueError where
+        `baggage` is none.
+        """
+
+    def expect_cancels(self, expected: bool) -> None:
+        """Tell of cancel requests with keys that nobody here has: CANCEL_ELSEWHERE."""
+
+    def cancel(self, pid: int, secret: bytes) -> bool:
+        """Cancel what the client with this key runs, if it runs anything; False: there is none."""
 
     def stop(self) -> None:
         """Close every client (57P01) and server and join the workers.  Idempotent."""

@@ -9,8 +9,9 @@ from libc.stdint cimport int32_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, strcmp, strlen
 
-from howdah.cdefs.atomics cimport load_i32, relaxed_load_u64, store_i32
+from howdah.cdefs.atomics cimport add_i32, load_i32, relaxed_load_u64, store_i32
 from howdah.cdefs.clock cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_us
+from howdah.cdefs.crypto cimport OPENSSL_cleanse
 from howdah.cdefs.openssl cimport SSL_SESSION_free
 from howdah.cdefs.epoll cimport EFD_CLOEXEC, EFD_NONBLOCK, eventfd
 from howdah.cdefs.sockets cimport close, read
@@ -20,20 +21,27 @@ from howdah.cdefs.threads cimport (
     pthread_mutex_lock,
     pthread_mutex_unlock,
 )
-from howdah.dataplane.cancels cimport keys_clear, keys_init, new_secret
+from howdah.dataplane.baggage cimport is_sound
+from howdah.dataplane.cancels cimport SECRET_SIZE, KeyOwner, key_owner, keys_clear, keys_init, new_secret
 from howdah.dataplane.conn cimport CONN_LISTENER, Conn, conn_close, conn_init, conn_send
 from howdah.dataplane.credentials cimport lookups_clear, lookups_init, secret_new
+from howdah.dataplane.departing cimport departures_drop, departures_fetch
 from howdah.dataplane.forwarding cimport peer_pools_free
 from howdah.dataplane.handshake cimport pool_terms_of
 from howdah.dataplane.linting cimport LINT, LINT_SORTS, MOST_LINTED, LintEntry, lint_entries
 from howdah.dataplane.mailbox cimport mail_new, mail_send, notes_fetch
 from howdah.dataplane.parties cimport (
+    LEAVING,
+    LENDING,
+    MAIL_ARRIVE,
     MAIL_AUTH,
+    MAIL_CANCEL,
     MAIL_CLOSE,
     MAIL_CONSOLE,
     MAIL_DRAIN,
     MAIL_KILL,
     MAIL_KILL_CLIENT,
+    MAIL_LEAVING,
     MAIL_PLAN,
     MAIL_POOLS,
     MAIL_SNAPSHOT,
@@ -58,8 +66,11 @@ from howdah.dataplane.parties cimport (
     SERVER_IDLE,
     SERVER_LISTENING,
     SERVER_RECYCLING,
+    STAYING,
+    Arrival,
     Client,
     ClientState,
+    Departure,
     Killing,
     Mail,
     Note,
@@ -132,6 +143,7 @@ from howdah.dataplane.rows import (
     AuthVerdict,
     ClientRow,
     DatabaseState,
+    DepartedClient,
     Event,
     EventKind,
     LintRow,
@@ -286,6 +298,8 @@ cdef class Engine:
     cdef object server_tls  # TlsPlan in force: with another one, servers are opened anew
     cdef dict consoles  # id of a console client -> (worker, slot)
     cdef dict asking  # the same of clients whose login waits for an answer
+    cdef int32_t berths  # for clients on their way to another process: how many there are
+    cdef int turn  # workers take turns with clients of other processes
     cdef object looking  # a lock: one snapshot at a time
     cdef bint stopped
 
@@ -302,7 +316,7 @@ cdef class Engine:
         self.shared = <Shared *>calloc(1, sizeof(Shared))
         if self.shared == NULL:
             raise MemoryError
-        self.shared.note_fd = -1
+        self.shared.note_fd = self.shared.departure_fd = -1
         self.shared.workers = <Worker *>calloc(len(listeners), sizeof(Worker))
         if self.shared.workers == NULL:
             raise MemoryError
@@ -310,11 +324,14 @@ cdef class Engine:
         self.shared.wall_offset_us = clock_us(CLOCK_REALTIME) - clock_us(CLOCK_MONOTONIC)
         pthread_mutex_init(&self.shared.server_lock, NULL)
         pthread_mutex_init(&self.shared.note_lock, NULL)
+        pthread_mutex_init(&self.shared.departure_lock, NULL)
         pthread_mutex_init(&self.shared.peer_lock, NULL)
         self.shared.note_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)
+        self.shared.departure_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)
         if not keys_init(&self.shared.keys):
             raise MemoryError
-        if not pools_init(&self.shared.pools, self.shared.worker_count) or self.shared.note_fd < 0:
+        if not pools_init(&self.shared.pools, self.shared.worker_count) or min(
+                self.shared.note_fd, self.shared.departure_fd) < 0:
             raise MemoryError
         if not new_secret(<unsigned char *>&seed, sizeof(seed)) or not new_secret(self.shared.process_key, 32):
             raise OSError("the system gives no random numbers")
@@ -346,6 +363,9 @@ cdef class Engine:
         peer_pools_free(self.shared)
         keys_clear(&self.shared.keys)
         drop_notes(self.shared)
+        if self.shared.departure_fd >= 0:
+            departures_drop(self.shared)
+            close(self.shared.departure_fd)
         lookups_clear(&self.shared.lookups)
         turnstile_clear(&self.shared.turnstile)
         free_pools(self.shared)
@@ -356,6 +376,7 @@ cdef class Engine:
             close(self.shared.note_fd)
         pthread_mutex_destroy(&self.shared.server_lock)
         pthread_mutex_destroy(&self.shared.note_lock)
+        pthread_mutex_destroy(&self.shared.departure_lock)
         pthread_mutex_destroy(&self.shared.peer_lock)
         free(self.shared.workers)
         free(self.shared)
@@ -388,7 +409,7 @@ cdef class Engine:
             pthread_mutex_lock(&self.shared.pools.lock)
             self.shared.pools.reserve_timeout_us = plan.reserve_pool_timeout_us
             self.shared.pools.login_retry_us = plan.server_login_retry_us
-            self.shared.pools.idle_timeout_us = plan.server_idle_timeout_us
+            self.shared.pools.idle_timeout_us = 1 if self.shared.pools.emptying else plan.server_idle_timeout_us
             self.shared.pools.fallback_timeout_us = plan.fallback_timeout_us
             self.shared.pools.unused_timeout_us = plan.pool_idle_timeout_us
             self.shared.pools.round_robin = plan.server_round_robin
@@ -818,10 +839,105 @@ cdef class Engine:
         return servers_left(&self.shared.pools, pointer_to(name), superseded)
 
     def clients_left(self):
-        return clients_left(&self.shared.pools) + load_i32(&self.shared.login_count)
+        left = clients_left(&self.shared.pools) + load_i32(&self.shared.login_count)
+        return left + self.berths - load_i32(&self.shared.berths)
+
+    def newcomers_left(self):
+        return sum(load_i32(&self.shared.workers[i].logging_in) for i in range(self.shared.worker_count))
 
     def close_doors(self):
         self.mail_all(MAIL_CLOSE)
+
+    # another process
+
+    def lend_doors(self):
+        self.leaving(LENDING, 0)
+
+    def hand_over(self, int berths):
+        pthread_mutex_lock(&self.shared.pools.lock)
+        self.shared.pools.emptying = True
+        self.shared.pools.idle_timeout_us = 1
+        pthread_mutex_unlock(&self.shared.pools.lock)
+        self.leaving(LEAVING, berths)
+
+    def stay(self):
+        pthread_mutex_lock(&self.shared.pools.lock)
+        self.shared.pools.emptying = False
+        self.shared.pools.idle_timeout_us = self.plan.server_idle_timeout_us
+        pthread_mutex_unlock(&self.shared.pools.lock)
+        self.leaving(STAYING, 0)
+
+    cdef int leaving(self, int32_t what, int32_t berths) except -1:
+        """Returns when all workers know."""
+        cdef int32_t left = self.shared.worker_count if self.threads and not self.stopped else 0
+        add_i32(&self.shared.berths, berths - self.berths)
+        self.berths = berths
+        store_i32(&self.shared.leaving, what)
+        if left:
+            self.mail_all(MAIL_LEAVING, &left)
+        with nogil:
+            while load_i32(&left) > 0:
+                usleep(100)
+        return 0
+
+    def more_berths(self, int count):
+        add_i32(&self.shared.berths, count)
+        self.mail_all(MAIL_LEAVING)
+
+    def departure_fd(self):
+        return self.shared.departure_fd
+
+    def departures(self):
+        cdef Departure *departure = departures_fetch(self.shared)
+        cdef Departure *next_departure
+        found = []
+        while departure != NULL:
+            next_departure = departure.next
+            found.append(DepartedClient(departure.number, departure.fd, (<char *>(departure + 1))[:departure.size]))
+            OPENSSL_cleanse(departure, sizeof(Departure) + departure.size)
+            free(departure)
+            departure = next_departure
+        return found
+
+    def adopt(self, int fd, bytes baggage):
+        cdef Arrival *arrival
+        cdef Mail *mail
+        if self.stopped:
+            raise RuntimeError("the engine has stopped")
+        if not is_baggage(baggage):
+            raise ValueError("this is no client")
+        arrival = <Arrival *>malloc(sizeof(Arrival) + len(baggage))
+        mail = mail_new(MAIL_ARRIVE)
+        if arrival == NULL or mail == NULL:
+            free(arrival)
+            free(mail)
+            raise MemoryError
+        arrival.fd = fd
+        arrival.size = len(baggage)
+        memcpy(arrival + 1, <const char *>baggage, len(baggage))
+        mail.data = arrival
+        self.turn = (self.turn + 1) % self.shared.worker_count
+        mail_send(&self.shared.workers[self.turn], mail)
+
+    def expect_cancels(self, bint expected):
+        store_i32(&self.shared.has_predecessor, expected)
+
+    def cancel(self, uint32_t pid, bytes secret):
+        cdef KeyOwner owner
+        cdef Mail *mail
+        if self.stopped or len(secret) > SECRET_SIZE:
+            return False
+        owner = key_owner(&self.shared.keys, pid, <const unsigned char *><const char *>secret, <uint32_t>len(secret))
+        if owner.worker < 0:
+            return False
+        mail = mail_new(MAIL_CANCEL)
+        if mail == NULL:
+            raise MemoryError
+        mail.pid = pid
+        mail.size = <uint32_t>len(secret)
+        memcpy(mail.secret, <const char *>secret, len(secret))
+        mail_send(&self.shared.workers[owner.worker], mail)
+        return True
 
     cdef int mail_all(self, unsigned char kind, void *data=NULL, bint flag=False) except -1:
         cdef Mail *mail
@@ -845,6 +961,10 @@ cdef class Engine:
                 if not load_i32(&self.shared.workers[<int>i].ended):
                     raise RuntimeError(f"worker {i} did not come to its end")
         part_from_servers(self.shared)
+
+
+def is_baggage(bytes baggage):
+    return bool(is_sound(<const unsigned char *><const char *>baggage, len(baggage)))
 
 
 cdef object lint_row(const LintEntry *entry):

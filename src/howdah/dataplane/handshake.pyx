@@ -28,6 +28,7 @@ from howdah.dataplane.parties cimport (
     CLIENT_IDLE,
     CLIENT_LOGIN_ACTIVE,
     CLIENT_LOGIN_WAITING,
+    LEAVING,
     SERVER_ACTIVE,
     Client,
     Login,
@@ -162,6 +163,7 @@ cdef void terms_of(const CPlan *plan, const Route *found, const UserRule *rule, 
     terms.max_db_connections = found.max_db_connections
     terms.max_user_connections = plan.max_user_connections
     terms.server_lifetime_us = found.server_lifetime_us
+    terms.comes_again = False
     terms.max_db_clients = found.max_db_client_connections
     terms.max_user_clients = plan.max_user_client_connections
     if rule != NULL:
@@ -307,7 +309,7 @@ cdef bint let_in(Worker *w, Client *client) noexcept nogil:
     tell_login(w, client)
     watch_client(w, client)
     client_watch_deadline(client)
-    if client.held != NULL or w.draining:
+    if client.held != NULL or w.draining or w.leaving == LEAVING:
         set_ready(client)
     return True
 

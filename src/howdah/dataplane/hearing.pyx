@@ -16,6 +16,7 @@ from howdah.dataplane.ears cimport (
     MOST_UNTOLD,
     Heard,
     board_find,
+    ear_confirmed,
     ear_hears,
     notification_drop,
     notification_hold,
@@ -246,7 +247,7 @@ cdef void hub_news(Worker *w, Limit *database, uint32_t news, uint32_t ticket) n
             lose_hub(ear)
         elif news == HUB_FAILS:
             tell_of_pin(w, ear)
-        elif news == HUB_BACK and ear.missed:
+        elif ear.missed and (news == HUB_BACK or ear_confirmed(ear)):
             warn(w, ear)
         elif ear.own != OWN_NONE:
             wake(ear)

@@ -19,6 +19,7 @@ from howdah.dataplane.parties cimport (
     CLIENT_ACTIVE,
     CLIENT_IDLE,
     CLIENT_WAITING,
+    LEAVING,
     PIN_LISTEN,
     PIN_SESSION_MODE,
     PIN_UNKNOWN,
@@ -226,7 +227,7 @@ cdef void unlink(Worker *w, Server *server) noexcept nogil:
         return
     if client.limits.idle_us:
         client_watch_deadline(client)
-    if client.held != NULL or w.draining or load_i32(&client.pool.removed):
+    if client.held != NULL or w.draining or w.leaving == LEAVING or load_i32(&client.pool.removed):
         set_ready(client)
     if server.conn.out.size or not client.conn.interest & EPOLLIN:
         watch_client(w, client)

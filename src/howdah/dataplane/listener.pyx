@@ -26,7 +26,7 @@ from howdah.dataplane.conn cimport Conn, conn_unwatch, conn_watch
 from howdah.dataplane.connecting cimport tune, tune_anew
 from howdah.dataplane.mailbox cimport fill_peer, own_end, tell_worker
 from howdah.dataplane.opening cimport client_startup
-from howdah.dataplane.parties cimport Client, Peer, Worker
+from howdah.dataplane.parties cimport LEAVING, Client, Peer, Worker
 from howdah.dataplane.recycle cimport client_refuse
 
 from howdah.dataplane.rows import EventKind
@@ -106,9 +106,10 @@ cdef bint is_local(const Conn *listening) noexcept nogil:
 
 
 cdef void watch_listeners(Worker *w, bint on) noexcept nogil:
-    """While nobody is to come any more, `on` is for those over our own Unix sockets alone: for the console."""
+    """While nobody is to come any more, `on` is for those over our own Unix sockets alone: for the console.  Who comes
+    while we leave is another process's."""
     for i in range(w.listener_count):
-        if on and (not w.closed or (is_local(&w.listeners[i]) and not w.listeners[i].lent)):
+        if on and w.leaving != LEAVING and (not w.closed or (is_local(&w.listeners[i]) and not w.listeners[i].lent)):
             conn_watch(w.login_fd, &w.listeners[i], EPOLLIN | EPOLLEXCLUSIVE)
         else:
             conn_unwatch(w.login_fd, &w.listeners[i])

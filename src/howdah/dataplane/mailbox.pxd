@@ -19,4 +19,7 @@ cdef void tell_server(Worker *w, uint8_t kind, Server *server, int reason, const
                       size_t size) noexcept nogil
 cdef void tell_peer(Worker *w, int reason, int peer_id, const char *where, const char *problem) noexcept nogil
 cdef void tell_worker(Worker *w, uint8_t kind, int reason, const char *detail) noexcept nogil
+cdef Note *note_new(Worker *w, uint8_t kind, int reason, const char *database, const char *user,
+                    const void *detail, size_t size) noexcept nogil
+cdef void note_send(Shared *shared, Note *note) noexcept nogil
 cdef Note *notes_fetch(Shared *shared) noexcept nogil

@@ -78,7 +78,8 @@ cdef const char *write_key(Worker *w, const Client *client, char *key) noexcept 
     cdef Writer written = writer(<uint8_t *>key, LARGEST_KEY)
     cdef const char *value
     cdef int i
-    cdef bint unsure = client.effects & UNSURE != 0 or client.server.pins & PIN_TEMP != 0
+    cdef bint unsure = client.effects & UNSURE != 0 or (
+        client.server != NULL and client.server.pins & PIN_TEMP != 0)
     for i in range(DECIDING):
         unsure = unsure or (i >= LOOKED_AT_AGAIN and client.noted != NULL and is_noted(client, deciding[i]))
         value = settings_value(client.settings, deciding[i])

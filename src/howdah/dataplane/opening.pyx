@@ -14,7 +14,7 @@ from howdah.cdefs.epoll cimport EPOLLIN, EPOLLOUT, EPOLLRDHUP
 from howdah.cdefs.sockets cimport AF_INET, AF_INET6, AF_UNIX
 from howdah.dataplane.access cimport networks_have
 from howdah.dataplane.buffers cimport hold, unhold
-from howdah.dataplane.cancels cimport KeyOwner, key_owner, peer_of_key
+from howdah.dataplane.cancels cimport SECRET_SIZE, KeyOwner, key_owner, peer_of_key
 from howdah.dataplane.client cimport address_key, client_move, client_watch_deadline, print_address, read_room
 from howdah.dataplane.conn cimport (
     FILL_AGAIN,
@@ -31,7 +31,7 @@ from howdah.dataplane.conn cimport (
 )
 from howdah.dataplane.forwarding cimport forward_refusal, forwarder_of
 from howdah.dataplane.handshake cimport tell_attempt
-from howdah.dataplane.mailbox cimport mail_new, mail_send
+from howdah.dataplane.mailbox cimport mail_new, mail_send, note_new, note_send
 from howdah.dataplane.parties cimport (
     CLIENT_CANCEL,
     MAIL_CANCEL,
@@ -48,6 +48,7 @@ from howdah.dataplane.recycle cimport client_leave, client_lost, client_refuse, 
 from howdah.dataplane.routes cimport TLS_REQUIRE, find_route
 from howdah.dataplane.tls cimport tls_speaks_postgresql
 from howdah.dataplane.turnstile cimport TURN_ADDRESS, TURN_USER, turnstile_admit
+from howdah.wire.bytes cimport Writer, write_bytes, write_u32, writer
 from howdah.wire.proxy_header cimport (
     PROXY_MALFORMED,
     PROXY_NEED_MORE,
@@ -77,6 +78,7 @@ from howdah.wire.startup cimport (
     replication_wanted,
 )
 
+from howdah.dataplane.rows import EventKind
 from howdah.reasons import NUMBERS
 
 cdef enum:
@@ -88,6 +90,7 @@ cdef enum:
 cdef extern from "<stdio.h>" nogil:
     int snprintf(char *to, size_t size, const char *format, ...) noexcept
 
+cdef uint8_t CANCEL_ELSEWHERE = EventKind.CANCEL_ELSEWHERE
 cdef int NONE = NUMBERS["none"]
 cdef int CLIENT_EOF = NUMBERS["client_eof"]
 cdef int TOO_SHORT = NUMBERS["startup_too_short"]
@@ -293,7 +296,20 @@ cdef void pass_cancel(Worker *w, Client *client, const Startup *packet) noexcept
             send_cancel(w, client, packet, MAIL_FORWARD, forwarder_of(w, peer))
             return
         snprintf(name, sizeof(name), b"%d", peer)
+    if load_i32(&w.shared.has_predecessor):  # which may have the client still
+        tell_predecessor(w, packet)
+        reason = NONE
     client_leave(w, client, reason, name)
+
+
+cdef void tell_predecessor(Worker *w, const Startup *packet) noexcept nogil:
+    """Nobody here has this key: the control plane asks the process that we are taking over from."""
+    cdef uint8_t[4 + SECRET_SIZE] detail
+    cdef Writer key = writer(detail, sizeof(detail))
+    write_u32(&key, packet.pid)
+    write_bytes(&key, packet.secret, packet.secret_size)
+    if key.ok:
+        note_send(w.shared, note_new(w, CANCEL_ELSEWHERE, NONE, b"", b"", detail, key.used))
 
 
 cdef void send_cancel(Worker *w, Client *client, const Startup *packet, MailKind kind, int to) noexcept nogil:

@@ -108,10 +108,18 @@ cpdef enum MailKind:
     MAIL_POOLS  # pools have been paused, resumed or renewed
     MAIL_KILL  # data: a database's Limit, or NULL: its clients go
     MAIL_KILL_CLIENT  # data: a Killing
+    MAIL_LEAVING  # `Shared.leaving` has changed, or there is room for more on the way
+    MAIL_ARRIVE  # data: an Arrival
     MAIL_SUSPEND  # flag: it takes too long, who is in the way goes
     MAIL_CLOSE  # nobody is to come any more
     MAIL_DRAIN
     MAIL_STOP
+
+# What is to become of a process that another one takes over from.
+cpdef enum Leaving:
+    STAYING
+    LENDING  # its listening sockets are the other's, too: nobody may shut them down
+    LEAVING  # the other accepts, and its clients go there as they become idle
 
 # One client is to go.  Made by `engine`, and done with when `left` is 0.
 cdef struct Killing:
@@ -168,6 +176,20 @@ cdef struct Note:
     char *user
     uint32_t size
     # `size` bytes of detail, then the two names, follow the struct
+
+# A client that has left for another process.  Made by `departing`, freed by `engine`, whose its socket is, too.
+cdef struct Departure:
+    Departure *next
+    int fd
+    uint64_t number  # its id here
+    size_t size
+    # `size` bytes of baggage follow the struct
+
+# One that has come.  Made by `engine`, freed by `arriving`.
+cdef struct Arrival:
+    int fd
+    size_t size
+    # `size` bytes of baggage follow the struct
 
 # Other end of a socket: enough to print it.
 cdef struct Peer:
@@ -493,7 +515,7 @@ cdef struct Worker:
     int tick_fd
     Conn tick_conn
     bint logins_ready
-    int logging_in  # clients that are not in yet
+    int32_t logging_in  # clients that are not in yet; read by anybody
     Shared *shared
     CPlan *plan
     uint64_t now_us  # when this turn began
@@ -523,6 +545,7 @@ cdef struct Worker:
     bint accept_paused
     uint64_t accept_again_us
     uint64_t housekeeping_us
+    uint8_t leaving  # a Leaving
     bint closed  # nobody comes any more but to the console, over the Unix socket
     bint draining
     bint open_wanted  # a server is gone: some pool may be allowed another
@@ -549,6 +572,13 @@ cdef struct Shared:
     uint64_t last_id
     char[32] marker_channel  # where markers are sent, see `handover`; no other process has it
     int32_t suspended
+    int32_t leaving  # a Leaving
+    int32_t berths  # how many more clients may be on their way to another process
+    int32_t has_predecessor  # whoever's key is not known here may be there
+    pthread_mutex_t departure_lock
+    Departure *first_departure
+    Departure *last_departure
+    int departure_fd
     uint64_t wall_offset_us  # CLOCK_REALTIME minus CLOCK_MONOTONIC
     pthread_mutex_t server_lock
     Server *free_servers

@@ -167,6 +167,7 @@ cdef struct Pools:
     uint64_t check_delay_us
     uint64_t fallback_timeout_us
     uint64_t unused_timeout_us
+    bint emptying  # no server is kept for later
     bint paused  # PAUSE or KILL of all databases
     Tally *past  # what pools of databases that only "*" stands for had counted, of those that are gone; NULL: none are
 
@@ -189,6 +190,7 @@ cdef struct PoolTerms:
     int max_pinned
     int max_db_clients  # 0: no limit; likewise the next
     int max_user_clients
+    bint comes_again  # who joins was in before: neither these two nor DISABLE keep it out
 
 cdef int in_use(const Pool *pool) noexcept nogil
 cdef void move(PooledServer *server, int place) noexcept nogil

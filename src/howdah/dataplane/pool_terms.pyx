@@ -193,11 +193,11 @@ cdef JoinVerdict pool_join(Pools *pools, const PoolTerms *terms, const char *log
     user[0] = limit_named(pools.users, login)
     if pool[0] == NULL or user[0] == NULL:
         verdict = JOIN_NO_MEMORY
-    elif pool[0].database_limit.disabled:
+    elif pool[0].database_limit.disabled and not terms.comes_again:
         verdict = JOIN_DISABLED
-    elif terms.max_db_clients and pool[0].database_limit.clients >= terms.max_db_clients:
+    elif not terms.comes_again and terms.max_db_clients and pool[0].database_limit.clients >= terms.max_db_clients:
         verdict = JOIN_DATABASE_FULL
-    elif terms.max_user_clients and user[0].clients >= terms.max_user_clients:
+    elif not terms.comes_again and terms.max_user_clients and user[0].clients >= terms.max_user_clients:
         verdict = JOIN_USER_FULL
     else:
         pool[0].clients += 1

@@ -30,6 +30,15 @@ class EventKind(IntEnum):
     RESERVE_TAKEN = 18  # a client had waited so long that a server of the reserve was opened for it
     CONSOLE_CANCEL = 19  # what that client waits for is to be cancelled
     PEER_FAILED = 20  # a cancel request could not be passed on; id is the peer's, detail what was wrong
+    CANCEL_ELSEWHERE = 21  # nobody here has this key; detail: process number (four bytes) and secret
+
+
+class DepartedClient(NamedTuple):
+    """A client that has left for another process.  The socket is whoever's who gets this."""
+
+    number: int  # its id
+    fd: int
+    baggage: bytes
 
 
 class AuthAsk(IntEnum):

@@ -14,6 +14,7 @@ from howdah.dataplane.conn cimport CONN_CLIENT, SEND_ERROR, Conn, conn_flush
 from howdah.dataplane.parties cimport (
     CLIENT_CLOSING,
     CLIENT_CONSOLE,
+    MAIL_ARRIVE,
     MAIL_AUTH,
     MAIL_CANCEL,
     MAIL_CANCEL_DONE,
@@ -156,8 +157,8 @@ cdef void suspend_overdue(Worker *w) noexcept nogil:
 cdef bint put_off(Worker *w, Mail *mail) noexcept nogil:
     """Keep mail that would set a client or a server in motion; False: it is to be dealt with as ever."""
     if not w.still or mail.kind not in (
-            MAIL_GRANT, MAIL_REFUSED, MAIL_CANCEL, MAIL_FORWARD, MAIL_CANCEL_DONE, MAIL_AUTH, MAIL_WISH, MAIL_HEARD,
-            MAIL_HUB):
+            MAIL_ARRIVE, MAIL_GRANT, MAIL_REFUSED, MAIL_CANCEL, MAIL_FORWARD, MAIL_CANCEL_DONE, MAIL_AUTH,
+            MAIL_WISH, MAIL_HEARD, MAIL_HUB):
         return False
     mail.next = NULL
     if w.last_put_off == NULL:

@@ -51,6 +51,7 @@ cdef const char *text_settings(const Text *text) noexcept nogil
 cdef Statement *statement_hold(Statement *statement) noexcept nogil
 cdef void statement_drop(Statement *statement) noexcept nogil
 cdef void statement_changes(Statement *statement) noexcept nogil
+cdef int32_t statement_taken_over(Statement *statement, uint32_t shape, bint outdated) noexcept nogil
 cdef void statement_described(Statement *statement, int32_t edition, uint32_t shape) noexcept nogil
 cdef const uint8_t *text_data(const Text *text) noexcept nogil
 cdef bint same_name(const Naming *naming, const char *name, uint32_t size) noexcept nogil

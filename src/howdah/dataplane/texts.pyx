@@ -221,6 +221,19 @@ cdef void statement_described(Statement *statement, int32_t edition, uint32_t sh
     pthread_mutex_unlock(&table_lock)
 
 
+cdef int32_t statement_taken_over(Statement *statement, uint32_t shape, bint outdated) noexcept nogil:
+    """A client of another process was told of it there, that it takes and gives this: in which edition it knows it."""
+    cdef int32_t edition
+    pthread_mutex_lock(&table_lock)
+    if statement.shape == 0 and not outdated:
+        statement.shape = shape
+    edition = statement.changed
+    if outdated or (shape and statement.shape != shape):
+        edition -= 1
+    pthread_mutex_unlock(&table_lock)
+    return edition
+
+
 # Some that no client prepares, held for ever.
 cdef Statement nowhere_statement
 cdef Statement outdated_statement

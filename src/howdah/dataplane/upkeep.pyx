@@ -107,6 +107,7 @@ cdef Pool *next_to_open(Pools *pools, bint fill, uint64_t now_us, PooledServer *
     victim[0] = NULL
     pthread_mutex_lock(&pools.lock)
     pool = pools.first if fill or pools.waiting else NULL
+    fill = fill and not pools.emptying
     while pool != NULL:
         if wants_one(pool, fill):
             if reserve_one(pools, pool, now_us):
@@ -134,7 +135,7 @@ cdef PooledServer *next_outdated(Pools *pools, uint64_t now_us) noexcept nogil:
         found.next = NULL
     pool = pools.first
     while pool != NULL and found == NULL:
-        spare = pool.idle_count + pool.opening + pool.out > pool.min_size
+        spare = pools.emptying or pool.idle_count + pool.opening + pool.out > pool.min_size
         for i in range(pools.workers):
             server = pool.idle[i].prev
             while server != &pool.idle[i]:

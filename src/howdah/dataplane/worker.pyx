@@ -26,6 +26,7 @@ from howdah.cdefs.threads cimport (
     pthread_mutex_lock,
     pthread_mutex_unlock,
 )
+from howdah.dataplane.arriving cimport arrival_drop, arrive
 from howdah.dataplane.assignment cimport check_idle
 from howdah.dataplane.buffers cimport LARGEST_BLOCK, slab_clear
 from howdah.dataplane.canceller cimport CANCEL_ENDED, cancel_asked, cancel_end, cancel_event
@@ -62,6 +63,7 @@ from howdah.dataplane.conn cimport (
 from howdah.dataplane.connecting cimport open_server
 from howdah.dataplane.credentials cimport Secret, secret_drop
 from howdah.dataplane.ears cimport boards_free, notification_drop, wish_free
+from howdah.dataplane.departing cimport goes, let_depart
 from howdah.dataplane.forwarding cimport (
     forward_asked,
     forward_event,
@@ -94,6 +96,8 @@ from howdah.dataplane.parties cimport (
     CLIENT_PROOF,
     CLIENT_STARTUP,
     CLIENT_WAITING,
+    LEAVING,
+    MAIL_ARRIVE,
     MAIL_AUTH,
     MAIL_CANCEL,
     MAIL_CANCEL_DONE,
@@ -106,6 +110,7 @@ from howdah.dataplane.parties cimport (
     MAIL_HUB,
     MAIL_KILL,
     MAIL_KILL_CLIENT,
+    MAIL_LEAVING,
     MAIL_PLAN,
     MAIL_POOLS,
     MAIL_REFUSED,
@@ -122,6 +127,8 @@ from howdah.dataplane.parties cimport (
     SERVER_LISTENING,
     SERVER_LOGIN,
     SERVER_RECYCLING,
+    STAYING,
+    Arrival,
     Cancel,
     Client,
     Forward,
@@ -417,6 +424,8 @@ cdef void go_on(Worker *w) noexcept nogil:
             console_held(w, client)
         elif said_goodbye(client):
             client_leave(w, client, CLIENT_TERMINATE, b"")
+        elif w.leaving == LEAVING and client.pool != NULL and goes(w, client):
+            pass
         elif w.draining and between_transactions(client):
             client_refuse(w, client, SHUTDOWN, b"")
         elif client.state == CLIENT_IDLE and load_i32(&client.pool.removed):
@@ -627,7 +636,8 @@ cdef void deliver(Worker *w, Mail *mail) noexcept nogil:
         forward_asked(w, mail)
         return
     if kind == MAIL_CANCEL_DONE:
-        if mail.client.id == mail.client_id and mail.client.state == CLIENT_CANCEL:
+        if (mail.client != NULL and mail.client.id == mail.client_id
+                and mail.client.state == CLIENT_CANCEL):
             client_leave(w, mail.client, NONE, b"")
     elif kind == MAIL_HEARD:
         notified(w, <Notification *>mail.data)
@@ -649,6 +659,10 @@ cdef void deliver(Worker *w, Mail *mail) noexcept nogil:
         kill_clients(w, <const Limit *>mail.data)
     elif kind == MAIL_KILL_CLIENT:
         kill_client(w, <Killing *>mail.data)
+    elif kind == MAIL_ARRIVE:
+        arrive(w, <Arrival *>mail.data)
+    elif kind == MAIL_LEAVING:
+        leave(w, <int32_t *>mail.data)
     elif kind == MAIL_SUSPEND and mail.flag:
         suspend_overdue(w)
     elif kind == MAIL_SUSPEND:
@@ -677,7 +691,10 @@ cdef void leave_mails(Worker *w, Mail *mail) noexcept nogil:
             notification_drop(<Notification *>mail.data)
         elif mail.kind == MAIL_WISH:
             wish_free(w, <Wish *>mail.data)
-        if mail.kind in (MAIL_HEARD, MAIL_WISH, MAIL_HUB, MAIL_CANCEL, MAIL_FORWARD, MAIL_CANCEL_DONE):
+        elif mail.kind == MAIL_ARRIVE:
+            arrival_drop(<Arrival *>mail.data)
+        if mail.kind in (
+                MAIL_ARRIVE, MAIL_HEARD, MAIL_WISH, MAIL_HUB, MAIL_CANCEL, MAIL_FORWARD, MAIL_CANCEL_DONE):
             mail_free(mail)
         mail = next_mail
 
@@ -789,13 +806,29 @@ cdef void close_doors(Worker *w) noexcept nogil:
     Who has connected already is in time; with the port closed right behind, as few as can be are lost in between.
     """
     for i in range(w.listener_count):
-        if w.closed or w.listeners[i].lent or is_local(&w.listeners[i]):
+        if w.closed or w.leaving != STAYING or w.listeners[i].lent or is_local(&w.listeners[i]):
             continue
         while accept_clients(w, &w.listeners[i]):
             pass
         shutdown(w.listeners[i].fd, SHUT_RDWR)
     w.closed = True
     watch_listeners(w, True)
+
+
+cdef void leave(Worker *w, int32_t *left) noexcept nogil:
+    """Another process takes over, or does not after all.
+
+    `left` (NULL: nobody asks) counts the workers that have yet to know.
+    """
+    cdef int32_t leaving = load_i32(&w.shared.leaving)
+    if leaving != w.leaving:
+        w.leaving = <uint8_t>leaving
+        w.housekeeping_us = w.now_us
+        watch_listeners(w, not w.accept_paused)
+    if leaving == LEAVING and not w.still:
+        let_depart(w)
+    if left != NULL:
+        add_i32(left, -1)
 
 
 cdef void drain(Worker *w) noexcept nogil:

@@ -54,6 +54,11 @@ CALLS = {
     "pg_try_advisory_lock_shared": EFFECT_LOCK | EFFECT_TAKES_LOCK,
     "pg_advisory_unlock": EFFECT_LOCK, "pg_advisory_unlock_shared": EFFECT_LOCK,
     "pg_advisory_unlock_all": EFFECT_LOCK,
+    # What only the end of the session takes away for certain; slots may be temporary.
+    **dict.fromkeys(("pg_replication_origin_session_setup", "pg_backup_start", "pg_start_backup",
+                     "pg_create_physical_replication_slot", "pg_create_logical_replication_slot",
+                     "pg_copy_physical_replication_slot", "pg_copy_logical_replication_slot",
+                     "dblink_connect", "dblink_connect_u"), EFFECT_LOAD),
 }
 
 # Words behind which the grammar has a name, and no expression: INSERT INTO t (a), AS t (a, b).

@@ -19,10 +19,11 @@ class Supervisor:
     def __init__(self) -> None:
         self.config: Config | None = None
         self.reread: Callable[[], Config] | None = None
+        self.launch = SimpleNamespace()
         self.status = 0
 
-    def run(self, config: Config, reread: Callable[[], Config]) -> int:
-        self.config, self.reread = config, reread
+    def run(self, config: Config, reread: Callable[[], Config], launch: SimpleNamespace) -> int:
+        self.config, self.reread, self.launch = config, reread, launch
         return self.status
 
 
@@ -32,8 +33,9 @@ def supervisor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Supervisor:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     stand_in = Supervisor()
-    monkeypatch.setitem(__import__("sys").modules, "howdah.control.supervisor", SimpleNamespace(run=stand_in.run))
-    monkeypatch.setattr("howdah.control.supervisor", SimpleNamespace(run=stand_in.run), raising=False)
+    module = SimpleNamespace(run=stand_in.run, Launch=SimpleNamespace)
+    monkeypatch.setitem(__import__("sys").modules, "howdah.control.supervisor", module)
+    monkeypatch.setattr("howdah.control.supervisor", module, raising=False)
     return stand_in
 
 
@@ -125,3 +127,9 @@ def test_without_target_file_or_environment_it_is_the_embedded_postgresql(superv
     invoke()
     assert supervisor.config is not None
     assert supervisor.config.embedded
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_it_takes_over_where_it_is_told_to(supervisor: Supervisor, given: bool) -> None:
+    invoke(URL, *(["--take-over"] if given else []))
+    assert supervisor.launch.take_over is given

@@ -54,6 +54,11 @@ class Reader:
         self.logins = Logins()
         self.handled: list[Event] = []
         self.written: list[Event] = []
+        self.passed_on: list[Event] = []
+
+    @property
+    def count(self) -> int:
+        return len(self.handled) + len(self.written) + len(self.logins.asked) + len(self.passed_on)
 
     def handle(self, event: Event) -> None:
         self.handled.append(event)
@@ -74,7 +79,7 @@ def engine() -> Iterator[Engine]:
 
 
 def _inbox(engine: Engine, reader: Any) -> Inbox:
-    return Inbox(engine, reader, reader.logins, reader)
+    return Inbox(engine, reader, reader.logins, reader, reader.passed_on.append)
 
 
 def test_each_event_goes_to_whom_it_concerns(engine: Engine) -> None:
@@ -85,8 +90,9 @@ def test_each_event_goes_to_whom_it_concerns(engine: Engine) -> None:
         events = [_event(kind, int(kind)) for kind in EventKind]
         engine.put(*events)
         async with asyncio.timeout(10):
-            while len(reader.handled) + len(reader.written) + len(reader.logins.asked) < len(events) + 2:  # noqa: ASYNC110
+            while reader.count < len(events) + 2:  # noqa: ASYNC110
                 await asyncio.sleep(0)
+        assert [event.kind.name for event in reader.passed_on] == ["CANCEL_ELSEWHERE"]
         consoles = ["CONSOLE_OPEN", "CONSOLE_DATA", "CONSOLE_CLOSED", "CONSOLE_CANCEL"]
         assert [event.kind.name for event in reader.handled] == consoles
         assert [event.kind.name for event in reader.logins.asked] == ["AUTH_WANTED", "AUTH_STALE"]

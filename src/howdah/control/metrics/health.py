@@ -35,6 +35,10 @@ class Health:
         """No new clients from now on."""
         self._stopping = why
 
+    def goes_on(self) -> None:
+        """They may come again."""
+        self._stopping = ""
+
     def alive(self) -> Answer:
         silence_s = time.monotonic() - self._beat_at
         if silence_s > LONGEST_SILENCE_S:

@@ -60,10 +60,10 @@ class _Connection(H11Protocol):
 
 
 class Site:
-    """Answers on `addresses` from `open` to `close`."""
+    """Answers on these listening sockets from `open` to `close`, which closes them."""
 
-    def __init__(self, addresses: Sequence[str], port: int, take: Callable[[], Sample], health: Health) -> None:
-        self._sockets = _bind(addresses, port)
+    def __init__(self, sockets: Sequence[socket.socket], take: Callable[[], Sample], health: Health) -> None:
+        self._sockets = sockets
         self._registry = CollectorRegistry()
         self._registry.register(_Collector(take))
         ProcessCollector(registry=self._registry)
@@ -79,6 +79,11 @@ class Site:
             )
         )  # fmt: skip
         self._thread = threading.Thread(target=self._server.run, args=(self._sockets,), name="http", daemon=True)
+
+    @property
+    def sockets(self) -> Sequence[socket.socket]:
+        """What it listens on."""
+        return self._sockets
 
     @property
     def names(self) -> list[str]:
@@ -117,7 +122,7 @@ def _told(answer: Answer) -> Response:
     return PlainTextResponse(answer.text + "\n", status_code=200 if answer.good else 503)
 
 
-def _bind(addresses: Sequence[str], port: int) -> list[socket.socket]:
+def listen_for_http(addresses: Sequence[str], port: int) -> list[socket.socket]:
     bound: list[socket.socket] = []
     with contextlib.ExitStack() as opened:  # closed again, unless it comes to all of them
         for address in addresses:

@@ -53,12 +53,36 @@ class PidFile:
         finally:
             os.close(fd)
 
+    def take(self) -> str:
+        """Name us in the file that the process before us has left, or make one; what is to be said where we cannot.
+
+        Written over and not replaced: the folder may be one that only root may write to.
+        """
+        if self._path is None:
+            return ""
+        text = f"{os.getpid()}\n".encode()
+        try:
+            fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+            try:
+                os.pwrite(fd, text, 0)
+                os.ftruncate(fd, len(text))
+                self._inode = os.fstat(fd).st_ino
+            finally:
+                os.close(fd)
+        except OSError as failure:
+            return f"could not write pidfile '{self._path}': {failure.strerror}"
+        return ""
+
     def remove(self) -> None:
-        """If it is ours still.  A folder that we may not write to any more keeps it: the next start finds it stale."""
+        """If it is ours still, and names us.
+
+        A folder that we may not write to any more keeps it: the next start finds it stale.
+        """
         if self._path is None or not self._inode:
             return
         try:
-            if self._path.stat().st_ino == self._inode:
+            ours = self._path.stat().st_ino == self._inode
+            if ours and self._path.read_text().strip() == str(os.getpid()):
                 self._path.unlink()
         except OSError:
             pass

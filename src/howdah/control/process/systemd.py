@@ -22,10 +22,17 @@ class Notifier:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._address = environ.get("NOTIFY_SOCKET", "")
         self.watchdog_s = _watchdog_s(environ) if self._address else 0.0
+        self._silent = False
 
     def ready(self) -> None:
         """The start, or a reload, is over."""
         self._say("READY=1", f"MAINPID={os.getpid()}")
+
+    def is_succeeded(self, succeeded: bool) -> None:
+        """Another process speaks for the service from now on; or we do again."""
+        self._silent = succeeded
+        if not succeeded:
+            self.ready()
 
     def reloading(self) -> None:
         self._say("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
@@ -41,7 +48,7 @@ class Notifier:
             await asyncio.sleep(self.watchdog_s / 2)
 
     def _say(self, *lines: str) -> None:
-        if not self._address:
+        if not self._address or self._silent:
             return
         name = "\0" + self._address[1:] if self._address.startswith("@") else self._address
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:

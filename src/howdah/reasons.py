@@ -422,8 +422,8 @@ REASONS: tuple[Reason, ...] = (
          "under max_db_connections or max_user_connections, no login, more than 1,000 channels, or a client_encoding "
          "other than the database's. Its server stays with it until that changes, or until UNLISTEN."),
     _row("pin_load", "", _C, Level.INFO, "LOAD", "",
-         "The client has loaded a library, or called what only the end of a session takes away (a replication origin or "
-         "slot, a backup, a connection of dblink): its server stays with it until it leaves."),
+         "The client has loaded a library, or called what only the end of a session takes away (a replication origin "
+         "or slot, a backup, a connection of dblink): its server stays with it until it leaves."),
     _row("pin_random_seed", "", _C, Level.INFO, "random seed", "",
          "The client has called setseed(): its server stays with it until it leaves."),
     _row("pin_sequence", "", _C, Level.INFO, "numbers of sequences", "",

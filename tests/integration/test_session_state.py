@@ -76,7 +76,14 @@ def test_nothing_is_left_of_a_client_that_vanishes(
     one_server.wait_until_idle()
 
 
-@pytest.mark.parametrize("spoil", ["LOAD 'plpgsql'", "SELECT setseed(0.5)"])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        "LOAD 'plpgsql'",
+        "SELECT setseed(0.5)",
+        "SELECT pg_create_physical_replication_slot('of_a_session', false, true)",
+    ],
+)
 def test_what_cannot_be_undone_ends_with_its_server(one_server: Pooler, postgres: Postgres, spoil: str) -> None:
     with one_server.client(user="postgres") as client:
         pid = client.query(PID).value

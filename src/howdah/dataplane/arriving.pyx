@@ -94,6 +94,7 @@ cdef void arrive(Worker *w, Arrival *arrival) noexcept nogil:
     cdef Traveller traveller
     if client != NULL:
         arrival.fd = -1
+        client.conn.shared = True
         meet(client, arrival, &traveller)
         if take_place(w, client, &traveller):
             unpack(w, client, arrival)

@@ -39,6 +39,7 @@ cdef struct Conn:
     bint proxied  # of a listener: its connections begin with a PROXY header
     bint lent  # of a listener: it is not ours, and whoever waits there is for the next process
     bint tuned_anew  # of a listener: who has come to it before its options changed may still be in its queue
+    bint shared  # another process may have it open, too: closing it is not enough for epoll to forget it
     Tls *tls  # NULL: bytes travel as they are
     Outbox out  # as it goes out: with TLS, records
 

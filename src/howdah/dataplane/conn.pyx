@@ -56,7 +56,7 @@ cdef void conn_init(Conn *conn, int fd, uint8_t kind) noexcept nogil:
     conn.kind = kind
     conn.error = 0
     conn.interest = 0
-    conn.proxied = conn.lent = False
+    conn.proxied = conn.lent = conn.shared = False
     conn.tls = NULL
     conn.out.head = conn.out.tail = NULL
     conn.out.size = 0

@@ -54,6 +54,7 @@ from howdah.dataplane.parties cimport (
     Worker,
 )
 from howdah.dataplane.pinning cimport pins_end
+from howdah.dataplane.poller cimport poller_remove
 from howdah.dataplane.pool cimport (
     LEAVE_DONE,
     PLACE_CLOSING,
@@ -522,6 +523,14 @@ cdef void quit_pool(Worker *w, Client *client) noexcept nogil:
         client.pool = NULL
 
 
+cdef void client_close(Worker *w, Client *client) noexcept nogil:
+    """Whoever gets its struct next is to hear nothing of this socket."""
+    if client.conn.shared and client.conn.fd >= 0:
+        conn_unwatch(w.epoll_fd, &client.conn)
+        poller_remove(w.still_fd, client.conn.fd)
+    conn_close(&w.slab, &client.conn)
+
+
 cdef void client_leave(Worker *w, Client *client, int reason, const char *detail) noexcept nogil:
     """The client is gone, or is sent away without another word."""
     cdef bint pending = grant_pending(w, client)
@@ -534,7 +543,7 @@ cdef void client_leave(Worker *w, Client *client, int reason, const char *detail
     elif client.state != CLIENT_CLOSING and client.state != CLIENT_CANCEL:
         tell_client(w, CLIENT_CLOSED, client, reason, detail, strlen(detail))
     quit_pool(w, client)
-    conn_close(&w.slab, &client.conn)
+    client_close(w, client)
     if pending:
         client_move(client, CLIENT_CLOSING)  # until the grant has come and been passed on
     elif not client.is_ready:
@@ -579,7 +588,7 @@ cdef void farewell(Worker *w, Client *client, int reason, const char *detail, co
     if torn:
         size = 0
     if conn_send(&w.slab, &client.conn, data, size) == SEND_ERROR or pending:
-        conn_close(&w.slab, &client.conn)
+        client_close(w, client)
     client_move(client, CLIENT_CLOSING)
     login_free(client)  # who has been refused takes no place among the logins, however long it stays
     if client.conn.fd < 0:

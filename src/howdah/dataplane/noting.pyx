@@ -96,7 +96,7 @@ cdef void note_run_of_left(Worker *w, Client *client) noexcept nogil:
 
 
 cdef void note_run_by_name(Worker *w, Client *client) noexcept nogil:
-    """A text runs by SQL what the server has under a name, which nobody has looked at: it may be an earlier client's."""
+    """A text runs by SQL what the server has under a name that nobody has looked at: it may be an earlier client's."""
     note_effects(w, client, EFFECT_ANYTHING, NULL, 0)
     client.server.replies.dropping = True
 

@@ -130,14 +130,15 @@ def run(load: Load, port: int, seconds: int) -> Outcome:
             command, env=environment(tls=load.tls), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         assert process.stdout is not None
-        text = process.stdout.read()
+        with process.stdout:
+            text = process.stdout.read()
         _, status, rusage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         wall = time.monotonic() - began
         if process.returncode:
             raise RuntimeError(f"{' '.join(command)} failed ({process.returncode}):\n{text[-2000:]}")
         transactions, failed, tps, connect_us = parse_report(text)
-        taken = latencies(line for file in home.glob("log.*") for line in file.open())
+        taken = latencies(line for file in home.glob("log.*") for line in file.read_text().splitlines())
     finally:
         shutil.rmtree(home, ignore_errors=True)
     return Outcome(

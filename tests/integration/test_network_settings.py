@@ -11,6 +11,7 @@ import pytest
 
 from tests.kit import wire
 from tests.kit.deadline import wait_until
+from tests.kit.monitored import Monitored
 from tests.kit.pooler import Pooler
 from tests.kit.postgres import Postgres
 
@@ -138,3 +139,12 @@ def test_the_next_host_is_used_while_the_first_is_down(pooler: Pooler, postgres:
     pooler.run()
     with pooler.client() as client:
         assert client.query("SELECT 1").value == "1"
+
+
+def test_processes_that_share_their_port_share_that_of_metrics(pooler: Pooler, second_pooler: Pooler) -> None:
+    """For a rolling restart; else a second process is told that the port is taken."""
+    first = Monitored(pooler, so_reuseport=True)
+    second_pooler.settings |= {"http_port": first.port}
+    second_pooler.run_with(so_reuseport=True)
+    pooler.finish()
+    assert first.value("howdah_clients") == 0

@@ -206,3 +206,20 @@ def test_server_fast_close_leaves_clients_of_shared_servers_alone(pooler: Pooler
         wait_until(lambda: client.query("SHOW application_name").value == "another", "a new server")
         assert inside.query("COMMIT").statuses == "I"
         assert inside.query("SHOW application_name").value == "another"
+
+
+def test_a_smaller_pool_closes_what_it_has_too_much(pooler: Pooler, postgres: Postgres) -> None:
+    pooler.run_with(default_pool_size=5, server_idle_timeout=0)
+    clients = [pooler.client() for _ in range(5)]
+    for client in clients:
+        client.begin()
+    busy = clients.pop()
+    for client in clients:
+        client.query("COMMIT")
+    before = postgres.wait_for_backends(5)
+    pooler.reload_with(default_pool_size=2)
+    left = postgres.wait_for_backends(2)
+    assert left < before
+    assert busy.query("COMMIT").errors == []
+    assert clients[0].query("SELECT 1").value == "1"
+    assert postgres.backends() == left

@@ -200,3 +200,14 @@ def test_a_session_of_its_own_is_not_asked_about(pooler: Pooler, postgres: Postg
         assert not [event for event in pooler.events if event.get("reason", "").startswith("pin_")]
     with pooler.client() as other:
         assert other.query("SHOW work_mem").value == "4MB"
+
+
+@pytest.mark.parametrize("reset", ["RESET work_mem", "SET work_mem TO DEFAULT"])
+def test_what_has_been_reset_is_nobodys_own(one_server: Pooler, reset: str) -> None:
+    """It goes by the server's configuration again, also where that changes."""
+    with one_server.client() as client, one_server.client() as other:
+        client.query("SET work_mem = '7MB'")
+        client.query(reset)
+        other.query("SET work_mem = '8MB'")
+        look = "SELECT setting, source = 'session' FROM pg_settings WHERE name = 'work_mem'"
+        assert client.query(look).rows == [("4096", "f")]

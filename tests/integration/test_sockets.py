@@ -8,6 +8,7 @@ import socket
 import stat
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.kit.client import Client
@@ -109,6 +110,7 @@ def test_the_kernel_queues_as_many_as_listen_backlog_says(pooler: Pooler) -> Non
     """Linux lets one more in."""
     pooler.run_with(listen_backlog=3, workers=1)
     pooler.signal(signal.SIGSTOP)
+    wait_until(lambda: psutil.Process(pooler.pid).status() == psutil.STATUS_STOPPED, "the pooler to stand still")
     try:
         with contextlib.ExitStack() as stack:
             for _ in range(8):

@@ -63,11 +63,16 @@ class Process:
 
     def wait(self, timeout: float | None = None) -> int:
         if self.returncode is None:
-            if not select.select([self._handle], [], [], timeout)[0]:
+            if not self._has_ended(timeout):
                 raise subprocess.TimeoutExpired("howdah", timeout or 0)
             self.returncode = self._server.reap(self.pid)
             os.close(self._handle)
         return self.returncode
+
+    def _has_ended(self, timeout: float | None) -> bool:
+        poller = select.poll()  # select() is for descriptors below 1,024
+        poller.register(self._handle, select.POLLIN)
+        return bool(poller.poll(None if timeout is None else 1000 * timeout))
 
     def send_signal(self, number: int) -> None:
         if self.poll() is None:

@@ -123,6 +123,10 @@ EFFECTS = {
     "SELECT PG_TRY_ADVISORY_LOCK_SHARED (1)": "LOCK",
     "SELECT pg_advisory_unlock_all()": "LOCK",
     "LOAD 'x'": "LOAD",
+    "SELECT pg_create_physical_replication_slot('a', false, true)": "LOAD",
+    "SELECT pg_replication_origin_session_setup('a')": "LOAD",
+    "SELECT pg_backup_start('a')": "LOAD",
+    "SELECT dblink_connect('a')": "LOAD",
     "SELECT setseed(0)": "SEED",
     "DISCARD SEQUENCES": "",
     "SELECT lastval()": "SEQUENCE",
@@ -219,9 +223,6 @@ ANYTHING = [
     "COPY (SELECT f()) TO STDOUT",
     "WITH a AS (SELECT f()) SELECT 1",
     "INSERT INTO t (a) VALUES (f())",
-    "SELECT pg_create_physical_replication_slot('a', false, true)",
-    "SELECT pg_replication_origin_session_setup('a')",
-    "SELECT pg_backup_start('a')",
     "DISCARD",
     "SET 1",
     'SET U&"a" = 1',
@@ -393,7 +394,7 @@ def test_more_uses_of_names_than_there_is_room_for() -> None:
 
 
 def test_a_text_that_was_cut_may_do_anything() -> None:
-    assert {"ANYTHING", "DEALLOCATE"} <= probe.analyse_cut(b"SELECT 1")["effects"]
+    assert {"ANYTHING", "DEALLOCATE", "ENDS", "TO_SAVEPOINT"} <= probe.analyse_cut(b"SELECT 1")["effects"]
     assert probe.analyse_cut(b"SELECT 1\0")["effects"] == set()
     assert probe.analyse_cut(b"SELECT 1\0; SET a = 1")["effects"] == set()
     assert "ANYTHING" in probe.analyse_cut(b"")["effects"]

@@ -98,7 +98,8 @@ def test_what_is_hidden_has_no_effect(made: tuple[str, list[str]], string: str) 
     name = text.replace('"', '""')
     hidden = f'SELECT $hidden${text}$hidden$ AS "{name}", {string} /* {comment} */'
     found = probe.analyse(hidden.encode())
-    assert found["effects"] <= ({"ANYTHING", "DEALLOCATE"} if "$é" in hidden else set())
+    unreadable = {"ANYTHING", "DEALLOCATE", "ENDS", "TO_SAVEPOINT"}
+    assert found["effects"] <= (unreadable if "$é" in hidden else set())
 
 
 @given(texts(), st.integers(0, 400))

@@ -206,6 +206,8 @@ class _Supervisor:
         listeners = self._listeners = taken.listeners
         stack.callback(listeners.close)
         stack.callback(taken.doorstep.close)
+        for sock in taken.http:
+            stack.callback(sock.close)
         stack.callback(pid_file.remove)
         if taking is None:
             pid_file.write(identity)
@@ -284,7 +286,8 @@ class _Supervisor:
             self._warn(difference(endpoints, taken.listeners))
         else:
             listeners = open_listeners(endpoints, settings.workers, handed_sockets(os.environ))
-            taken = Taken(listeners, Doorstep(doorstep_name(settings.unix_socket_dir, settings.listen_port)))
+            doorstep = Doorstep(doorstep_name(settings.unix_socket_dir, settings.listen_port))
+            taken = Taken(listeners, doorstep, self._listen_for_http())
         if self._config.drop_in:
             needed = expected(settings.max_client_conn, settings.default_pool_size)
             announce_listeners(self._log, taken.listeners.names, settings, needed)
@@ -325,16 +328,23 @@ class _Supervisor:
                 sock.close()
             return
         from howdah.control.metrics.families import Sample, sample
-        from howdah.control.metrics.site import Site, listen_for_http
+        from howdah.control.metrics.site import Site
 
         def take() -> Sample:
             now = self._settings_now()
             return sample(self._engine, now.max_client_conn, by_user=now.metrics_by == "pool")
 
-        sockets = sockets or listen_for_http(settings.http_addr, settings.http_port)
-        site = house.site = Site(sockets, take, self._health)
+        site = house.site = Site(sockets or self._listen_for_http(), take, self._health)
         site.open()
         self._log.info("metrics and health are served", at=", ".join(site.names))
+
+    def _listen_for_http(self) -> list[socket.socket]:
+        settings = self._config.settings
+        if not settings.http_port:
+            return []
+        from howdah.control.metrics.site import listen_for_http
+
+        return listen_for_http(settings.http_addr, settings.http_port, alone=not settings.so_reuseport)
 
     def _tell_logins(self) -> None:
         """Whom logins are to be asked of has changed with the plan."""

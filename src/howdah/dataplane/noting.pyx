@@ -142,6 +142,8 @@ cdef void note_setting(Worker *w, Client *client, uint8_t change, const char *na
     if not follows_client(client):
         return
     client.effects |= EFFECT_SETTING
+    if change == SETTING_RESET:
+        client.effects |= EFFECT_SETTINGS  # a value asked for by name would be taken for the client's own
     if settings_value(client.first_settings, name) != NULL:
         client.effects |= EFFECT_SETTINGS
         client.resets = client.resets or change != SETTING_SET

@@ -123,11 +123,13 @@ cdef Pool *next_to_open(Pools *pools, bint fill, uint64_t now_us, PooledServer *
 
 
 cdef PooledServer *next_outdated(Pools *pools, uint64_t now_us) noexcept nogil:
-    """Take the next idle server that has been idle or has lived too long out of its list; NULL: none (left)."""
+    """Take the next idle server that has been idle or has lived too long, or is one too many since the pool has become
+    smaller, out of its list; NULL: none (left)."""
     cdef PooledServer *found = NULL
     cdef PooledServer *server
     cdef Pool *pool
     cdef bint spare
+    cdef bint too_many
     pthread_mutex_lock(&pools.lock)
     if pools.unwanted != NULL:
         found = pools.unwanted
@@ -136,10 +138,11 @@ cdef PooledServer *next_outdated(Pools *pools, uint64_t now_us) noexcept nogil:
     pool = pools.first
     while pool != NULL and found == NULL:
         spare = pools.emptying or pool.idle_count + pool.opening + pool.out > pool.min_size
+        too_many = pool.size > 0 and pool.idle_count + pool.opening + pool.out > pool.size + pool.reserve
         for i in range(pools.workers):
             server = pool.idle[i].prev
             while server != &pool.idle[i]:
-                if outdated(server, now_us) or pool.removed or (
+                if outdated(server, now_us) or pool.removed or too_many or (
                         spare and pools.idle_timeout_us and now_us >= server.idle_since_us + pools.idle_timeout_us):
                     found = server
                     break

@@ -18,7 +18,8 @@ class MetricsSettings(Table):
 
     http_port: HttpPort = setting(
         0,
-        "Port of the HTTP listener with `/metrics` (Prometheus), `/healthz` and `/readyz`. 0: there is none.",
+        "Port of the HTTP listener with `/metrics` (Prometheus), `/healthz` and `/readyz`. 0: there is none. With "
+        "`so_reuseport` other processes may have it, too: a request goes to any of them.",
         restart=True,
     )
     http_addr: Words = setting(

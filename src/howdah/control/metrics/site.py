@@ -122,13 +122,14 @@ def _told(answer: Answer) -> Response:
     return PlainTextResponse(answer.text + "\n", status_code=200 if answer.good else 503)
 
 
-def listen_for_http(addresses: Sequence[str], port: int) -> list[socket.socket]:
+def listen_for_http(addresses: Sequence[str], port: int, *, alone: bool) -> list[socket.socket]:
+    """`alone`: where another process has the port already, it is not shared."""
     bound: list[socket.socket] = []
     with contextlib.ExitStack() as opened:  # closed again, unless it comes to all of them
         for address in addresses:
             try:
                 for family, place in tcp_addresses(address, port, "http_addr"):
-                    bound.append(opened.enter_context(tcp_socket(family, place, alone=True)))
+                    bound.append(opened.enter_context(tcp_socket(family, place, alone=alone)))
                     bound[-1].listen(_BACKLOG)
             except OSError as failure:
                 raise StartError(

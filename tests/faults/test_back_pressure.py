@@ -1,6 +1,5 @@
 """A side that does not take its bytes stops the other side; howdah's memory stays small, and others are served."""
 
-import select
 import socket
 import time
 
@@ -12,6 +11,7 @@ from tests.kit.crowd import Background
 from tests.kit.deadline import wait_until
 from tests.kit.pooler import Pooler
 from tests.kit.postgres import Postgres
+from tests.kit.readiness import writable
 from tests.kit.watch import MemoryWatch
 
 MB = 1 << 20
@@ -30,7 +30,7 @@ def push_until_stuck(client: Client, messages: bytes) -> None:
     pending, taken = b"", time.monotonic()
     while time.monotonic() - taken < 1:
         pending = pending or messages
-        if select.select([], [client.socket], [], 0.1)[1]:
+        if writable(client.socket, 0.1):
             pending = pending[client.socket.send(pending, socket.MSG_DONTWAIT) :]
             taken = time.monotonic()
 

@@ -1,6 +1,5 @@
 """A COPY that PostgreSQL gives up while the client is still sending: the rest leads nowhere, the server comes back."""
 
-import select
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +10,7 @@ from tests.kit.crowd import Background
 from tests.kit.deadline import wait_until
 from tests.kit.pooler import Pooler
 from tests.kit.postgres import Postgres
+from tests.kit.readiness import writable
 
 LOCK = 71
 ROWS = wire.copy_data(b"1\n" * 40) * 500_000  # 45 MB, more than the kernel's buffers take
@@ -41,7 +41,7 @@ def start_copy(client: Client, table: str) -> None:
 
 def takes_nothing(client: Client) -> bool:
     """Has the other side not read a byte for a while?"""
-    return not select.select([], [client.socket], [], 0.5)[1]
+    return not writable(client.socket, 0.5)
 
 
 def serves(pooler: Pooler, pid: str | None) -> None:

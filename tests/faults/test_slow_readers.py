@@ -1,6 +1,5 @@
 """A client that reads slowly, or not at all: its server is free for others once it has said everything."""
 
-import select
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +10,7 @@ from tests.kit.crowd import Background
 from tests.kit.deadline import wait_until
 from tests.kit.pooler import Pooler
 from tests.kit.postgres import Postgres
+from tests.kit.readiness import writable
 from tests.kit.watch import MemoryWatch
 
 MB = 1 << 20
@@ -30,7 +30,7 @@ def slow(pooler: Pooler) -> Iterator[Client]:
 
 def takes_nothing(client: Client) -> bool:
     """Has the other side not read a byte for a while?"""
-    return not select.select([], [client.socket], [], 0.5)[1]
+    return not writable(client.socket, 0.5)
 
 
 def wait_until_as_much_is_sent_as_can_be(postgres: Postgres, mark: str) -> None:

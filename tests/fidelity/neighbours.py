@@ -6,7 +6,6 @@ Nothing here is left to chance or to time: who asks for a server gets it, or the
 """
 
 import itertools
-import select
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from tests.fidelity.soils import FAILED, LEAVING, STAYING
 from tests.kit import wire
 from tests.kit.client import Client, Gone
 from tests.kit.deadline import POLL_EVERY, wait_until
+from tests.kit.readiness import readable
 
 SERVERS = 2
 #: How often in a row the console has to say that all servers are in use: one may be about to be given back.
@@ -41,7 +41,7 @@ class Neighbour:
     def has_server(self) -> bool:
         """Has the answer come, and with it the server?"""
         assert self._client is not None
-        while self._client.has_input() or select.select([self._client.socket], [], [], POLL_EVERY)[0]:
+        while self._client.has_input() or readable(self._client.socket, POLL_EVERY):
             reply = self._client.read()
             if reply.tag == "D":
                 self.server = int(reply.row[0] or 0)

@@ -1,12 +1,12 @@
 """Databases that have a name, "*" for all others, forced users, and limits by database and by user."""
 
-import select
 import time
 
 from tests.kit import wire
 from tests.kit.client import Client, Refused
 from tests.kit.deadline import wait_until
 from tests.kit.fix_logins import PASSWORDS, GuardedPooler, refused
+from tests.kit.readiness import readable
 
 
 def test_the_star_stands_for_every_other_name(guarded: GuardedPooler) -> None:
@@ -232,7 +232,7 @@ def test_client_login_timeout_counts_from_the_first_byte_to_the_last(guarded: Gu
         start = time.monotonic()
         for byte in wire.startup(user="alice" + "x" * 2000, database="app"):
             client.send(bytes([byte]))
-            if select.select([client.socket], [], [], 0.01)[0]:  # told, or hung up on
+            if readable(client.socket, 0.01):  # told, or hung up on
                 break
         assert 0.4 < time.monotonic() - start < 5
         guarded.wait_for_log("client_login_timeout")

@@ -4,7 +4,6 @@ import fcntl
 import os
 import pty
 import re
-import select
 import shutil
 import signal
 import socket
@@ -24,6 +23,7 @@ from tests.kit.deadline import PATIENCE, wait_until
 from tests.kit.pooler import environment
 from tests.kit.ports import take_port
 from tests.kit.postgres import Postgres
+from tests.kit.readiness import readable
 
 
 class Terminal:
@@ -61,7 +61,7 @@ class Terminal:
         return self.process.returncode
 
     def _read(self) -> None:
-        if select.select([self._main], [], [], 0.05)[0]:
+        if readable(self._main, 0.05):
             try:
                 self.shown += os.read(self._main, 65536).decode()
             except OSError:

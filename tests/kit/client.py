@@ -1,7 +1,6 @@
 """A client that speaks the wire protocol by hand: any bytes out, whole messages in."""
 
 import hashlib
-import select
 import socket
 import struct
 import time
@@ -10,6 +9,7 @@ from typing import Self
 
 from tests.kit import scram, wire
 from tests.kit.deadline import PATIENCE
+from tests.kit.readiness import readable
 from tests.kit.wire import Message, Replies
 
 #: Every client there is, for `close_all`: a failing test leaves its clients behind.
@@ -209,7 +209,7 @@ class Client:
 
     def has_input(self) -> bool:
         """Whether something has come, or the end has; does not wait."""
-        return bool(self._unread) or bool(select.select([self.socket], [], [], 0)[0])
+        return bool(self._unread) or readable(self.socket)
 
     @property
     def is_gone(self) -> bool:

@@ -8,7 +8,6 @@ import contextlib
 import gc
 import json
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -16,6 +15,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from tests.kit.readiness import readable
 
 CHANNEL = 0  # the server's file descriptor for requests
 LARGEST = 1 << 20  # bytes of a request: the environment is in it
@@ -63,16 +64,11 @@ class Process:
 
     def wait(self, timeout: float | None = None) -> int:
         if self.returncode is None:
-            if not self._has_ended(timeout):
+            if not readable(self._handle, timeout):
                 raise subprocess.TimeoutExpired("howdah", timeout or 0)
             self.returncode = self._server.reap(self.pid)
             os.close(self._handle)
         return self.returncode
-
-    def _has_ended(self, timeout: float | None) -> bool:
-        poller = select.poll()  # select() is for descriptors below 1,024
-        poller.register(self._handle, select.POLLIN)
-        return bool(poller.poll(None if timeout is None else 1000 * timeout))
 
     def send_signal(self, number: int) -> None:
         if self.poll() is None:

@@ -1,4 +1,4 @@
-"""Whether a socket has something to read, or room to write; also for descriptors from 1,024 on, which select() refuses."""
+"""Whether a socket has something to read, or room to write, also at descriptors from 1,024 on (not so select())."""
 
 import select
 from typing import Protocol

@@ -145,7 +145,7 @@ def size(value: object) -> int:
 
 def count(value: object) -> int:
     """A whole number that is not negative."""
-    if isinstance(value, str) and re.fullmatch(r"\s*[+-]?[0-9]{1,20}\s*", value):
+    if isinstance(value, str) and re.fullmatch(r"[ \t\r\n]*[+-]?[0-9]{1,20}[ \t\r\n]*", value):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         raise BadValueError(

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from howdah.control.config import units
@@ -138,6 +138,7 @@ def test_sizes_count_in_powers_of_1024(number: int, unit: str) -> None:
     assert units.size(f"{number} {unit}") == number * 1024 ** ["B", "kB", "MB"].index(unit)
 
 
+@example("0\x1f")  # a space to some, and none to int()
 @given(st.one_of(st.text(), st.floats(), st.integers(), st.booleans(), st.none(), st.binary(), st.lists(st.text())))
 def test_no_value_whatsoever_raises_anything_else(value: object) -> None:
     readers: list[Callable[[object], object]] = [

@@ -47,6 +47,7 @@ from howdah.dataplane.session_state cimport (
     settings_hold,
     settings_new,
     settings_value,
+    write_hex,
     write_literal,
     write_text,
 )
@@ -261,18 +262,12 @@ cdef void ask_identity(Writer *message, const char *name, const Client *client, 
 cdef void write_name(Writer *message, const char *name, bint noted) noexcept nogil:
     if noted and not is_ascii(name):
         write_text(message, "pg_catalog.convert_from(E'\\\\x")
-        write_hex(message, name)
+        while name[0]:
+            write_hex(message, <uint8_t>name[0])
+            name += 1
         write_text(message, "',pg_catalog.current_setting('client_encoding'))")
     else:
         write_literal(message, name)
-
-
-cdef void write_hex(Writer *message, const char *text) noexcept nogil:
-    cdef const char *digits = b"0123456789abcdef"
-    while text[0]:
-        write_u8(message, digits[<uint8_t>text[0] >> 4])
-        write_u8(message, digits[text[0] & 15])
-        text += 1
 
 
 cdef bint is_ascii(const char *text) noexcept nogil:

@@ -142,11 +142,11 @@ cdef void note_setting(Worker *w, Client *client, uint8_t change, const char *na
     if not follows_client(client):
         return
     client.effects |= EFFECT_SETTING
-    if change == SETTING_RESET:
-        client.effects |= EFFECT_SETTINGS  # a value asked for by name would be taken for the client's own
     if settings_value(client.first_settings, name) != NULL:
         client.effects |= EFFECT_SETTINGS
         client.resets = client.resets or change != SETTING_SET
+    elif change == SETTING_RESET:
+        client.effects |= EFFECT_SETTINGS  # a value asked for by name would be taken for the client's own
     if same_name(name, "all"):
         note_reset_of_all(client)
     noted = find_noted(client, name)

@@ -18,7 +18,6 @@ cdef struct Settings:
     uint32_t count
     uint32_t size
     bint has_identity  # role or session_authorization
-    bint has_encoding  # client_encoding
     bint has_timeout  # one that may end what we send ourselves
     # name and value strings, sorted by name, follow the struct
 
@@ -41,10 +40,11 @@ cdef Settings *settings_new(const Draft *draft) noexcept nogil
 cdef Settings *settings_hold(Settings *settings) noexcept nogil
 cdef void settings_drop(Settings *settings) noexcept nogil
 cdef const char *settings_value(const Settings *settings, const char *name) noexcept nogil
-cdef uint32_t compose_change(Writer *w, const Settings *now, const Settings *wanted, bint reset,
-                             bint forget) noexcept nogil
+cdef bint compose_change(Writer *w, const Settings *now, const Settings *wanted, bint reset,
+                         bint forget) noexcept nogil
 cdef bint is_identity(const char *name) noexcept nogil
 cdef bint same_name(const char *a, const char *b) noexcept nogil
 cdef bint plain_text(const char *text) noexcept nogil
+cdef void write_hex(Writer *w, uint8_t byte) noexcept nogil
 cdef void write_text(Writer *w, const char *text) noexcept nogil
 cdef void write_literal(Writer *w, const char *text) noexcept nogil

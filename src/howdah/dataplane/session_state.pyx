@@ -17,9 +17,9 @@ from howdah.wire.bytes cimport Writer, begin_message, end_message, write_bytes, 
 cdef enum:
     TABLE_SIZE = 4096
 
+cdef const char *NO_COLUMNS = b" OFFSET 0)s"  # of a SELECT of assignments
 # How a transaction of ours begins.  Its isolation is named because one that is the session's default may be made to
 # wait.
-cdef const char *NO_COLUMNS = b" OFFSET 0)s"  # of a SELECT of assignments
 cdef const char *BEGIN_OURS = b"BEGIN ISOLATION LEVEL READ COMMITTED;"
 
 cdef enum:
@@ -175,7 +175,6 @@ cdef Settings *intern(const Draft *draft, Settings *plain) noexcept nogil:
             memcpy(<char *>settings_data(found), data, size)
             found.has_identity = (settings_value(found, "role") != NULL
                                   or settings_value(found, "session_authorization") != NULL)
-            found.has_encoding = settings_value(found, "client_encoding") != NULL
             found.has_timeout = any_timeout(found)
             found.next = table[h % TABLE_SIZE]
             table[h % TABLE_SIZE] = found
@@ -258,9 +257,15 @@ cdef void write_text(Writer *w, const char *text) noexcept nogil:
     write_bytes(w, text, strlen(text))
 
 
-cdef void write_literal(Writer *w, const char *text) noexcept nogil:
-    """An E'' literal of ASCII alone: whatever client_encoding is in force, no byte of `text` can end it."""
+cdef void write_hex(Writer *w, uint8_t byte) noexcept nogil:
     cdef const char *digits = b"0123456789abcdef"
+    write_u8(w, digits[byte >> 4])
+    write_u8(w, digits[byte & 15])
+
+
+cdef void write_literal(Writer *w, const char *text) noexcept nogil:
+    """An E'' literal of ASCII alone, which is read in the server's encoding: whatever client_encoding is in force, no
+    byte of `text` can end it."""
     cdef size_t plain = 0  # bytes before this one that stand for themselves
     cdef uint8_t byte = text[0]
     write_bytes(w, b"E'", 2)
@@ -268,8 +273,7 @@ cdef void write_literal(Writer *w, const char *text) noexcept nogil:
         if byte >= 127 or byte < 32 or byte == c"'" or byte == c"\\":
             write_bytes(w, text, plain)
             write_bytes(w, b"\\x", 2)
-            write_u8(w, digits[byte >> 4])
-            write_u8(w, digits[byte & 15])
+            write_hex(w, byte)
             text += plain + 1
             plain = 0
         else:
@@ -305,30 +309,19 @@ cdef bint differs(const Settings *now, const Settings *wanted, const char *name)
     return strcmp(value, other) != 0
 
 
-cdef bint has_wide(const Settings *settings) noexcept nogil:
-    """Is there a byte in it whose meaning depends on client_encoding?"""
-    cdef const char *data = settings_data(settings)
-    for i in range(settings.size):
-        if <uint8_t>data[i] >= 128:
-            return True
-    return False
-
-
-cdef uint32_t compose_change(Writer *w, const Settings *now, const Settings *wanted, bint reset,
-                             bint forget) noexcept nogil:
-    """The Query messages that take a session from `now` to `wanted`, all of it or nothing; gives how many they are.
+cdef bint compose_change(Writer *w, const Settings *now, const Settings *wanted, bint reset,
+                         bint forget) noexcept nogil:
+    """The Query that takes a session from `now` to `wanted`, all of it or nothing; False: there is nothing to do.
 
     `reset`: the session may have more settings than `now` says, so that all of them are reset before; which is also
     the one way that PostgreSQL allows to everybody, whoever has set them.  `forget`: the numbers of sequences.
 
-    They are one transaction, which a failure leaves open and failed: what is sent behind them then does nothing but to
+    It is one transaction, which a failure leaves open and failed: what is sent behind them then does nothing but to
     fail, too.  The rows have no columns, so that the answer is short; PostgreSQL leaves no volatile function out
     (src/backend/optimizer/path/allpaths.c, remove_unused_subquery_outputs).
     """
     cdef bint identity = ((now.has_identity or wanted.has_identity)
                           and (reset or differs(now, wanted, "session_authorization") or differs(now, wanted, "role")))
-    cdef bint encoding = ((now.has_encoding or wanted.has_encoding)
-                          and differs(now, wanted, "client_encoding") and has_wide(wanted))
     cdef const Settings *known = now
     cdef bint first = True
     cdef size_t start = w.used
@@ -344,26 +337,19 @@ cdef uint32_t compose_change(Writer *w, const Settings *now, const Settings *wan
         write_text(w, "DISCARD SEQUENCES;")
     if identity:
         leave_identity(w, now, &first)
-    if encoding:
-        write_assignment(w, "client_encoding", settings_value(wanted, "client_encoding"), &first)
-        write_text(w, NO_COLUMNS)
-        write_u8(w, 0)
-        end_message(w, mark)
-        mark = begin_message(w, tags.QUERY)  # by then PostgreSQL reads in the new encoding
-        first = True
     write_changes(w, known, wanted, &first)
     if identity:
         take_identity(w, wanted, &first)
-    if first and not (encoding or reset or forget):
+    if first and not (reset or forget):
         w.used = start
-        return 0
+        return False
     if not first:
         write_text(w, NO_COLUMNS)
         write_u8(w, c";")
     write_text(w, "COMMIT")
     write_u8(w, 0)
     end_message(w, mark)
-    return 2 if encoding else 1
+    return True
 
 
 cdef void write_patience(Writer *w, const Settings *now) noexcept nogil:

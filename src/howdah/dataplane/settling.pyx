@@ -50,15 +50,12 @@ cdef bint compose(Client *client, Server *server, Writer *message) noexcept nogi
     """What takes the server to the client's settings, which it counts as having from now on; False: it is too long."""
     cdef bint reset = hides_settings(server, client)
     cdef bint forget = must_forget(server, client) or (reset and others_numbers(server, client))
-    cdef uint32_t count = compose_change(message, server.settings, client.settings, reset, forget)
-    if not message.ok:
+    cdef bint needed = compose_change(message, server.settings, client.settings, reset, forget)
+    if not message.ok or (needed and not expect(&server.replies, EXPECT_QUERY | EXPECT_SWALLOW)):
         return False
-    for _ in range(count):
-        if not expect(&server.replies, EXPECT_QUERY | EXPECT_SWALLOW):
-            return False
     settings_drop(server.settings)
     server.settings = settings_hold(client.settings)
-    server.settling = <uint8_t>count
+    server.settling = needed
     if reset:
         server.hidden_by = 0
     if forget:

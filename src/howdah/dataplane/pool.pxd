@@ -207,6 +207,7 @@ cdef bint wants_one(const Pool *pool, bint fill) noexcept nogil
 cdef bint may_try(const Pool *pool, uint64_t now_us) noexcept nogil
 cdef bint at_limit(const Limit *limit) noexcept nogil
 cdef bint reserve_one(Pools *pools, Pool *pool, uint64_t now_us) noexcept nogil
+cdef void stand_last(Pools *pools, WaitingClient **first, WaitingClient **last, WaitingClient *client) noexcept nogil
 cdef void count_waiting(Pools *pools, int by) noexcept nogil
 cdef TakeVerdict take(Pools *pools, Pool *pool, WaitingClient *client, uint64_t now_us,
                       PooledServer **doubtful_one) noexcept nogil

@@ -236,19 +236,24 @@ cdef void count_waiting(Pools *pools, int by) noexcept nogil:
     store_i32(&pools.waiting, pools.waiting + by)
 
 
+cdef void stand_last(Pools *pools, WaitingClient **first, WaitingClient **last, WaitingClient *client) noexcept nogil:
+    """At the end of a line."""
+    client.in_line = True
+    client.next = NULL
+    client.prev = last[0]
+    if last[0] == NULL:
+        first[0] = client
+    else:
+        last[0].next = client
+    last[0] = client
+    count_waiting(pools, 1)
+
+
 cdef void join_line(Pools *pools, Pool *pool, WaitingClient *client, uint64_t now_us) noexcept nogil:
     client.since_us = now_us
     client.reserved = False
-    client.in_line = True
-    client.next = NULL
-    client.prev = pool.last
-    if pool.last == NULL:
-        pool.first = client
-    else:
-        pool.last.next = client
-    pool.last = client
+    stand_last(pools, &pool.first, &pool.last, client)
     pool.waiting += 1
-    count_waiting(pools, 1)
 
 
 cdef TakeVerdict take(Pools *pools, Pool *pool, WaitingClient *client, uint64_t now_us,

@@ -16,8 +16,8 @@ from howdah.dataplane.pool cimport (
     TakeVerdict,
     WaitingClient,
     at_limit,
-    count_waiting,
     remove_from_line,
+    stand_last,
 )
 from howdah.dataplane.upkeep cimport make_room
 
@@ -67,16 +67,8 @@ cdef TakeVerdict take_room(Pools *pools, Pool *pool, WaitingClient *client, uint
     if not others_were_first(pools, pool) and reserve_alone(client):
         verdict = TAKE_OPEN
     else:
-        client.in_line = True
-        client.next = NULL
-        client.prev = pools.last_alone
-        if pools.last_alone == NULL:
-            pools.first_alone = client
-        else:
-            pools.last_alone.next = client
-        pools.last_alone = client
+        stand_last(pools, &pools.first_alone, &pools.last_alone, client)
         pool.alone_waiting += 1
-        count_waiting(pools, 1)
     pthread_mutex_unlock(&pools.lock)
     return verdict
 

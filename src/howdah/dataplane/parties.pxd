@@ -378,10 +378,10 @@ cdef struct Client:
     bint curing  # they failed on a stale statement and will be sent again
     bint cured  # ... which they have been
 
-# Our login at a server.  Made by `server_login` when the socket is there, freed with `entry_free`.
+# Our login at a server.  Made by `connecting` before there is a socket, freed with `entry_free`.
 cdef struct Entry:
     uint8_t step
-    bint tls  # to be used, or tried: see `server_login`
+    bint tls  # to be used, or tried: see `connecting.other_way`
     bint last_try  # do not come back with or without TLS
     bint plus  # with channel binding
     bint proven  # the server has shown that it knows the password
@@ -449,7 +449,7 @@ cdef struct Server:
     uint8_t *backend_secret
     uint32_t backend_secret_size
     Entry *entry  # NULL: logged in
-    uint32_t attempts  # to connect: see `server_login.elsewhere`
+    uint32_t attempts  # to connect: see `connecting.elsewhere`
     Settings *settings
     uint64_t hidden_by  # id of the client that may have set more than those, see `settling`; 0: none has
     uint64_t numbers_by  # id of the last client that may have taken numbers of sequences; 0: none has

@@ -24,7 +24,7 @@ ALSO = {("sql", "howdah.wire.bytes")}
 DOOR = {"howdah.dataplane.engine", "howdah.dataplane.plan", "howdah.dataplane.rows"}
 #: Inside the data plane, from the bottom up; a module imports only from its own step or below.
 STEPS = (
-    {"plan", "rows", "buffers", "poller", "timers", "certificates", "tls", "conn", "stats"}
+    {"plan", "rows", "hashes", "buffers", "poller", "timers", "certificates", "tls", "conn", "stats"}
     | {"credentials", "access", "texts"},
     {"channels", "handover", "reply_queue", "statements", "session_state", "pool", "routes", "cancels", "turnstile"}
     | {"baggage"},

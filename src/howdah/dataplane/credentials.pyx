@@ -17,6 +17,7 @@ from howdah.cdefs.threads cimport (
     pthread_mutex_unlock,
     pthread_mutex_t,
 )
+from howdah.dataplane.hashes cimport pair_hash
 from howdah.wire.bytes cimport Reader, Writer, left, read_bytes, read_u8, read_u32, write_bytes, write_u8, write_u32
 from howdah.wire.password cimport md5_of_password
 from howdah.wire.scram cimport SCRAM_KEY, SCRAM_LARGEST_SALT, ScramKeys, scram_derive, scram_mock
@@ -224,15 +225,7 @@ cdef bint lookups_init(Lookups *lookups) noexcept nogil:
 
 
 cdef uint32_t slot_of(const char *database, const char *user) noexcept nogil:
-    cdef uint32_t h = 2166136261u
-    while database[0]:
-        h = (h ^ <uint8_t>database[0]) * 16777619u
-        database += 1
-    h = h * 16777619u
-    while user[0]:
-        h = (h ^ <uint8_t>user[0]) * 16777619u
-        user += 1
-    return h % LOOKUP_SLOTS
+    return pair_hash(database, user) % LOOKUP_SLOTS
 
 
 cdef void lookup_free(Lookup *lookup) noexcept nogil:

@@ -37,6 +37,7 @@ from howdah.dataplane.channels cimport (
     seat_take,
 )
 from howdah.dataplane.handover cimport TELLER_OWN
+from howdah.dataplane.hashes cimport text_hash
 from howdah.dataplane.mailbox cimport mail_new, mail_send
 from howdah.dataplane.parties cimport (
     MAIL_WISH,
@@ -149,12 +150,7 @@ cdef void told_join(ToldQueue *queue, ToldQueue *behind) noexcept nogil:
 
 cdef int hub_worker(const Shared *shared, const Limit *database) noexcept nogil:
     """The worker that has the database's hub."""
-    cdef uint32_t h = 2166136261u
-    cdef const char *at = database.name
-    while at[0]:
-        h = (h ^ <uint8_t>at[0]) * 16777619u
-        at += 1
-    return <int>(h % <uint32_t>shared.worker_count)
+    return <int>(text_hash(database.name) % <uint32_t>shared.worker_count)
 
 
 cdef Board *board_find(Worker *w, const Limit *database) noexcept nogil:

@@ -8,9 +8,10 @@ by `engine`.
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc
-from libc.string cimport memcmp, memset, strlen, strncpy
+from libc.string cimport memcmp, memset, strncpy
 
 from howdah.cdefs.threads cimport pthread_mutex_init, pthread_mutex_lock, pthread_mutex_t, pthread_mutex_unlock
+from howdah.dataplane.hashes cimport HASH_START, hash_on
 from howdah.dataplane.parties cimport SHOWN_TEXT, Client, Worker
 from howdah.dataplane.session_state cimport settings_value
 from howdah.sql.analysis cimport analyse
@@ -126,18 +127,11 @@ cdef bint is_same(const LintEntry *a, const LintEntry *b) noexcept nogil:
 
 
 cdef uint32_t hash_of(const LintEntry *seen) noexcept nogil:
-    cdef uint32_t h = 2166136261u + seen.sort
+    cdef uint32_t h = <uint32_t>HASH_START + seen.sort
     h = hash_on(h, seen.application)
     h = hash_on(h, seen.user)
     h = hash_on(h, seen.database)
     return hash_on(h, seen.text)
-
-
-cdef uint32_t hash_on(uint32_t h, const char *text) noexcept nogil:
-    """FNV-1a."""
-    for i in range(strlen(text)):
-        h = (h ^ <uint8_t>text[i]) * 16777619u
-    return h
 
 
 cdef size_t lint_entries(LintEntry *to, LintEntry *rest) noexcept nogil:

@@ -12,6 +12,7 @@ from howdah.cdefs.atomics cimport store_i32
 from howdah.cdefs.openssl cimport SSL_SESSION_free
 from howdah.cdefs.threads cimport pthread_mutex_destroy, pthread_mutex_init, pthread_mutex_lock, pthread_mutex_unlock
 from howdah.dataplane.credentials cimport Secret, secret_drop, secret_hold, secret_same
+from howdah.dataplane.hashes cimport pair_hash, text_hash
 from howdah.dataplane.pool cimport (
     JOIN_DATABASE_FULL,
     JOIN_DISABLED,
@@ -78,22 +79,10 @@ cdef void pool_free(Pool *pool) noexcept nogil:
     free(pool)
 
 
-cdef uint32_t pool_hash(const char *database, const char *user) noexcept nogil:
-    cdef uint32_t h = 2166136261u
-    while database[0]:
-        h = (h ^ <uint8_t>database[0]) * 16777619u
-        database += 1
-    h = h * 16777619u
-    while user[0]:
-        h = (h ^ <uint8_t>user[0]) * 16777619u
-        user += 1
-    return h
-
-
 cdef Pool **slot_of(Pools *pools, const char *database, const char *user) noexcept nogil:
     """Where the pool is in the table, or the free slot where it would be."""
     cdef uint32_t mask = pools.table_size - 1
-    cdef uint32_t at = pool_hash(database, user) & mask
+    cdef uint32_t at = pair_hash(database, user) & mask
     cdef Pool *pool
     while pools.table[at] != NULL:
         pool = pools.table[at]
@@ -120,7 +109,7 @@ cdef bint lay_table(Pools *pools, uint32_t size) noexcept nogil:
 
 
 cdef Limit *limit_named(Limit **slots, const char *name) noexcept nogil:
-    cdef Limit **limits = &slots[pool_hash(name, "") % LIMIT_SLOTS]
+    cdef Limit **limits = &slots[text_hash(name) % LIMIT_SLOTS]
     cdef Limit *limit = limits[0]
     while limit != NULL:
         if strcmp(limit.name, name) == 0:

@@ -196,4 +196,3 @@ cdef UserRule *find_user(CPlan *plan, const char *user) noexcept nogil
 cdef void find_time_limits(CPlan *plan, const Route *route, const char *user, TimeLimits *limits) noexcept nogil
 cdef void find_session_rules(CPlan *plan, const Route *route, const char *user, SessionRules *rules) noexcept nogil
 cdef bint listed(const char *names, const char *name) noexcept nogil
-cdef uint32_t text_hash(const char *text) noexcept nogil

@@ -11,16 +11,8 @@ from libc.string cimport memcpy, strcmp, strlen
 from howdah.cdefs.openssl cimport SSL_CTX_free
 from howdah.dataplane.access cimport access_free, access_new, networks_free, networks_new
 from howdah.dataplane.credentials cimport secret_drop, secret_new
+from howdah.dataplane.hashes cimport text_hash
 from howdah.dataplane.tls cimport tls_context
-
-
-cdef uint32_t text_hash(const char *text) noexcept nogil:
-    """FNV-1a."""
-    cdef uint32_t h = 2166136261u
-    while text[0]:
-        h = (h ^ <unsigned char>text[0]) * 16777619u
-        text += 1
-    return h
 
 
 cdef class Memory:

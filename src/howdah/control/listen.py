@@ -291,7 +291,7 @@ class UnixListener:
 
     def remove(self) -> None:
         """Remove the socket file, unless somebody has put another in its place, and give the lock back."""
-        if self.path is not None and _inode(self.path) == self.inode:
+        if self.path is not None and inode_of(self.path) == self.inode:
             self.path.unlink(missing_ok=True)
         if self.lock is not None:
             self.lock.release()
@@ -300,7 +300,7 @@ class UnixListener:
 def take_unix(sock: socket.socket, name: str, *, grouped: bool) -> UnixListener:
     """One that another process has opened."""
     path = None if name.startswith("@") else Path(name)
-    return UnixListener(sock, name, path, _inode(path) if path is not None else 0, grouped)
+    return UnixListener(sock, name, path, inode_of(path) if path is not None else 0, grouped)
 
 
 def _open_unix(endpoints: Endpoints) -> UnixListener:
@@ -344,7 +344,7 @@ def _bind_file(listener: UnixListener, path: Path, endpoints: Endpoints) -> None
         listener.socket.bind(str(path))
     finally:
         os.umask(umask)
-    listener.path, listener.inode = path, _inode(path)
+    listener.path, listener.inode = path, inode_of(path)
     if endpoints.socket_group:
         _change_group(path, endpoints.socket_group)
         listener.grouped = True
@@ -408,7 +408,8 @@ def _unix_failure(name: str, failure: OSError) -> str:
     return f"cannot listen on {name}: {_sentence(failure)}"
 
 
-def _inode(path: Path) -> int:
+def inode_of(path: Path) -> int:
+    """0: there is none."""
     try:
         return path.lstat().st_ino
     except FileNotFoundError:
@@ -443,7 +444,7 @@ class SocketLock:
                     f"cannot listen on {socket_path}: another howdah (process {holder}) has it; "
                     "stop that one, or set listen_port or unix_socket_dir to another"
                 ) from None
-            if os.fstat(fd).st_ino == _inode(self._path):
+            if os.fstat(fd).st_ino == inode_of(self._path):
                 return fd
             os.close(fd)  # its owner removed it between our open and our lock: take the new one
 

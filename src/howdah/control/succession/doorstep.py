@@ -11,6 +11,7 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
+from howdah.control.listen import inode_of
 from howdah.control.process.identity import Identity
 
 _BACKLOG = 4
@@ -86,8 +87,9 @@ class Doorstep:
         finally:
             os.umask(umask)
         if path is not None and owner is not None:
-            os.chown(path, owner.uid, owner.gid)
-        self._inode = path.lstat().st_ino if path is not None else 0
+            # Whoever may write to the folder may have put a link in its place.
+            os.chown(path, owner.uid, owner.gid, follow_symlinks=False)
+        self._inode = inode_of(path) if path is not None else 0
         sock.listen(_BACKLOG)
 
     def take(self, fd: int) -> None:
@@ -96,7 +98,7 @@ class Doorstep:
         self._socket.setblocking(False)
         self.ours = False
         if not self.name.startswith("@"):
-            self._inode = _inode(Path(self.name))
+            self._inode = inode_of(Path(self.name))
 
     def answer_with(self, greet: Callable[[socket.socket], None]) -> None:
         """From now on, whoever may take over."""
@@ -114,7 +116,7 @@ class Doorstep:
         self.ignore()
         self._socket.close()
         self._socket = None
-        if self.ours and self._inode and _inode(Path(self.name)) == self._inode:
+        if self.ours and self._inode and inode_of(Path(self.name)) == self._inode:
             Path(self.name).unlink(missing_ok=True)
 
     def _accept(self, greet: Callable[[socket.socket], None]) -> None:
@@ -132,10 +134,3 @@ class Doorstep:
 
 def _address(name: str) -> str:
     return "\0" + name[1:] if name.startswith("@") else name
-
-
-def _inode(path: Path) -> int:
-    try:
-        return path.lstat().st_ino
-    except FileNotFoundError:
-        return 0

@@ -202,18 +202,8 @@ class _Supervisor:
         upstream = await self._start_embedded(stack) if self._config.embedded else ""
         intake = await self._take_in()
         settings = self._config.settings
-        taken = await self._open_listeners()
+        taken = await self._open_doors(stack, pid_file, identity)
         listeners = self._listeners = taken.listeners
-        stack.callback(listeners.close)
-        stack.callback(taken.doorstep.close)
-        for sock in taken.http:
-            stack.callback(sock.close)
-        stack.callback(pid_file.remove)
-        if taking is None:
-            pid_file.write(identity)
-            self._warn(taken.doorstep.open(identity))
-            if identity is not None:
-                listeners.give_to(identity.uid, identity.gid)
         if identity is not None:
             identity.become()
             intake = await self._take_in()  # what that user may not read would fail at the first reload
@@ -277,6 +267,21 @@ class _Supervisor:
         else:
             stack.callback(taking.close)
         return taking
+
+    async def _open_doors(self, stack: AsyncExitStack, pid_file: PidFile, owner: Identity | None) -> Taken:
+        """All that we listen on, and the files that say so."""
+        taken = await self._open_listeners()
+        stack.callback(taken.listeners.close)
+        stack.callback(taken.doorstep.close)
+        for sock in taken.http:
+            stack.callback(sock.close)
+        stack.callback(pid_file.remove)
+        if self._taking is None:
+            pid_file.write(owner)
+            self._warn(taken.doorstep.open(owner))
+            if owner is not None:
+                taken.listeners.give_to(owner.uid, owner.gid)
+        return taken
 
     async def _open_listeners(self) -> Taken:
         settings, endpoints = self._config.settings, _endpoints(self._config)

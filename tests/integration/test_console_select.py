@@ -102,26 +102,22 @@ def test_who_may_only_look_can_select_but_not_from_fds(pooler: Pooler) -> None:
 
 def test_a_select_that_takes_its_time_delays_nobody_else(pooler: Pooler) -> None:
     """It is ended, and meanwhile the console and logins that need it go on."""
-    pooler.run()
-    forever = "WITH RECURSIVE x(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM x) SELECT count(*) FROM x"
-    slow, quick = _console(pooler), _console(pooler)
-    slow.pgconn.send_query(forever.encode())
-    slow.pgconn.flush()
-    for _ in range(20):
-        assert quick.execute("SHOW VERSION").fetchone()
-    slow.pgconn.consume_input()
-    assert slow.pgconn.is_busy()
-    result = slow.pgconn.get_result()
-    assert result is not None
-    assert result.error_field(psycopg.pq.DiagnosticField.SQLSTATE) == b"57014"
+    delays_nobody(
+        pooler, "WITH RECURSIVE x(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM x) SELECT count(*) FROM x", b"57014"
+    )
 
 
 def test_a_statement_that_is_long_delays_nobody_else(pooler: Pooler) -> None:
     """What it says is made out beside the loop, too, and is not quadratic."""
+    levels = ", ".join(f"c{at} AS (SELECT 1 FROM c{at - 1} x, c{at - 1} y)" for at in range(1, 40))
+    delays_nobody(pooler, f"WITH c0 AS (SELECT 1 FROM pools), {levels} SELECT * FROM c39", b"54000")
+
+
+def delays_nobody(pooler: Pooler, sql: str, sqlstate: bytes) -> None:
+    """Others are answered before it, which ends with this error."""
     pooler.run()
     slow, quick = _console(pooler), _console(pooler)
-    levels = ", ".join(f"c{at} AS (SELECT 1 FROM c{at - 1} x, c{at - 1} y)" for at in range(1, 40))
-    slow.pgconn.send_query(f"WITH c0 AS (SELECT 1 FROM pools), {levels} SELECT * FROM c39".encode())
+    slow.pgconn.send_query(sql.encode())
     slow.pgconn.flush()
     for _ in range(20):
         assert quick.execute("SHOW VERSION").fetchone()
@@ -129,7 +125,7 @@ def test_a_statement_that_is_long_delays_nobody_else(pooler: Pooler) -> None:
     assert slow.pgconn.is_busy()
     result = slow.pgconn.get_result()
     assert result is not None
-    assert result.error_field(psycopg.pq.DiagnosticField.SQLSTATE) == b"54000"
+    assert result.error_field(psycopg.pq.DiagnosticField.SQLSTATE) == sqlstate
 
 
 def test_a_cancel_ends_a_select_and_frees_its_place(pooler: Pooler) -> None:
